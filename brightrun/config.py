@@ -1,0 +1,120 @@
+"""Typed settings from the environment, a .env file, or Streamlit's secrets."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from brightrun.domain.batch import WriterName
+
+DEFAULT_MODEL = "claude-sonnet-5-5"
+
+
+class Database(StrEnum):
+    EMBEDDED = "embedded"
+    POSTGRES = "postgres"
+    SUPABASE = "supabase"
+
+
+class RunnerMode(StrEnum):
+    THREAD = "thread"
+    INLINE = "inline"
+
+
+def default_home() -> Path:
+    """Return the data folder of this user; root's lies where the server's own user can reach it."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/brightrun")
+    return Path(platformdirs.user_data_dir("brightrun", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True, frozen=True
+    )
+
+    home: Path = Field(default_factory=default_home, validation_alias=AliasChoices("BRIGHTRUN_HOME", "home"))
+    pg_bin: Path | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_PG_BIN", "pg_bin"))
+    database_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
+    )
+    supabase_url: str | None = Field(None, validation_alias=AliasChoices("SUPABASE_URL", "supabase_url"))
+    supabase_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "supabase_secret_key"
+        ),
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")
+    )
+    anthropic_base_url: str | None = Field(
+        None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url")
+    )
+    writer: WriterName | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_WRITER", "writer"))
+    model: str = Field(DEFAULT_MODEL, validation_alias=AliasChoices("BRIGHTRUN_MODEL", "model"))
+    max_tokens: int = Field(
+        16_000, ge=256, le=128_000, validation_alias=AliasChoices("BRIGHTRUN_MAX_TOKENS", "max_tokens")
+    )
+    call_timeout: float = Field(
+        180.0, gt=0, le=3600, validation_alias=AliasChoices("BRIGHTRUN_CALL_TIMEOUT", "call_timeout")
+    )
+    max_attempts: int = Field(
+        5, ge=1, le=20, validation_alias=AliasChoices("BRIGHTRUN_MAX_ATTEMPTS", "max_attempts")
+    )
+    retry_base: float = Field(
+        2.0, gt=0, le=60, validation_alias=AliasChoices("BRIGHTRUN_RETRY_BASE", "retry_base")
+    )
+    """Seconds the first back-off lasts; it doubles with each attempt."""
+    demo_seconds: float = Field(
+        0.0, ge=0, le=60, validation_alias=AliasChoices("BRIGHTRUN_DEMO_SECONDS", "demo_seconds")
+    )
+    """How long the demo writer takes over one conversation, so that progress can be watched."""
+    lease_margin: float = Field(
+        60.0, gt=0, validation_alias=AliasChoices("BRIGHTRUN_LEASE_MARGIN", "lease_margin")
+    )
+    """Seconds a lease outlives the call's time-out."""
+    runner: RunnerMode = Field(
+        RunnerMode.THREAD, validation_alias=AliasChoices("BRIGHTRUN_RUNNER", "runner")
+    )
+    actor: str | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_ACTOR", "actor"))
+
+    @field_validator("anthropic_api_key", "supabase_secret_key", mode="before")
+    @classmethod
+    def _strip(cls, value: object) -> object:
+        """A key pasted with a newline makes the SDK report a mere connection error."""
+        return value.strip() if isinstance(value, str) else value
+
+    @property
+    def database(self) -> Database:
+        """Which road to the database these settings ask for."""
+        if self.database_url:
+            return Database.POSTGRES
+        if self.supabase_url:
+            return Database.SUPABASE
+        return Database.EMBEDDED
+
+    @property
+    def default_writer(self) -> WriterName:
+        """Claude where a key is given, else the demo writer."""
+        if self.writer:
+            return self.writer
+        return WriterName.CLAUDE if self.anthropic_api_key else WriterName.DEMO
+
+    @property
+    def person(self) -> str:
+        """The acting person: the operating system's user where there is no login."""
+        return self.actor or getpass.getuser()
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long an item is held: longer than any call can take."""
+        return self.call_timeout + self.lease_margin

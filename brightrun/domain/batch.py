@@ -1,0 +1,237 @@
+"""Batch jobs, their items and attempts, and the transitions each status allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from brightrun.domain.ids import (
+    AttemptId,
+    ConversationId,
+    FencingToken,
+    ItemId,
+    JobId,
+    TemplateId,
+    TemplateVersionId,
+)
+from brightrun.domain.scenario import Scenario
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    """Accepted, nothing written yet."""
+    PROCESSING = "processing"
+    """At least one item was claimed and work remains."""
+    PAUSED = "paused"
+    """Stopped by a person, a budget or a rejected key; resumable."""
+    COMPLETED = "completed"
+    """Nothing is queued or processing, and at least one item was completed."""
+    FAILED = "failed"
+    """Nothing is queued or processing, and no item was completed."""
+    CANCELLED = "cancelled"
+    """Ended by a person; what was in flight is still kept."""
+
+
+class ItemStatus(StrEnum):
+    QUEUED = "queued"
+    """Waits for its turn, or for `next_attempt_at`."""
+    PROCESSING = "processing"
+    """Leased by one worker until `lease_until`."""
+    COMPLETED = "completed"
+    """Became a conversation."""
+    FAILED = "failed"
+    """Ended without one; the reason is on the item."""
+    CANCELLED = "cancelled"
+    """Never started, because its job was cancelled."""
+
+
+class AttemptOutcome(StrEnum):
+    STARTED = "started"
+    """Claimed; a call may be in flight."""
+    STORED = "stored"
+    """The answer arrived and its raw bytes are stored."""
+    FAILED = "failed"
+    """The writer refused or was unreachable; nothing was paid."""
+    UNKNOWN = "unknown"
+    """The worker vanished or the connection broke: it may have been paid."""
+    SKIPPED = "skipped"
+    """No call was made, because an earlier attempt's answer was already stored."""
+
+
+JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset(
+        {JobStatus.PROCESSING, JobStatus.PAUSED, JobStatus.CANCELLED, JobStatus.FAILED}
+    ),
+    JobStatus.PROCESSING: frozenset(
+        {JobStatus.PAUSED, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
+    ),
+    JobStatus.PAUSED: frozenset(
+        {JobStatus.QUEUED, JobStatus.PROCESSING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
+    ),
+    JobStatus.COMPLETED: frozenset({JobStatus.QUEUED}),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED}),
+    JobStatus.CANCELLED: frozenset(),
+}
+"""Completed and failed jobs go back to queued only when their failed items are retried."""
+
+ITEM_TRANSITIONS: dict[ItemStatus, frozenset[ItemStatus]] = {
+    ItemStatus.QUEUED: frozenset({ItemStatus.PROCESSING, ItemStatus.CANCELLED}),
+    ItemStatus.PROCESSING: frozenset(
+        {ItemStatus.QUEUED, ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELLED}
+    ),
+    ItemStatus.COMPLETED: frozenset(),
+    ItemStatus.FAILED: frozenset({ItemStatus.QUEUED}),
+    ItemStatus.CANCELLED: frozenset(),
+}
+
+
+class WriterName(StrEnum):
+    DEMO = "demo"
+    """The built-in writer: free, deterministic, and marked as a demo everywhere."""
+    CLAUDE = "claude"
+    """Claude, through the Messages API."""
+
+
+class StepOutcome(StrEnum):
+    """What one call of `process_next` did."""
+
+    COMPLETED = "completed"
+    """One item became a conversation."""
+    FAILED = "failed"
+    """One item ended without a conversation."""
+    RETRY = "retry"
+    """One item went back to the queue and will be tried again."""
+    WAIT = "wait"
+    """Nothing to claim now: items are held elsewhere or wait for their time."""
+    PAUSED = "paused"
+    """The job is paused."""
+    DONE = "done"
+    """The job has ended."""
+    FENCED = "fenced"
+    """Another worker took the item over; the answer is kept as an extra raw object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Items of one job by status."""
+
+    queued: int = 0
+    processing: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.queued + self.processing + self.completed + self.failed + self.cancelled
+
+    @property
+    def ended(self) -> int:
+        return self.completed + self.failed + self.cancelled
+
+    @property
+    def share(self) -> float:
+        """Ended items as a share of all, 0.0 to 1.0; an empty job counts as 0."""
+        return self.ended / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """US dollars of one job: settled, possible but unknown, and reserved by calls in flight."""
+
+    spent: float = 0.0
+    possible: float = 0.0
+    reserved: float = 0.0
+    budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """The frozen settings a job is written with."""
+
+    writer: WriterName
+    model: str
+    max_tokens: int
+    turns: int | None = None
+    """Messages a conversation should have; None lets each arc decide."""
+    seed: int = 0
+    stop_on_error: bool = False
+    """Pause the job at its first failed item."""
+    budget: float | None = None
+    """US dollars the job may never exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One batch job as a list or a page shows it."""
+
+    id: JobId
+    name: str
+    status: JobStatus
+    options: JobOptions
+    template_id: TemplateId
+    counts: Counts
+    money: Money
+    pause_reason: str | None
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    rate_per_minute: float | None = None
+    """Items ended per minute, over the latest ones."""
+    seconds_left: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether process_next may still find work without a person's help."""
+        return self.status in (JobStatus.QUEUED, JobStatus.PROCESSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One scenario of one job, as the item table shows it."""
+
+    id: ItemId
+    job_id: JobId
+    position: int
+    status: ItemStatus
+    scenario: Scenario
+    template_version_id: TemplateVersionId
+    template_choice: str
+    attempts: int
+    conversation_id: ConversationId | None
+    error_code: str | None
+    error_message: str | None
+    next_attempt_at: datetime | None
+    seconds: float | None
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One leased item with all a worker needs to write it."""
+
+    item_id: ItemId
+    job_id: JobId
+    token: FencingToken
+    attempt_id: AttemptId
+    attempt: int
+    may_call: bool
+    """False when the attempts are used up: only a stored answer may still be used."""
+    scenario: Scenario
+    template_version_id: TemplateVersionId
+    options: JobOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one process_next did, and the job after it."""
+
+    outcome: StepOutcome
+    job: Job
+    item_id: ItemId | None = None
+    conversation_id: ConversationId | None = None
+    message: str = ""
+    again_in: float = 0.0
+    """Seconds after which calling again makes sense."""

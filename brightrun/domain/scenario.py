@@ -1,0 +1,142 @@
+"""Scenarios: one set of parameter values, and the scaffolding they are drawn from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from brightrun.domain.ids import ArcId, PersonaId, TopicId
+
+
+class Tier(StrEnum):
+    TEMPLATE = "template"
+    """The ordinary case a template was made for."""
+    SCENARIO = "scenario"
+    """A concrete situation with its own facts."""
+    EDGE_CASE = "edge_case"
+    """A rare or difficult case: crisis, hostility, out of scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    id: PersonaId
+    persona_key: str
+    name: str
+    archetype: str
+    age_range: str
+    occupation: str
+    income_range: str
+    demographics: Mapping[str, str]
+    financial_background: str
+    financial_situation: str
+    communication_style: str
+    emotional_baseline: str
+    typical_questions: tuple[str, ...]
+    common_concerns: tuple[str, ...]
+    language_patterns: tuple[str, ...]
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionalArc:
+    id: ArcId
+    arc_key: str
+    name: str
+    category: str
+    """`core` or `edge`."""
+    tier: Tier
+    starting_emotion: str
+    starting_intensity_min: float
+    starting_intensity_max: float
+    ending_emotion: str
+    ending_intensity_min: float
+    ending_intensity_max: float
+    arc_strategy: str
+    key_principles: tuple[str, ...]
+    characteristic_phrases: tuple[str, ...]
+    response_techniques: tuple[str, ...]
+    avoid_tactics: tuple[str, ...]
+    typical_turn_count_min: int
+    """Messages, both roles together; even."""
+    typical_turn_count_max: int
+    suitable_personas: tuple[str, ...] = ()
+    suitable_topics: tuple[str, ...] = ()
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    id: TopicId
+    topic_key: str
+    name: str
+    category: str
+    description: str
+    complexity_level: str
+    typical_question_examples: tuple[str, ...]
+    key_concepts: tuple[str, ...]
+    suitable_personas: tuple[str, ...] = ()
+    suitable_emotional_arcs: tuple[str, ...] = ()
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One set of parameter values: scaffolding by key, and free variables."""
+
+    tier: Tier = Tier.SCENARIO
+    persona_key: str | None = None
+    arc_key: str | None = None
+    topic_key: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """Return a hash that two scenarios share exactly when all their values are equal."""
+        text = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "tier": self.tier.value,
+            "persona_key": self.persona_key,
+            "arc_key": self.arc_key,
+            "topic_key": self.topic_key,
+            "variables": dict(self.variables),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Scenario:
+        variables = data.get("variables") or {}
+        assert isinstance(variables, Mapping)
+        return cls(
+            tier=Tier(str(data.get("tier") or Tier.SCENARIO)),
+            persona_key=_text(data.get("persona_key")),
+            arc_key=_text(data.get("arc_key")),
+            topic_key=_text(data.get("topic_key")),
+            variables={str(name): str(value) for name, value in variables.items()},
+        )
+
+    def title(self) -> str:
+        """Return a short name a person can tell it by, at most 80 characters."""
+        keys = [k for k in (self.persona_key, self.arc_key, self.topic_key) if k]
+        text = " · ".join(k.replace("_", " ") for k in keys)
+        if not text:
+            text = next((v for v in self.variables.values() if v.strip()), "scenario")
+        text = " ".join(text.split())
+        return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A scenario with its scaffolding looked up: what a template and a writer work from."""
+
+    scenario: Scenario
+    persona: Persona | None
+    arc: EmotionalArc | None
+    topic: Topic | None

@@ -1,0 +1,70 @@
+"""The seam to a writer: an order in, a raw answer out, and how to read one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from brightrun.domain.scenario import Cast
+from brightrun.domain.template import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call: the prompt, the parameters behind it, and its limits."""
+
+    prompt: Prompt
+    cast: Cast
+    model: str
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """The response exactly as it arrived, before anything is parsed."""
+
+    body: bytes
+    request_id: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens the writer reports; zero where it reports none."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A raw answer read as far as its envelope: the text, why it stopped, what it used."""
+
+    text: str
+    stop_reason: str | None
+    model: str
+    usage: Usage
+    refusal_category: str | None = None
+    refusal_explanation: str | None = None
+
+
+class Writer(Protocol):
+    """Writes one conversation; one call, no retry inside."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, order: Order) -> RawAnswer:
+        """Call once and return the bytes; raises WriterFault when none arrived."""
+        ...
+
+    def read(self, body: bytes) -> Answer:
+        """Read stored bytes, purely; raises AnswerUnreadable when they are no envelope."""
+        ...
+
+    def check(self) -> str:
+        """Say in one sentence that the writer can be used, or raise SetupFault or WriterFault."""
+        ...
