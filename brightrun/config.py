@@ -41,51 +41,29 @@ class Settings(BaseSettings):
         env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True, frozen=True
     )
 
-    home: Path = Field(default_factory=default_home, validation_alias=AliasChoices("BRIGHTRUN_HOME", "home"))
-    pg_bin: Path | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_PG_BIN", "pg_bin"))
-    database_url: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
-    )
-    supabase_url: str | None = Field(None, validation_alias=AliasChoices("SUPABASE_URL", "supabase_url"))
+    home: Path = Field(default_factory=default_home, validation_alias="BRIGHTRUN_HOME")
+    pg_bin: Path | None = Field(None, validation_alias="BRIGHTRUN_PG_BIN")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    supabase_url: str | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_secret_key: SecretStr | None = Field(
         None,
-        validation_alias=AliasChoices(
-            "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "supabase_secret_key"
-        ),
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
     )
-    anthropic_api_key: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")
-    )
-    anthropic_base_url: str | None = Field(
-        None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url")
-    )
-    writer: WriterName | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_WRITER", "writer"))
-    model: str = Field(DEFAULT_MODEL, validation_alias=AliasChoices("BRIGHTRUN_MODEL", "model"))
-    max_tokens: int = Field(
-        16_000, ge=256, le=128_000, validation_alias=AliasChoices("BRIGHTRUN_MAX_TOKENS", "max_tokens")
-    )
-    call_timeout: float = Field(
-        180.0, gt=0, le=3600, validation_alias=AliasChoices("BRIGHTRUN_CALL_TIMEOUT", "call_timeout")
-    )
-    max_attempts: int = Field(
-        5, ge=1, le=20, validation_alias=AliasChoices("BRIGHTRUN_MAX_ATTEMPTS", "max_attempts")
-    )
-    retry_base: float = Field(
-        2.0, gt=0, le=60, validation_alias=AliasChoices("BRIGHTRUN_RETRY_BASE", "retry_base")
-    )
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    writer: WriterName | None = Field(None, validation_alias="BRIGHTRUN_WRITER")
+    model: str = Field(DEFAULT_MODEL, validation_alias="BRIGHTRUN_MODEL")
+    max_tokens: int = Field(16_000, ge=256, le=128_000, validation_alias="BRIGHTRUN_MAX_TOKENS")
+    call_timeout: float = Field(180.0, gt=0, le=3600, validation_alias="BRIGHTRUN_CALL_TIMEOUT")
+    max_attempts: int = Field(5, ge=1, le=20, validation_alias="BRIGHTRUN_MAX_ATTEMPTS")
+    retry_base: float = Field(2.0, gt=0, le=60, validation_alias="BRIGHTRUN_RETRY_BASE")
     """Seconds the first back-off lasts; it doubles with each attempt."""
-    demo_seconds: float = Field(
-        0.0, ge=0, le=60, validation_alias=AliasChoices("BRIGHTRUN_DEMO_SECONDS", "demo_seconds")
-    )
+    demo_seconds: float = Field(0.0, ge=0, le=60, validation_alias="BRIGHTRUN_DEMO_SECONDS")
     """How long the demo writer takes over one conversation, so that progress can be watched."""
-    lease_margin: float = Field(
-        60.0, gt=0, validation_alias=AliasChoices("BRIGHTRUN_LEASE_MARGIN", "lease_margin")
-    )
+    lease_margin: float = Field(60.0, gt=0, validation_alias="BRIGHTRUN_LEASE_MARGIN")
     """Seconds a lease outlives the call's time-out."""
-    runner: RunnerMode = Field(
-        RunnerMode.THREAD, validation_alias=AliasChoices("BRIGHTRUN_RUNNER", "runner")
-    )
-    actor: str | None = Field(None, validation_alias=AliasChoices("BRIGHTRUN_ACTOR", "actor"))
+    runner: RunnerMode = Field(RunnerMode.THREAD, validation_alias="BRIGHTRUN_RUNNER")
+    actor: str | None = Field(None, validation_alias="BRIGHTRUN_ACTOR")
 
     @field_validator("anthropic_api_key", "supabase_secret_key", mode="before")
     @classmethod
