@@ -38,11 +38,16 @@ class Settings(BaseSettings):
     """Everything that may differ between two installations."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True, frozen=True
+        env_prefix="BRIGHTRUN_",
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        frozen=True,
     )
 
-    home: Path = Field(default_factory=default_home, validation_alias="BRIGHTRUN_HOME")
-    pg_bin: Path | None = Field(None, validation_alias="BRIGHTRUN_PG_BIN")
+    home: Path = Field(default_factory=default_home)
+    pg_bin: Path | None = Field(None)
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     supabase_url: str | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_secret_key: SecretStr | None = Field(
@@ -51,19 +56,19 @@ class Settings(BaseSettings):
     )
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
     anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
-    writer: WriterName | None = Field(None, validation_alias="BRIGHTRUN_WRITER")
-    model: str = Field(DEFAULT_MODEL, validation_alias="BRIGHTRUN_MODEL")
-    max_tokens: int = Field(16_000, ge=256, le=128_000, validation_alias="BRIGHTRUN_MAX_TOKENS")
-    call_timeout: float = Field(180.0, gt=0, le=3600, validation_alias="BRIGHTRUN_CALL_TIMEOUT")
-    max_attempts: int = Field(5, ge=1, le=20, validation_alias="BRIGHTRUN_MAX_ATTEMPTS")
-    retry_base: float = Field(2.0, gt=0, le=60, validation_alias="BRIGHTRUN_RETRY_BASE")
+    writer: WriterName | None = Field(None)
+    model: str = Field(DEFAULT_MODEL)
+    max_tokens: int = Field(16_000, ge=256, le=128_000)
+    call_timeout: float = Field(180.0, gt=0, le=3600)
+    max_attempts: int = Field(5, ge=1, le=20)
+    retry_base: float = Field(2.0, gt=0, le=60)
     """Seconds the first back-off lasts; it doubles with each attempt."""
-    demo_seconds: float = Field(0.0, ge=0, le=60, validation_alias="BRIGHTRUN_DEMO_SECONDS")
+    demo_seconds: float = Field(0.0, ge=0, le=60)
     """How long the demo writer takes over one conversation, so that progress can be watched."""
-    lease_margin: float = Field(60.0, gt=0, validation_alias="BRIGHTRUN_LEASE_MARGIN")
+    lease_margin: float = Field(60.0, gt=0)
     """Seconds a lease outlives the call's time-out."""
-    runner: RunnerMode = Field(RunnerMode.THREAD, validation_alias="BRIGHTRUN_RUNNER")
-    actor: str | None = Field(None, validation_alias="BRIGHTRUN_ACTOR")
+    runner: RunnerMode = Field(RunnerMode.THREAD)
+    actor: str | None = Field(None)
 
     @field_validator("anthropic_api_key", "supabase_secret_key", mode="before")
     @classmethod
