@@ -1,0 +1,199 @@
+"""A bucket that is a folder: whole files only, written once, gone over by fsync."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from brightrun.buckets.keys import folder, segments
+from brightrun.domain.conversation import MAX_ANSWER_BYTES
+from brightrun.domain.errors import ObjectExists, ObjectMissing, StorageFault
+
+_FREE_BYTES_NEEDED = 2 * MAX_ANSWER_BYTES
+_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class LocalBucket:
+    """Objects as files below `root/name`; a reader sees a whole object or none."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        (self.name,) = segments(name)
+        self._folder = root / name
+        self._real_folder: Path | None = None
+
+    def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
+        with self._faults(key):
+            target = self._inside(key)
+            unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
+            try:
+                _write(unfinished, data, durable=durable)
+                if overwrite:
+                    unfinished.replace(target)
+                else:
+                    self._publish_once(unfinished, target, key)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            if durable:
+                _sync_folder(target.parent)
+
+    def get(self, key: str) -> bytes:
+        with self._faults(key):
+            try:
+                return self._inside(key, follow=True).read_bytes()
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+                raise self._missing(key) from exc
+
+    def exists(self, key: str) -> bool:
+        with self._faults(key):
+            return self._inside(key, follow=True).is_file()
+
+    def list(self, prefix: str) -> list[str]:
+        parts = folder(prefix, bucket=self.name)
+        with self._faults(prefix):
+            start = self._inside("/".join(parts)) if parts else self._folder
+            return sorted(_objects(start, "".join(f"{part}/" for part in parts)))
+
+    def delete(self, key: str) -> None:
+        with self._faults(key):
+            target = self._inside(key)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                target.unlink()
+
+    def check(self) -> None:
+        probe = f"check-{uuid.uuid4().hex}"
+        self.put(probe, b"ok", durable=False)
+        self.delete(probe)
+        free = shutil.disk_usage(self._folder).free
+        if free < _FREE_BYTES_NEEDED:
+            raise self._full(probe, f"only {free // 1024} KB are left")
+
+    def _inside(self, key: str, *, follow: bool = False) -> Path:
+        """Return the file of a key, having made sure that no symbolic link leads out of the bucket."""
+        path = self._folder.joinpath(*segments(key, bucket=self.name))
+        if self._real_folder is None:
+            _make_folder(self._folder)
+            self._real_folder = self._folder.resolve()
+        real = (path if follow else path.parent).resolve()
+        if not real.is_relative_to(self._real_folder):
+            raise StorageFault(
+                f"{key!r} leads out of the bucket {self.name} by a symbolic link.",
+                remedy=f"Remove the link from {self._folder}.",
+                bucket=self.name,
+                key=key,
+            )
+        return path
+
+    def _publish_once(self, unfinished: Path, target: Path, key: str) -> None:
+        """Give the finished file its name, unless the name is taken; the kernel decides races."""
+        try:
+            os.link(unfinished, target)
+        except FileExistsError as exc:
+            raise ObjectExists(
+                f"{self.name}/{key} was written already.",
+                remedy="Read it instead; it is never overwritten.",
+                bucket=self.name,
+                key=key,
+            ) from exc
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            raise StorageFault(
+                f"The file system of {self._folder} has no hard links, which write-once files need.",
+                remedy="Set BRIGHTRUN_HOME to a folder on an ordinary local disk.",
+                bucket=self.name,
+                key=key,
+            ) from exc
+
+    @contextlib.contextmanager
+    def _faults(self, key: str) -> Iterator[None]:
+        """Turn what the operating system refuses into a StorageFault that says what to do."""
+        try:
+            yield
+        except OSError as exc:
+            raise self._fault(exc, key) from exc
+
+    def _fault(self, exc: OSError, key: str) -> StorageFault:
+        if exc.errno in _FULL:
+            return self._full(key, "it has no room for this file")
+        reason = exc.strerror or type(exc).__name__
+        message = f"The folder {self._folder} cannot be used: {reason}."
+        if exc.errno in _FORBIDDEN:
+            remedy = f"Give this user the right to write there ({self._folder}), or set BRIGHTRUN_HOME."
+        elif exc.errno == errno.EROFS:
+            remedy = "It is mounted read-only: mount it for writing, or set BRIGHTRUN_HOME elsewhere."
+        else:
+            remedy = "See that the disk is there and sound, or set BRIGHTRUN_HOME elsewhere."
+        return StorageFault(message, remedy=remedy, bucket=self.name, key=key)
+
+    def _full(self, key: str, reason: str) -> StorageFault:
+        return StorageFault(
+            f"The disk of {self._folder} is full: {reason}.",
+            remedy="Free some space, or set BRIGHTRUN_HOME to a larger disk; then try again.",
+            bucket=self.name,
+            key=key,
+        )
+
+    def _missing(self, key: str) -> ObjectMissing:
+        return ObjectMissing(
+            f"There is no object {self.name}/{key}.",
+            remedy="It was deleted, or the data folder is another one: see BRIGHTRUN_HOME.",
+            bucket=self.name,
+            key=key,
+        )
+
+
+def _write(path: Path, data: bytes, *, durable: bool) -> None:
+    try:
+        handle = os.open(path, _OPEN_FLAGS, 0o600)
+    except FileNotFoundError:
+        _make_folder(path.parent)
+        handle = os.open(path, _OPEN_FLAGS, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+        if durable:
+            os.fsync(file.fileno())
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, each one safe against a power cut."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # Windows has no handle on a folder; NTFS journals names itself
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _objects(path: Path, prefix: str) -> Iterator[str]:
+    """Yield the keys below a folder; links and unfinished files are no objects."""
+    try:
+        entries = list(os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _objects(Path(entry.path), f"{prefix}{entry.name}/")
+        elif entry.is_file(follow_symlinks=False):
+            yield prefix + entry.name
