@@ -34,6 +34,17 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("brightrun", appauthor=False))
 
 
+def app_folder() -> Path:
+    """Return the folder with Home.py and supabase/: the checkout, or what the wheel carries."""
+    checkout = Path(__file__).parent.parent
+    return checkout if (checkout / "Home.py").is_file() else Path(__file__).parent / "assets"
+
+
+def supabase_folder() -> Path:
+    """Return the folder with migrations/, seed.sql and bootstrap.sql."""
+    return app_folder() / "supabase"
+
+
 class Settings(BaseSettings):
     """Everything that may differ between two installations."""
 

@@ -205,7 +205,10 @@ class Item:
     error_message: str | None
     next_attempt_at: datetime | None
     seconds: float | None
+    """How long the last attempt took."""
     cost: float
+    template_name: str
+    quality_score: float | None
 
 
 @dataclass(frozen=True, slots=True)

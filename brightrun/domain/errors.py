@@ -72,11 +72,19 @@ class DatabaseFault(BrightRunError):
     """The database refused or could not be reached."""
 
     def __init__(
-        self, message: str, *, remedy: str = "", code: str = "ERR_FATAL", sqlstate: str | None = None
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str = "ERR_FATAL",
+        sqlstate: str | None = None,
+        is_transient: bool = False,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.code = code
         self.sqlstate = sqlstate
+        self.is_transient = is_transient
+        """Whether the same statement may succeed in a moment: unreachable, deadlock, restart."""
 
 
 class StorageFault(BrightRunError):

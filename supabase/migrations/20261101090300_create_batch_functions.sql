@@ -426,7 +426,7 @@ begin
   end if;
 
   select count(*) into v_unknown from public.attempts where item_id = p_item and outcome = 'unknown';
-  if v_next in ('retry', 'pause') and v_job.status = 'cancelled' then
+  if v_job.status = 'cancelled' and (v_next in ('retry', 'pause') or p_attempt ->> 'outcome' = 'skipped') then
     v_next := 'cancelled';
   elsif v_next = 'retry' and not p_refund and (
     v_item.attempts - v_item.refunds >= v_job.max_attempts

@@ -1,0 +1,166 @@
+"""The one place that picks adapters from the settings; everything else receives a ready object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from brightrun import saol
+from brightrun.buckets.local import LocalBucket
+from brightrun.buckets.supabase import SupabaseBucket, connect_storage
+from brightrun.config import Database, Settings, supabase_folder
+from brightrun.domain.batch import WriterName
+from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, Bucket
+from brightrun.domain.errors import SetupFault
+from brightrun.domain.writing import Writer
+from brightrun.saol.server.launcher import EmbeddedServer
+from brightrun.saol.server.migrations import apply, require_current
+from brightrun.services.batches import Batches
+from brightrun.services.datasets import Datasets
+from brightrun.services.enrichment import Enrichment
+from brightrun.services.generation import Generation
+from brightrun.services.plans import Planner
+from brightrun.services.reviews import Reviews
+from brightrun.services.scenarios import Scenarios
+from brightrun.services.system import System
+from brightrun.services.templates import Templates
+from brightrun.writers.claude import ClaudeWriter
+from brightrun.writers.demo import DemoWriter
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Every use case, ready to be called from a page or a shell."""
+
+    settings: Settings
+    templates: Templates
+    scenarios: Scenarios
+    planner: Planner
+    batches: Batches
+    enrichment: Enrichment
+    reviews: Reviews
+    datasets: Datasets
+    system: System
+    writer: Callable[[WriterName], Writer]
+    _closing: ExitStack
+
+    def close(self) -> None:
+        """Let go of the database; the last process to do so stops the embedded server."""
+        self._closing.close()
+
+
+def open_app(settings: Settings | None = None) -> App:
+    """Connect everything; raises SetupFault with the remedy when this machine or project is not ready."""
+    settings = settings or Settings()
+    closing = ExitStack()
+    try:
+        return _assemble(settings, closing)
+    except BaseException:
+        closing.close()
+        raise
+
+
+def _assemble(settings: Settings, closing: ExitStack) -> App:
+    db, require_migrations = _database(settings, closing)
+    files, logs = (_bucket(settings, name) for name in (CONVERSATION_FILES, BATCH_LOGS))
+    spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
+    writer = _writers(settings)
+    templates, scenarios = Templates(db), Scenarios(db)
+    generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
+    return App(
+        settings=settings,
+        templates=templates,
+        scenarios=scenarios,
+        planner=Planner(db, templates, scenarios),
+        batches=Batches(
+            db,
+            logs,
+            generation,
+            lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
+        ),
+        enrichment=Enrichment(db, templates, scenarios, files),
+        reviews=Reviews(db),
+        datasets=Datasets(db),
+        system=System(db, (files, logs), writer, settings, require_migrations),
+        writer=writer,
+        _closing=closing,
+    )
+
+
+def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Callable[[], str]]:
+    """Open the road the settings name; the embedded one is started and brought up to date here."""
+    folder = supabase_folder()
+    if settings.database is Database.SUPABASE:
+        if not settings.supabase_url or not settings.supabase_secret_key:
+            raise SetupFault(
+                "SUPABASE_URL is set but SUPABASE_SECRET_KEY is not.",
+                remedy="Set both: the secret key stands in the project's API settings.",
+            )
+        key = settings.supabase_secret_key.get_secret_value()
+        db = saol.connect_supabase(settings.supabase_url, key)
+        closing.callback(db.close)
+        return db, lambda: _visible(db)
+    if settings.database_url:
+        dsn = settings.database_url.get_secret_value()
+        require_current(dsn, folder / "migrations")
+    else:
+        server = EmbeddedServer(settings.home, settings.pg_bin)
+        dsn = server.acquire()
+        closing.callback(server.release)
+        apply(
+            dsn,
+            folder / "migrations",
+            bootstrap=folder / "bootstrap.sql",
+            seed=folder / "seed.sql",
+        )
+    db = saol.connect_postgres(dsn)
+    closing.callback(db.close)
+    return db, lambda: require_current(dsn, folder / "migrations")
+
+
+def _visible(db: saol.Database) -> str:
+    """Say that the newest function of the migrations answers; PostgREST shows no migration table."""
+    saol.agent_query(db, "dataset_contents", select=["id"], limit=1).require()
+    return "The tables, views and functions of the newest migration answer."
+
+
+def _bucket(settings: Settings, name: str) -> Bucket:
+    if settings.database is Database.SUPABASE or (settings.supabase_url and settings.supabase_secret_key):
+        assert settings.supabase_url
+        assert settings.supabase_secret_key
+        storage = connect_storage(settings.supabase_url, settings.supabase_secret_key.get_secret_value())
+        return SupabaseBucket(storage, name)
+    return LocalBucket(settings.home / "buckets", name)
+
+
+def _writers(settings: Settings) -> Callable[[WriterName], Writer]:
+    """Make each writer once a process, when it is first needed: a demo needs no key."""
+    made: dict[WriterName, Writer] = {}
+    lock = threading.Lock()
+
+    def writer(name: WriterName) -> Writer:
+        with lock:
+            if name not in made:
+                made[name] = _writer(name, settings)
+            return made[name]
+
+    return writer
+
+
+def _writer(name: WriterName, settings: Settings) -> Writer:
+    if name is WriterName.DEMO:
+        return DemoWriter(seconds=settings.demo_seconds)
+    if not settings.anthropic_api_key:
+        raise SetupFault(
+            "There is no key for Claude.",
+            remedy="Set ANTHROPIC_API_KEY, or use the demo writer.",
+        )
+    return ClaudeWriter(
+        api_key=settings.anthropic_api_key.get_secret_value(),
+        base_url=settings.anthropic_base_url,
+        timeout=settings.call_timeout,
+        model=settings.model,
+    )

@@ -1,0 +1,317 @@
+"""Commands for batch jobs: create, advance, look at, stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from brightrun.bootstrap import App
+from brightrun.cli.console import (
+    JobArgument,
+    Json,
+    dollars,
+    duration,
+    emit,
+    err,
+    job_json,
+    opened,
+    out,
+    reported,
+)
+from brightrun.config import Settings
+from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, StepOutcome, WriterName
+from brightrun.domain.errors import InvalidInput
+from brightrun.services.plans import AUTO, Plan
+from brightrun.services.scenarios import read_sheet
+
+LIST_LENGTH = 20
+
+
+def generate(
+    scenarios: Annotated[Path, typer.Option(help="A CSV file, one scenario a row.")],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="COLUMN=VARIABLE", help="Feed a column to a variable."),
+    ] = None,
+    template: Annotated[str, typer.Option(help="A template's key, or `auto` to let it be chosen.")] = AUTO,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first rows.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the job.")] = None,
+    writer: Annotated[WriterName | None, typer.Option(help="Who writes.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model, where Claude writes.")] = None,
+    turns: Annotated[int | None, typer.Option(min=2, max=200, help="Messages a conversation.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0.000001, help="The most the job may cost, in dollars.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Varies what is left to chance.")] = 0,
+    stop_on_error: Annotated[bool, typer.Option(help="Pause at the first failed item.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show the plan and its price; create nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a batch job from a file of scenarios and print its id."""
+    with reported(as_json=as_json), opened() as app:
+        options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error)
+        sheet = read_sheet(_bytes(scenarios), scenarios.name)
+        planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
+        plan = app.planner.plan(planned.scenarios, options, template=template)
+        notes = [*planned.notes, *plan.notes]
+        if not dry_run:
+            app.writer(options.writer)  # a missing key is said now, not at the first item
+        plan.require()
+        if dry_run:
+            _show_plan(plan, planned.duplicates, notes, as_json=as_json)
+            return
+        title = name or f"{scenarios.stem} ({len(plan.items)})"
+        job = app.batches.create(plan, name=title, actor=app.settings.person)
+        if as_json:
+            emit({"id": job.id})
+            return
+        _show_plan(plan, planned.duplicates, notes, as_json=False)
+        err.print(f"Next: [bold]brightrun process {job.id[:8]}[/bold]")
+        print(job.id)
+
+
+def process(job: JobArgument, as_json: Json = False) -> None:
+    """Advance a job to its end; Ctrl-C stops after the item in flight and leaves it resumable."""
+    with reported(as_json=as_json), opened() as app:
+        job_id = app.batches.find(job)
+        stopping = _StopAfterItem()
+        with stopping:
+            ended = _drive(app, app.batches.get(job_id), stopping, quiet=as_json)
+        if as_json:
+            emit(job_json(ended))
+        else:
+            _show_end(ended)
+        if stopping.asked and ended.is_open:
+            raise typer.Exit(130)
+        if ended.status is not JobStatus.COMPLETED:
+            raise typer.Exit(1)
+
+
+def status(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job id, or the beginning of one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show counts, cost and time of one job, or the latest jobs."""
+    with reported(as_json=as_json), opened() as app:
+        if job is not None:
+            found = app.batches.get(app.batches.find(job))
+            if as_json:
+                emit(job_json(found))
+            else:
+                _show_job(app, found)
+            return
+        jobs = app.batches.page(limit=LIST_LENGTH)
+        if as_json:
+            emit({"total": app.batches.count(), "jobs": [job_json(j) for j in jobs]})
+        elif jobs:
+            out.print(_table(jobs))
+        else:
+            out.print("No batch job yet. Create one: brightrun generate --scenarios FILE.csv")
+
+
+def log(job: JobArgument) -> None:
+    """Print the log of a job."""
+    with reported(), opened() as app:
+        print(app.batches.log_text(app.batches.find(job)), end="")
+
+
+def cancel(job: JobArgument, as_json: Json = False) -> None:
+    """End a job for good; the item in flight is kept."""
+    _change(job, "cancel", as_json=as_json)
+
+
+def pause(job: JobArgument, as_json: Json = False) -> None:
+    """Stop a job until it is resumed."""
+    _change(job, "pause", as_json=as_json)
+
+
+def resume(job: JobArgument, as_json: Json = False) -> None:
+    """Let a paused job go on; then process it."""
+    _change(job, "resume", as_json=as_json)
+
+
+def retry(job: JobArgument, as_json: Json = False) -> None:
+    """Queue the failed items of a job again; then process it."""
+    _change(job, "retry_failed", as_json=as_json)
+
+
+class _StopAfterItem:
+    """Makes the first Ctrl-C a wish to stop and leaves the second one to Python."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self._before)
+        err.print("Stopping after the item in flight; press Ctrl-C again to stop at once.")
+
+
+def _drive(app: App, job: Job, stopping: _StopAfterItem, *, quiet: bool) -> Job:
+    bar = Progress(
+        TextColumn("{task.fields[title]}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
+        console=err,
+        disable=quiet or not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=job.counts.total, title=job.name[:30], figures="")
+        while not stopping.asked:
+            step = app.batches.process_next(job.id)
+            job = step.job
+            bar.update(task, completed=job.counts.ended, figures=_figures(job))
+            if step.message and not quiet:
+                bar.console.print(f"[yellow]{escape(step.message)}[/yellow]")
+            if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
+                break
+            if not job.is_open and not job.counts.processing:
+                break
+            if step.again_in:
+                time.sleep(min(step.again_in, 1.0))
+    return job
+
+
+def _figures(job: Job) -> str:
+    failed = f"{job.counts.failed} failed · " if job.counts.failed else ""
+    return f"{failed}{duration(job.seconds_left)} left · {dollars(job.money.spent)}"
+
+
+def _change(text: str, action: str, *, as_json: bool) -> None:
+    with reported(as_json=as_json), opened() as app:
+        job = getattr(app.batches, action)(app.batches.find(text), actor=app.settings.person)
+        if as_json:
+            emit(job_json(job))
+        else:
+            _show_job(app, job)
+
+
+def _options(
+    settings: Settings,
+    writer: WriterName | None,
+    model: str | None,
+    turns: int | None,
+    budget: float | None,
+    seed: int,
+    stop_on_error: bool,
+) -> JobOptions:
+    chosen = writer or settings.default_writer
+    if chosen is WriterName.DEMO and model not in (None, "demo"):
+        raise InvalidInput(
+            f"The demo writer does not use the model {model!r}.",
+            remedy="Add --writer claude, or leave --model out.",
+        )
+    return JobOptions(
+        writer=chosen,
+        model="demo" if chosen is WriterName.DEMO else (model or settings.model),
+        max_tokens=settings.max_tokens,
+        turns=turns,
+        seed=seed,
+        stop_on_error=stop_on_error,
+        budget=budget,
+    )
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        column, equals, variable = pair.partition("=")
+        if not equals or not column.strip():
+            raise InvalidInput(
+                f"--map {pair!r} is not COLUMN=VARIABLE.", remedy="For example --map mood=starting_mood."
+            )
+        mapping[column.strip()] = variable.strip()
+    return mapping
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise InvalidInput(
+            f"{path} cannot be read: {fault.strerror}.", remedy="Give the path of a CSV file."
+        ) from fault
+
+
+def _show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -> None:
+    estimate = plan.estimate
+    if as_json:
+        emit(
+            {
+                "items": estimate.items,
+                "duplicates": duplicates,
+                "templates": dict(plan.templates()),
+                "input_tokens": estimate.input_tokens,
+                "output_tokens": estimate.output_tokens,
+                "expected_cost": round(estimate.expected_usd, 6),
+                "worst_cost": round(estimate.worst_usd, 6),
+                "method": estimate.method,
+                "notes": notes,
+            }
+        )
+        return
+    err.print(f"{estimate.items} conversations by {plan.options.writer.value} ({plan.options.model})")
+    for template, count in plan.templates().most_common():
+        err.print(f"  {count:>6} × {escape(template)}")
+    if duplicates:
+        err.print(f"{duplicates} duplicate scenarios were left out")
+    err.print(
+        f"Expected cost {dollars(estimate.expected_usd)}, at most {dollars(estimate.worst_usd)}. "
+        f"{escape(estimate.method)}"
+    )
+    for note in notes:
+        err.print(escape(note))
+
+
+def _show_job(app: App, job: Job) -> None:
+    out.print(_table([job]))
+    if job.pause_reason:
+        out.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
+    if not job.counts.failed:
+        return
+    for item in app.batches.items(job.id, status=ItemStatus.FAILED, limit=10):
+        out.print(f"  item {item.position}: {escape(item.error_message or '')}", style="red")
+
+
+def _show_end(job: Job) -> None:
+    err.print(
+        f"{job.status.value}: {job.counts.completed} completed, {job.counts.failed} failed, "
+        f"{job.counts.cancelled} cancelled, {job.counts.queued} queued; {dollars(job.money.spent)} spent"
+        + (f", {dollars(job.money.possible)} possibly" if job.money.possible else "")
+    )
+    if job.pause_reason:
+        err.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
+
+
+def _table(jobs: list[Job]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("id", "name", "status", "done", "failed", "left", "cost"):
+        table.add_column(column, justify="right" if column in ("done", "failed", "left", "cost") else "left")
+    for job in jobs:
+        table.add_row(
+            job.id[:8],
+            escape(job.name),
+            job.status.value,
+            f"{job.counts.completed}/{job.counts.total}",
+            str(job.counts.failed),
+            duration(job.seconds_left) if job.is_open else "",
+            dollars(job.money.spent),
+        )
+    return table

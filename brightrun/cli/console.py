@@ -1,0 +1,109 @@
+"""What the shell prints, and the exit code: 0 only on success."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import Job
+from brightrun.domain.errors import BrightRunError
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the beginning of one.")]
+
+
+def open_settings() -> Settings:
+    """Read the settings; a value that cannot be used ends the command with a sentence."""
+    try:
+        return Settings()
+    except ValueError as fault:
+        err.print(f"[red]The settings cannot be used:[/red] {escape(str(fault))}")
+        raise typer.Exit(1) from fault
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[App]:
+    """Open the app for one command and let go of it afterwards."""
+    app = open_app(settings or open_settings())
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+@contextmanager
+def reported(*, as_json: bool = False) -> Iterator[None]:
+    """Turn an error of ours into a sentence with its remedy, and exit code 1."""
+    try:
+        yield
+    except BrightRunError as fault:
+        if as_json:
+            print(json.dumps({"error": fault.message, "remedy": fault.remedy}), file=sys.stderr)
+        else:
+            err.print(f"[red]{escape(fault.message)}[/red]")
+            if fault.remedy:
+                err.print(escape(fault.remedy))
+        raise typer.Exit(1) from fault
+
+
+def emit(data: object) -> None:
+    """Print one JSON value on standard output."""
+    print(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def job_json(job: Job) -> dict[str, object]:
+    """Return a job as `status --json` prints it."""
+    counts = job.counts
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status.value,
+        "counts": {
+            "queued": counts.queued,
+            "processing": counts.processing,
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+        },
+        "cost": round(job.money.spent, 6),
+        "possible_cost": round(job.money.possible, 6),
+        "budget": job.money.budget,
+        "writer": job.options.writer.value,
+        "model": job.options.model,
+        "pause_reason": job.pause_reason,
+        "seconds_left": job.seconds_left,
+        "created_by": job.created_by,
+        "created_at": job.created_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "completed_at": job.completed_at.isoformat() if job.completed_at else None,
+    }
+
+
+def dollars(amount: float) -> str:
+    """Return money as a person reads it: cents from a dollar on, more digits below."""
+    if amount == 0:
+        return "$0"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time left as a person says it."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

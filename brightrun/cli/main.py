@@ -1,0 +1,54 @@
+"""The console script `brightrun`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from brightrun import __version__
+from brightrun.cli import batches, datasets, reviews, system
+
+app = typer.Typer(
+    name="brightrun",
+    help="Plan, write, review and export multi-turn conversations for LoRA fine-tuning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+for command in (
+    system.app,
+    batches.generate,
+    batches.process,
+    batches.status,
+    batches.log,
+    batches.cancel,
+    batches.pause,
+    batches.resume,
+    batches.retry,
+    reviews.review,
+    datasets.export,
+    system.check,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the shell; a termination signal leaves as an exit does, so that the server is let go of."""
+    signal.signal(signal.SIGTERM, _leave)
+    app()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

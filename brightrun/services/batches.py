@@ -1,0 +1,228 @@
+"""Batch jobs: create, advance by one item, pause, resume, cancel, retry, and how far they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from brightrun import saol
+from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, Step, StepOutcome
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
+from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.services.generation import Generation, Unwritten, Written
+from brightrun.services.plans import Plan
+from brightrun.stores import batches as store
+
+DATABASE_TRIES = 8
+"""A restart of the database is over in well under the seconds these tries span."""
+
+log = logging.getLogger(__name__)
+
+
+class Batches:
+    """Safe to use from any number of threads and processes at once."""
+
+    def __init__(
+        self,
+        db: saol.Database,
+        logs: Bucket,
+        generation: Generation,
+        *,
+        lease_seconds: float,
+        max_attempts: int,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._db = db
+        self._logs = logs
+        self._generation = generation
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+        self._pause = pause
+
+    def create(self, plan: Plan, *, name: str, actor: str) -> Job:
+        """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems."""
+        plan.require()
+        name = " ".join(name.split())
+        if not 1 <= len(name) <= 255:
+            raise InvalidInput("A job needs a name of 1 to 255 characters.")
+        options = plan.options
+        job = {
+            "name": name,
+            "template_id": plan.template_id,
+            "writer": options.writer.value,
+            "model": options.model,
+            "max_tokens": options.max_tokens,
+            "turns": options.turns,
+            "seed": options.seed,
+            "stop_on_error": options.stop_on_error,
+            "budget_usd": options.budget,
+            "max_attempts": self._max_attempts,
+            "created_by": actor,
+        }
+        items = [
+            {
+                "position": position,
+                "parameters": item.scenario.to_json(),
+                "fingerprint": item.scenario.fingerprint(),
+                "template_version_id": item.choice.template.version.id,
+                "template_choice": item.choice.reason,
+                "reserve_usd": item.reserve,
+            }
+            for position, item in enumerate(plan.items, start=1)
+        ]
+        return store.create(self._db, job, items)
+
+    def process_next(self, job_id: JobId) -> Step:
+        """Advance a job by at most one item and return what a screen needs; raises NotFound."""
+        claimed = store.claim(self._db, job_id, _worker(), self._lease_seconds)
+        if isinstance(claimed, store.Nothing):
+            if claimed.outcome == "done":
+                self._publish_log(claimed.job)
+            return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
+        claim, judged = claimed
+        try:
+            result = self._generation.write(claim, judged)
+        except Exception as fault:
+            log.exception("item %s met an unexpected fault", claim.item_id)
+            reason = f"Unexpected fault: {type(fault).__name__}: {fault}"
+            entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
+            result = Unwritten("failed", entry | {"error_message": reason})
+        settled = self._insist(lambda: self._record(claim, result))
+        if settled.finished:
+            self._publish_log(settled.job)
+        message = result.message if isinstance(result, Unwritten) else ""
+        return Step(
+            _OUTCOMES[settled.outcome],
+            settled.job,
+            item_id=claim.item_id,
+            conversation_id=settled.conversation_id,
+            message=message,
+        )
+
+    def pause(self, job_id: JobId, *, actor: str, reason: str = "Paused by hand.") -> Job:
+        """Stop handing out items; the one in flight is kept. Raises NotAllowed for an ended job."""
+        return self._act("pause_job", job_id, "paused", reason=reason, actor=actor)
+
+    def resume(self, job_id: JobId, *, actor: str) -> Job:
+        """Let a paused job go on; raises NotAllowed for an ended one."""
+        return self._act("resume_job", job_id, "resumed", actor=actor)
+
+    def cancel(self, job_id: JobId, *, actor: str) -> Job:
+        """End a job for good; what is in flight is still kept. A second cancel changes nothing."""
+        job = self._act("cancel_job", job_id, "cancelled", actor=actor)
+        self._publish_log(job)
+        return job
+
+    def retry_failed(self, job_id: JobId, *, actor: str) -> Job:
+        """Queue the failed items again with fresh attempts; raises NotAllowed when there are none."""
+        data = store.act(self._db, "retry_failed", job_id, actor=actor)
+        if data["outcome"] == "refused" or not data["retried"]:
+            cause = "it is cancelled" if data["outcome"] == "refused" else "no item of it has failed"
+            raise NotAllowed(f"Nothing was retried: {cause}.")
+        job: Job = data["job"]
+        return job
+
+    def get(self, job_id: JobId) -> Job:
+        """Return one job; items whose worker vanished are taken back first."""
+        job = store.view(self._db, job_id)
+        if job.counts.processing and store.reclaim(self._db, job_id):
+            job = store.view(self._db, job_id)
+        return job
+
+    def find(self, text: str) -> JobId:
+        """Return the job that an id or an unambiguous prefix of one names; raises NotFound."""
+        digits = text.strip().lower().replace("-", "")
+        if not digits or len(digits) > 32 or any(c not in "0123456789abcdef" for c in digits):
+            raise NotFound(f"{text!r} is not a job id.", remedy="`brightrun status` lists the jobs.")
+        low, high = (parse_uuid(digits.ljust(32, fill), "job") for fill in "0f")
+        found = store.ids_between(self._db, low, high, limit=6)
+        if not found:
+            raise NotFound(f"There is no batch job {text!r}.", remedy="`brightrun status` lists the jobs.")
+        if len(found) > 1:
+            listed = ", ".join(job_id[:13] for job_id in found[:5])
+            raise NotFound(f"{text!r} fits more than one job: {listed}…", remedy="Give more of the id.")
+        return found[0]
+
+    def page(self, *, limit: int = 50, offset: int = 0) -> list[Job]:
+        """Return jobs, newest first."""
+        return store.page(self._db, limit=limit, offset=offset)
+
+    def count(self) -> int:
+        return store.count(self._db)
+
+    def items(
+        self, job_id: JobId, *, status: ItemStatus | None = None, limit: int = 50, offset: int = 0
+    ) -> list[Item]:
+        """Return one page of a job's items in their order."""
+        return store.items(self._db, job_id, status=status, limit=limit, offset=offset)
+
+    def log_text(self, job_id: JobId) -> str:
+        """Return the log as text, one `[time] message` a line, and refresh its file in the bucket."""
+        store.view(self._db, job_id)
+        lines = store.log_lines(self._db, job_id)
+        text = "".join(f"[{at.isoformat()}] {message}\n" for at, message in lines)
+        self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
+        return text
+
+    def _record(self, claim: store.Claim, result: Written | Unwritten) -> store.Settled:
+        if isinstance(result, Written):
+            return store.complete(self._db, claim, result.attempt, result.conversation)
+        return store.settle(
+            self._db,
+            claim,
+            result.disposition,
+            result.attempt,
+            delay_seconds=result.delay,
+            refund=result.refund,
+            pause_reason=result.pause_reason,
+        )
+
+    def _insist(self, record: Callable[[], store.Settled]) -> store.Settled:
+        """Record an outcome through a database restart: the step is fenced, so repeating it is safe."""
+        for attempt in range(DATABASE_TRIES - 1):
+            try:
+                return record()
+            except DatabaseFault as fault:
+                if not fault.is_transient:
+                    raise
+                log.warning("outcome not recorded yet: %s", fault)
+            self._pause(min(0.1 * 2**attempt, 2.0))
+        return record()
+
+    def _act(self, function: str, job_id: JobId, done: str, **params: object) -> Job:
+        data = store.act(self._db, function, job_id, **params)
+        job: Job = data["job"]
+        if data["outcome"] == "refused":
+            raise NotAllowed(
+                f"The job is {job.status.value} and cannot be {done}.",
+                remedy="Retry its failed items or start a new job."
+                if job.status is not JobStatus.CANCELLED
+                else "Start a new job.",
+            )
+        return job
+
+    def _publish_log(self, job: Job) -> None:
+        """Write the log's file; it is rendered from rows, so a failure loses nothing."""
+        try:
+            self.log_text(job.id)
+        except StorageFault as fault:
+            log.warning("the log of job %s could not be written: %s", job.id, fault)
+
+
+_OUTCOMES = {
+    "completed": StepOutcome.COMPLETED,
+    "failed": StepOutcome.FAILED,
+    "retry": StepOutcome.RETRY,
+    "pause": StepOutcome.PAUSED,
+    "cancelled": StepOutcome.FAILED,
+    "fenced": StepOutcome.FENCED,
+}
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"

@@ -1,0 +1,344 @@
+"""One step of writing: claim to conversation, with every answer kept before it is read."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+
+from brightrun import saol
+from brightrun.domain.answer import accept
+from brightrun.domain.batch import Claim, WriterName
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.enrichment import Record, enrich, final_document
+from brightrun.domain.errors import (
+    AnswerFault,
+    InvalidInput,
+    ObjectExists,
+    StorageFault,
+    WriterBusy,
+    WriterDeclined,
+    WriterFault,
+    WriterRejected,
+    WriterUncertain,
+)
+from brightrun.domain.ids import ConversationKey
+from brightrun.domain.price import Price, cost_of, price_for
+from brightrun.domain.quality import Assessment, assess
+from brightrun.domain.scenario import Cast
+from brightrun.domain.template import Prompt, TemplateVersion
+from brightrun.domain.text import word_count
+from brightrun.domain.writing import Answer, Order, RawAnswer, Writer
+from brightrun.services.scenarios import Scenarios
+from brightrun.services.templates import Templates
+from brightrun.stores import prices
+
+KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
+"""Business keys are derived from items, so that a step done twice writes the same files."""
+STORE_TRIES = 4
+RETRY_CAP_SECONDS = 900.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An item that became a conversation: the ledger's entry and the row."""
+
+    attempt: Mapping[str, object]
+    conversation: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """An item that did not: what becomes of it, and the ledger's entry."""
+
+    disposition: str
+    attempt: Mapping[str, object]
+    delay: float = 0.0
+    refund: bool = False
+    pause_reason: str | None = None
+
+    @property
+    def message(self) -> str:
+        return str(self.attempt.get("error_message") or "")
+
+
+class Generation:
+    """Writes claimed items; knows neither the browser nor how many of it run."""
+
+    def __init__(
+        self,
+        db: saol.Database,
+        templates: Templates,
+        scenarios: Scenarios,
+        files: Bucket,
+        spool: Bucket,
+        writers: Callable[[WriterName], Writer],
+        *,
+        retry_base: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._db = db
+        self._templates = templates
+        self._scenarios = scenarios
+        self._files = files
+        self._spool = spool
+        self._writers = writers
+        self._retry_base = retry_base
+        self._pause = pause
+        self._prices: tuple[float, list[Price]] = (0.0, [])
+
+    def write(self, claim: Claim, judged: Sequence[int]) -> Written | Unwritten:
+        """Bring one claimed item as far as it goes; `judged` are attempts whose answers were useless."""
+        ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
+        try:
+            version = self._templates.version(claim.template_version_id)
+            cast = self._scenarios.cast(claim.scenario)
+            turns = self._templates.turns_for(cast, claim.options.turns, seed=claim.options.seed)
+            prompt = self._templates.render(version, cast, turns=turns)
+            ledger["request"] = _request(prompt, claim)
+            writer = self._writers(claim.options.writer)
+            body = self._answer(claim, judged, prompt, cast, writer, ledger)
+            if body is None:
+                return _crashed(claim, ledger)
+            return self._read(claim, body, writer, version, cast, prompt, ledger)
+        except WriterFault as fault:
+            return _not_answered(fault, claim, ledger, self._retry_base)
+        except StorageFault as fault:
+            reason = f"The answer store is not usable: {fault}"
+            ledger |= {"error_code": "storage", "error_message": reason}
+            return Unwritten("pause", ledger, refund=True, pause_reason=reason)
+        except InvalidInput as fault:
+            ledger |= {"error_code": "invalid_input", "error_message": str(fault)}
+            return Unwritten("failed", ledger)
+
+    def _answer(
+        self,
+        claim: Claim,
+        judged: Sequence[int],
+        prompt: Prompt,
+        cast: Cast,
+        writer: Writer,
+        ledger: dict[str, object],
+    ) -> bytes | None:
+        """Return a stored answer where there is one, else call once and store before anything else."""
+        if claim.attempt > 1:
+            found = self._stored(claim, judged)
+            if found:
+                ledger["number"], ledger["raw_path"], body = found
+                ledger["outcome"] = "stored"
+                return body
+        if not claim.may_call:
+            return None
+        if claim.options.writer is not WriterName.DEMO:
+            self._files.check()  # never pay for an answer that could not be kept
+        order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
+        raw = writer.write(order)
+        ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
+        ledger["request_id"] = raw.request_id
+        ledger["raw_path"] = self._keep(claim, raw)
+        ledger["outcome"] = "stored"
+        return raw.body
+
+    def _keep(self, claim: Claim, raw: RawAnswer) -> str:
+        """Store the raw bytes at their write-once key; a failing store is retried, then spooled."""
+        key = raw_key(claim, claim.attempt)
+        for attempt in range(STORE_TRIES):
+            try:
+                self._files.put(key, raw.body)
+                return key
+            except ObjectExists:
+                return key  # an upload that was answered too late
+            except StorageFault as fault:
+                log.warning("raw answer %s could not be stored (%s)", key, fault)
+                if attempt + 1 < STORE_TRIES:
+                    self._pause(0.2 * 2**attempt)
+        self._spool.put(key, raw.body)
+        return key
+
+    def _stored(self, claim: Claim, judged: Sequence[int]) -> tuple[int, str, bytes] | None:
+        """Return the newest answer of an earlier attempt that was not judged useless."""
+        prefix = f"raw/{claim.job_id}/{claim.item_id}/"
+        for spooled in self._spool.list(prefix):
+            self._unspool(spooled)
+        keys = self._files.list(prefix)
+        for number, key in sorted(((_number(k), k) for k in keys), reverse=True):
+            if number not in judged:
+                return number, key, self._files.get(key)
+        return None
+
+    def _unspool(self, key: str) -> None:
+        try:
+            self._files.put(key, self._spool.get(key))
+        except ObjectExists:
+            log.info("spooled answer %s was stored already", key)
+        self._spool.delete(key)
+
+    def _read(
+        self,
+        claim: Claim,
+        body: bytes,
+        writer: Writer,
+        version: TemplateVersion,
+        cast: Cast,
+        prompt: Prompt,
+        ledger: dict[str, object],
+    ) -> Written | Unwritten:
+        """Parse, assess and enrich a stored answer: pure, so that it may be done again for nothing."""
+        try:
+            answer = writer.read(body)
+            ledger |= self._usage(claim, answer)
+            turns = accept(answer)
+        except AnswerFault as fault:
+            ledger |= {"error_code": fault.code, "error_message": str(fault)}
+            return Unwritten("failed", ledger)
+        assessment = assess(turns, cast=cast, prompt=prompt)
+        template = self._templates.of_version(version)
+        record = Record(
+            key=ConversationKey(str(uuid5(KEY_SPACE, claim.item_id))),
+            item_id=claim.item_id,
+            job_id=claim.job_id,
+            created_at=datetime.now(UTC).isoformat(),
+            cast=cast,
+            prompt=prompt,
+            turns=tuple(turns),
+            assessment=assessment,
+            writer=claim.options.writer.value,
+            model=answer.model,
+            template_key=template.template_key,
+            template_version=version.version,
+        )
+        return Written(ledger, self._store_documents(record, ledger))
+
+    def _store_documents(self, record: Record, ledger: Mapping[str, object]) -> dict[str, object]:
+        """Write the final and enriched files and return the row; both files can be derived again."""
+        final, enriched = document_keys(record.key)
+        self._files.put(final, orjson.dumps(final_document(record)), overwrite=True, durable=False)
+        self._files.put(enriched, orjson.dumps(enrich(record)), overwrite=True, durable=False)
+        return _row(record) | {
+            "raw_path": ledger["raw_path"],
+            "final_path": final,
+            "enriched_path": enriched,
+            "enrichment_status": "completed",
+            "cost_usd": ledger.get("cost_usd", 0),
+        }
+
+    def _usage(self, claim: Claim, answer: Answer) -> dict[str, object]:
+        usage = answer.usage
+        cost = 0.0
+        if claim.options.writer is WriterName.CLAUDE:
+            total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+            price = price_for(
+                self._known_prices(), claim.options.model, on=datetime.now(UTC).date(), input_tokens=total
+            )
+            cost = cost_of(usage, price)
+        return {
+            "cost_usd": cost,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "stop_reason": answer.stop_reason,
+        }
+
+    def _known_prices(self) -> list[Price]:
+        """The price table, read again once a minute."""
+        read_at, known = self._prices
+        if not known or time.monotonic() - read_at > 60:
+            known = prices.all_prices(self._db)
+            self._prices = (time.monotonic(), known)
+        return known
+
+
+def raw_key(claim: Claim, number: int) -> str:
+    """Return the write-once key of one attempt's answer."""
+    return f"raw/{claim.job_id}/{claim.item_id}/{number}.json"
+
+
+def document_keys(key: ConversationKey) -> tuple[str, str]:
+    """Return the keys of the final and the enriched document of a conversation."""
+    return f"final/{key}.json", f"enriched/{key}.json"
+
+
+def _number(key: str) -> int:
+    return int(key.rsplit("/", 1)[1].removesuffix(".json"))
+
+
+def _request(prompt: Prompt, claim: Claim) -> dict[str, object]:
+    return {
+        "system": prompt.system,
+        "user": prompt.user,
+        "model": claim.options.model,
+        "max_tokens": claim.options.max_tokens,
+    }
+
+
+def _row(record: Record) -> dict[str, object]:
+    scenario = record.cast.scenario
+    assessment: Assessment = record.assessment
+    text = record.turns[0].content if record.turns else ""
+    return {
+        "conversation_id": record.key,
+        "name": scenario.title(),
+        "model": record.model,
+        "tier": scenario.tier.value,
+        "persona_key": scenario.persona_key,
+        "arc_key": scenario.arc_key,
+        "topic_key": scenario.topic_key,
+        "parameters": scenario.to_json(),
+        "system_text": record.prompt.dataset_system,
+        "turns": [turn.to_json() for turn in record.turns],
+        "turn_count": len(record.turns),
+        "word_count": sum(word_count(turn.content) for turn in record.turns),
+        "first_words": " ".join(text.split())[:160],
+        "quality_score": assessment.score,
+        "has_blockers": bool(assessment.blockers),
+        "flags": list(assessment.flags),
+        **_reports(assessment),
+    }
+
+
+def _reports(assessment: Assessment) -> dict[str, Any]:
+    data = assessment.to_json()
+    return {
+        "quality": {"score": data["score"], "breakdown": data["breakdown"]},
+        "validation": {"blockers": data["blockers"], "warnings": data["warnings"]},
+    }
+
+
+def _crashed(claim: Claim, ledger: dict[str, object]) -> Unwritten:
+    reason = f"Its worker vanished in each of {claim.attempt - 1} attempts, and no answer was stored."
+    ledger |= {"outcome": "skipped", "error_code": "crashed", "error_message": reason}
+    return Unwritten("failed", ledger)
+
+
+def _not_answered(
+    fault: WriterFault, claim: Claim, ledger: dict[str, object], retry_base: float
+) -> Unwritten:
+    """Turn a writer's fault into what failure-model demands of the item and the job."""
+    ledger |= {"error_code": fault.code, "error_message": str(fault), "request_id": fault.request_id}
+    if isinstance(fault, WriterRejected):
+        return Unwritten("pause", ledger, refund=True, pause_reason=str(fault))
+    if isinstance(fault, WriterDeclined):
+        return Unwritten("failed", ledger)
+    delay = _back_off(claim.attempt, retry_base)
+    if isinstance(fault, WriterUncertain):
+        ledger["outcome"] = "unknown"
+        return Unwritten("retry", ledger, delay=delay)
+    assert isinstance(fault, WriterBusy)
+    if fault.retry_after is not None:
+        delay = max(delay, min(fault.retry_after, RETRY_CAP_SECONDS))
+    return Unwritten("retry", ledger, delay=delay, refund=fault.status == 429)
+
+
+def _back_off(attempt: int, base: float) -> float:
+    """Return 2^n times the base with up to a quarter of jitter, capped."""
+    return min(base * 2 ** (attempt - 1), RETRY_CAP_SECONDS) * (1 + random.random() / 4)

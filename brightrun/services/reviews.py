@@ -1,0 +1,94 @@
+"""Reviewing: lists to choose from, one conversation to read, decisions that never get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from brightrun import saol
+from brightrun.domain.conversation import Conversation
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.ids import ConversationId
+from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict
+from brightrun.stores import conversations
+from brightrun.stores import reviews as store
+
+MAX_PAGE = 100
+
+
+class Reviews:
+    """What a reviewer does in a day."""
+
+    def __init__(self, db: saol.Database) -> None:
+        self._db = db
+
+    def page(
+        self, chosen: ConversationFilter, *, sort: str = "newest", limit: int = 50, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return one page of display rows; raises InvalidInput for an unknown order or size."""
+        if sort not in conversations.SORTS:
+            raise InvalidInput(
+                f"There is no order {sort!r}.", remedy=f"Use {', '.join(conversations.SORTS)}."
+            )
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidInput(f"A page holds 1 to {MAX_PAGE} rows, not {limit}.")
+        return conversations.page(self._db, chosen, sort=sort, limit=limit, offset=offset)
+
+    def count(self, chosen: ConversationFilter) -> int:
+        return conversations.count(self._db, chosen)
+
+    def read(self, conversation_id: ConversationId) -> Conversation:
+        """Return one conversation; raises NotFound."""
+        return conversations.get(self._db, conversation_id)
+
+    def history(self, conversation_id: ConversationId) -> list[Review]:
+        """Return every decision on a conversation, newest first."""
+        return store.history(self._db, conversation_id)
+
+    def decide(
+        self,
+        seen: Sequence[Seen],
+        decision: Decision,
+        *,
+        reviewer: str,
+        reason: str | None = None,
+        note: str | None = None,
+    ) -> Verdict:
+        """Decide on rows as the reviewer saw them; what changed since is left alone and named."""
+        if not seen:
+            raise InvalidInput("Nothing is selected.", remedy="Select at least one conversation.")
+        return store.decide(
+            self._db, seen, decision, reviewer=_name(reviewer), reason=_text(reason), note=_text(note)
+        )
+
+    def decide_matching(
+        self,
+        chosen: ConversationFilter,
+        decision: Decision,
+        *,
+        reviewer: str,
+        reason: str | None = None,
+        note: str | None = None,
+    ) -> Verdict:
+        """Decide on everything a filter matches, in one step that can be undone as one."""
+        return store.decide_matching(
+            self._db, chosen, decision, reviewer=_name(reviewer), reason=_text(reason), note=_text(note)
+        )
+
+    def undo(self, operation_id: str, *, reviewer: str) -> tuple[int, int]:
+        """Take a decision back; returns how many rows were undone, and how many others had changed since."""
+        return store.undo(self._db, operation_id, reviewer=_name(reviewer))
+
+
+def _name(reviewer: str) -> str:
+    name = reviewer.strip()
+    if not name:
+        raise InvalidInput("A decision needs a reviewer.", remedy="Give your name.")
+    return name
+
+
+def _text(value: str | None) -> str | None:
+    text = (value or "").replace("\0", "").strip()
+    if len(text) > 2000:
+        raise InvalidInput("A reason or note may hold 2,000 characters.", remedy="Shorten it.")
+    return text or None

@@ -1,0 +1,118 @@
+"""Is everything a batch needs there, and what to do about what is not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from brightrun import saol
+from brightrun.config import Database, Settings
+from brightrun.domain.batch import WriterName
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.errors import BrightRunError, SetupFault
+from brightrun.domain.price import price_for
+from brightrun.domain.writing import Writer
+from brightrun.stores import prices
+
+LOW_SPACE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing a batch needs: whether it is there, and the remedy where it is not."""
+
+    name: str
+    is_ok: bool
+    detail: str
+    remedy: str = ""
+
+
+class System:
+    """Looks at the installation as a batch would find it."""
+
+    def __init__(
+        self,
+        db: saol.Database,
+        buckets: Sequence[Bucket],
+        writer: Callable[[WriterName], Writer],
+        settings: Settings,
+        require_migrations: Callable[[], str],
+    ) -> None:
+        self._db = db
+        self._buckets = buckets
+        self._writer = writer
+        self._settings = settings
+        self._require_migrations = require_migrations
+
+    def checks(self) -> list[Check]:
+        """Run every check; none of them costs money or raises."""
+        found = [
+            _check("Database", self._database),
+            _check("Migrations", self._require_migrations),
+            _check("Scaffolding", self._scaffolding),
+        ]
+        found += [_check(f"Bucket {b.name}", lambda b=b: self._bucket(b)) for b in self._buckets]  # type: ignore[misc]
+        found += [_check("Writer", self._write), _check("Prices", self._priced)]
+        found.append(_check("Disk space", self._space))
+        return found
+
+    def _database(self) -> str:
+        saol.agent_count(self._db, "batch_jobs").require()
+        return {
+            Database.EMBEDDED: f"Embedded PostgreSQL in {self._settings.home} answers.",
+            Database.POSTGRES: "The database named by DATABASE_URL answers.",
+            Database.SUPABASE: "The Supabase project answers.",
+        }[self._settings.database]
+
+    def _scaffolding(self) -> str:
+        tables = ("personas", "emotional_arcs", "training_topics", "templates")
+        counts = {table: saol.agent_count(self._db, table).total() for table in tables}
+        missing = [table for table, count in counts.items() if not count]
+        if missing:
+            raise SetupFault(
+                f"Empty: {', '.join(missing)}.",
+                remedy="Load supabase/seed.sql or add them on the Templates page.",
+            )
+        return ", ".join(f"{count} {table.replace('_', ' ')}" for table, count in counts.items()) + "."
+
+    def _bucket(self, bucket: Bucket) -> str:
+        bucket.check()
+        return "Can be written to."
+
+    def _write(self) -> str:
+        return self._writer(self._settings.default_writer).check()
+
+    def _priced(self) -> str:
+        known = prices.all_prices(self._db)
+        if self._settings.default_writer is WriterName.DEMO:
+            return f"{len({p.model for p in known})} models are priced; the demo writer is free."
+        price = price_for(known, self._settings.model, on=datetime.now(UTC).date())
+        return (
+            f"{price.model}: ${price.input_usd:g} in and ${price.output_usd:g} out per million tokens, "
+            f"since {price.effective_from}."
+        )
+
+    def _space(self) -> str:
+        free = shutil.disk_usage(_existing(self._settings.home)).free
+        if free < LOW_SPACE_BYTES:
+            raise SetupFault(
+                f"Only {free / 1e6:.0f} MB are free in {self._settings.home}.",
+                remedy="Free some space: a batch pauses when answers cannot be stored.",
+            )
+        return f"{free / 1e9:.1f} GB free."
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except BrightRunError as fault:
+        return Check(name, False, fault.message, fault.remedy)
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

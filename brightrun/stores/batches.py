@@ -1,0 +1,278 @@
+"""Batch jobs and their items in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from brightrun import saol
+from brightrun.domain.batch import (
+    Claim,
+    Counts,
+    Item,
+    ItemStatus,
+    Job,
+    JobOptions,
+    JobStatus,
+    Money,
+    WriterName,
+)
+from brightrun.domain.errors import NotFound
+from brightrun.domain.ids import (
+    AttemptId,
+    ConversationId,
+    FencingToken,
+    ItemId,
+    JobId,
+    TemplateId,
+    TemplateVersionId,
+)
+from brightrun.domain.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No item was claimed: `outcome` is wait, paused or done."""
+
+    outcome: str
+    job: Job
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The job after an item was completed or settled."""
+
+    outcome: str
+    job: Job
+    finished: bool = False
+    conversation_id: ConversationId | None = None
+
+
+def create(db: saol.Database, job: Mapping[str, object], items: Sequence[Mapping[str, object]]) -> Job:
+    """Insert a job with all its items, or nothing."""
+    return _job(_call(db, "create_job", p_job=dict(job), p_items=list(items)))
+
+
+def claim(
+    db: saol.Database, job_id: JobId, worker: str, lease_seconds: float
+) -> tuple[Claim, list[int]] | Nothing:
+    """Lease the next item; with it come the numbers of attempts whose answers were judged useless."""
+    data = _call(db, "claim_item", p_job=job_id, p_worker=worker, p_lease_seconds=lease_seconds)
+    if data["outcome"] == "missing":
+        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
+    if data["outcome"] != "claimed":
+        return Nothing(data["outcome"], _job(data["job"]), float(data.get("seconds") or 0.0))
+    return _claim(data), [int(n) for n in data["judged"]]
+
+
+def complete(
+    db: saol.Database, claim: Claim, attempt: Mapping[str, object], conversation: Mapping[str, object]
+) -> Settled:
+    """Store the conversation and end the item in one step."""
+    data = _call(
+        db,
+        "complete_item",
+        p_item=claim.item_id,
+        p_token=claim.token,
+        p_attempt=dict(attempt),
+        p_conversation=dict(conversation),
+    )
+    return _settled(data, claim)
+
+
+def settle(
+    db: saol.Database,
+    claim: Claim,
+    disposition: str,
+    attempt: Mapping[str, object],
+    *,
+    delay_seconds: float = 0.0,
+    refund: bool = False,
+    pause_reason: str | None = None,
+) -> Settled:
+    """End or put back an item that gave no conversation."""
+    data = _call(
+        db,
+        "settle_item",
+        p_item=claim.item_id,
+        p_token=claim.token,
+        p_disposition=disposition,
+        p_attempt=dict(attempt),
+        p_delay_seconds=delay_seconds,
+        p_refund=refund,
+        p_pause_reason=pause_reason,
+    )
+    return _settled(data, claim)
+
+
+def view(db: saol.Database, job_id: JobId) -> Job:
+    """Return one job with its counts, money and pace; raises NotFound."""
+    data = saol.agent_execute_rpc(db, "job_view", {"p_job": job_id}).value()
+    if data is None:
+        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
+    return _job(data)
+
+
+def reclaim(db: saol.Database, job_id: JobId) -> int:
+    """Take back items whose worker vanished; returns how many."""
+    return int(saol.agent_execute_rpc(db, "reclaim_items", {"p_job": job_id}).value())
+
+
+def act(db: saol.Database, function: str, job_id: JobId, **params: object) -> dict[str, Any]:
+    """Call pause_job, resume_job, cancel_job or retry_failed; the answer's `job` is a Job."""
+    data = _call(db, function, p_job=job_id, **{f"p_{name}": value for name, value in params.items()})
+    if data["outcome"] == "missing":
+        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
+    return {**data, "job": _job(data["job"])}
+
+
+def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Job]:
+    """Return jobs, newest first."""
+    result = saol.agent_query(
+        db,
+        "batch_overview",
+        order_by=[saol.Order("created_at", descending=True), saol.Order("id")],
+        limit=limit,
+        offset=offset,
+    )
+    return [_job(row) for row in result.rows()]
+
+
+def count(db: saol.Database) -> int:
+    return saol.agent_count(db, "batch_jobs").total()
+
+
+def ids_between(db: saol.Database, low: str, high: str, *, limit: int) -> list[JobId]:
+    """Return ids in a range, for prefixes: a UUID column sorts by its digits."""
+    result = saol.agent_query(
+        db,
+        "batch_jobs",
+        select=["id"],
+        where=[("id", "gte", low), ("id", "lte", high)],
+        order_by=[saol.Order("id")],
+        limit=limit,
+    )
+    return [JobId(row["id"]) for row in result.rows()]
+
+
+def items(
+    db: saol.Database, job_id: JobId, *, status: ItemStatus | None, limit: int, offset: int = 0
+) -> list[Item]:
+    """Return one page of a job's items in their order."""
+    where: list[tuple[str, str, object]] = [("job_id", "eq", job_id)]
+    if status:
+        where.append(("status", "eq", status.value))
+    result = saol.agent_query(
+        db, "item_rows", where=where, order_by=[saol.Order("position")], limit=limit, offset=offset
+    )
+    return [_item(row) for row in result.rows()]
+
+
+def log_lines(db: saol.Database, job_id: JobId) -> list[tuple[datetime, str]]:
+    """Return the whole log of a job in the order it was written."""
+    result = saol.agent_query(
+        db,
+        "job_log",
+        select=["id", "created_at", "message"],
+        where=[("job_id", "eq", job_id)],
+        order_by=[saol.Order("id")],
+    )
+    return [(datetime.fromisoformat(row["created_at"]), str(row["message"])) for row in result.rows()]
+
+
+def _call(db: saol.Database, function: str, **params: object) -> dict[str, Any]:
+    value = saol.agent_execute_rpc(db, function, params).value()
+    assert isinstance(value, dict), f"{function} returns an object"
+    return value
+
+
+def _settled(data: Mapping[str, Any], claim: Claim) -> Settled:
+    if data["outcome"] == "missing":
+        raise NotFound(f"Item {claim.item_id} no longer exists.")
+    key = data.get("conversation_id")
+    return Settled(
+        str(data["outcome"]),
+        _job(data["job"]),
+        bool(data.get("finished")),
+        ConversationId(key) if key else None,
+    )
+
+
+def _claim(data: Mapping[str, Any]) -> Claim:
+    return Claim(
+        item_id=ItemId(data["item_id"]),
+        job_id=JobId(data["job_id"]),
+        token=FencingToken(data["token"]),
+        attempt_id=AttemptId(data["attempt_id"]),
+        attempt=int(data["attempt"]),
+        may_call=bool(data["may_call"]),
+        scenario=Scenario.from_json(data["parameters"]),
+        template_version_id=TemplateVersionId(data["template_version_id"]),
+        options=_options(data),
+    )
+
+
+def _options(data: Mapping[str, Any]) -> JobOptions:
+    budget = data.get("budget_usd")
+    return JobOptions(
+        writer=WriterName(data["writer"]),
+        model=str(data["model"]),
+        max_tokens=int(data["max_tokens"]),
+        turns=data["turns"],
+        seed=int(data["seed"]),
+        stop_on_error=bool(data.get("stop_on_error")),
+        budget=float(budget) if budget is not None else None,
+    )
+
+
+def _job(data: Mapping[str, Any]) -> Job:
+    options = _options(data)
+    return Job(
+        id=JobId(data["id"]),
+        name=str(data["name"]),
+        status=JobStatus(data["status"]),
+        options=options,
+        template_id=TemplateId(data["template_id"]),
+        counts=Counts(**{status.value: int(data[status.value]) for status in ItemStatus}),
+        money=Money(
+            spent=float(data["spent_usd"]),
+            possible=float(data["possible_usd"]),
+            reserved=float(data["reserved_usd"]),
+            budget=options.budget,
+        ),
+        pause_reason=data["pause_reason"],
+        created_by=str(data["created_by"]),
+        created_at=datetime.fromisoformat(data["created_at"]),
+        started_at=_time(data["started_at"]),
+        completed_at=_time(data["completed_at"]),
+        rate_per_minute=data.get("rate_per_minute"),
+        seconds_left=data.get("seconds_left"),
+    )
+
+
+def _item(row: Mapping[str, Any]) -> Item:
+    return Item(
+        id=ItemId(row["id"]),
+        job_id=JobId(row["job_id"]),
+        position=int(row["position"]),
+        status=ItemStatus(row["status"]),
+        scenario=Scenario.from_json(row["parameters"]),
+        template_version_id=TemplateVersionId(row["template_version_id"]),
+        template_choice=str(row["template_choice"]),
+        attempts=int(row["attempts"]),
+        conversation_id=ConversationId(row["conversation_id"]) if row["conversation_id"] else None,
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        next_attempt_at=_time(row["next_attempt_at"]),
+        seconds=row["seconds"],
+        cost=float(row["cost_usd"]),
+        template_name=f"{row['template_name']} v{row['template_version']}",
+        quality_score=row["quality_score"],
+    )
+
+
+def _time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None

@@ -1,0 +1,158 @@
+"""Conversations in the database: pages for the grid, one for the reader, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from brightrun import saol
+from brightrun.domain.conversation import (
+    Conversation,
+    ConversationStatus,
+    Emotion,
+    EnrichmentStatus,
+    Role,
+    Turn,
+)
+from brightrun.domain.errors import NotFound
+from brightrun.domain.ids import (
+    ConversationId,
+    ConversationKey,
+    ItemId,
+    JobId,
+    TemplateVersionId,
+)
+from brightrun.domain.review import ConversationFilter
+from brightrun.domain.scenario import Scenario
+
+SORTS: dict[str, tuple[saol.Order, ...]] = {
+    "newest": (saol.Order("created_at", descending=True), saol.Order("id")),
+    "oldest": (saol.Order("created_at"), saol.Order("id")),
+    "best": (saol.Order("quality_score", descending=True), saol.Order("id")),
+    "worst": (saol.Order("quality_score"), saol.Order("id")),
+}
+"""Orders a list may ask for, each with a tie-break that makes pages stable."""
+
+
+def page(
+    db: saol.Database, chosen: ConversationFilter, *, sort: str, limit: int, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return display rows of `conversation_rows`, without the texts."""
+    return saol.agent_query(
+        db,
+        "conversation_rows",
+        where=conditions(chosen),
+        order_by=SORTS[sort],
+        limit=limit,
+        offset=offset,
+    ).rows()
+
+
+def count(db: saol.Database, chosen: ConversationFilter) -> int:
+    return saol.agent_count(db, "conversations", where=conditions(chosen)).total()
+
+
+def conditions(chosen: ConversationFilter) -> list[tuple[str, str, object]]:
+    """Return the filter as where conditions: the same meaning as `matching_conversations` in SQL."""
+    where: list[tuple[str, str, object]] = []
+    for name, value in chosen.to_json().items():
+        if name == "min_score":
+            where.append(("quality_score", "gte", value))
+        elif name == "max_score":
+            where.append(("quality_score", "lte", value))
+        else:
+            where.append((name, "eq", str(value)))
+    return where
+
+
+def get(db: saol.Database, conversation_id: ConversationId) -> Conversation:
+    """Return one conversation by its primary key; raises NotFound."""
+    rows = saol.agent_query(db, "conversations", where=[("id", "eq", conversation_id)], limit=1).rows()
+    if not rows:
+        raise NotFound(f"There is no conversation {conversation_id}.", remedy="Go back to the list.")
+    names = saol.agent_query(
+        db,
+        "conversation_rows",
+        select=["template_name", "template_version"],
+        where=[("id", "eq", conversation_id)],
+        limit=1,
+    ).rows()
+    return _conversation({**rows[0], **names[0]})
+
+
+def of_job(db: saol.Database, job_id: JobId) -> list[ConversationId]:
+    """Return the ids of a job's conversations, oldest first."""
+    rows = saol.agent_query(
+        db,
+        "conversations",
+        select=["id"],
+        where=[("job_id", "eq", job_id)],
+        order_by=[saol.Order("created_at"), saol.Order("id")],
+    ).rows()
+    return [ConversationId(row["id"]) for row in rows]
+
+
+def set_enrichment(
+    db: saol.Database,
+    conversation_id: ConversationId,
+    status: EnrichmentStatus,
+    *,
+    path: str | None = None,
+    error: str | None = None,
+) -> None:
+    """Record what an enrichment led to; a failure keeps the earlier file's path."""
+    values: dict[str, object] = {"enrichment_status": status.value, "enrichment_error": error}
+    if path:
+        values["enriched_path"] = path
+    saol.agent_update(
+        db, "conversations", values, where=[("id", "eq", conversation_id)], returning=False
+    ).require()
+
+
+def _conversation(row: Mapping[str, Any]) -> Conversation:
+    template = f"{row['template_name']} v{row['template_version']}" if row["template_name"] else ""
+    return Conversation(
+        id=ConversationId(row["id"]),
+        key=ConversationKey(row["conversation_id"]),
+        item_id=ItemId(row["item_id"]) if row["item_id"] else None,
+        job_id=JobId(row["job_id"]) if row["job_id"] else None,
+        name=str(row["name"]),
+        writer=str(row["writer"]),
+        model=str(row["model"]),
+        scenario=Scenario.from_json(row["parameters"]),
+        system=str(row["system_text"]),
+        turns=turns_from(row["turns"]),
+        status=ConversationStatus(row["status"]),
+        version=int(row["version"]),
+        row_version=int(row["row_version"]),
+        quality_score=float(row["quality_score"]),
+        quality=row["quality"],
+        validation=row["validation"],
+        enrichment_status=EnrichmentStatus(row["enrichment_status"]),
+        template_version_id=TemplateVersionId(row["template_version_id"])
+        if row["template_version_id"]
+        else None,
+        template_name=template,
+        cost=float(row["cost_usd"]),
+        raw_path=row["raw_path"],
+        final_path=row["final_path"],
+        enriched_path=row["enriched_path"],
+        reviewed_by=row["reviewed_by"],
+        reviewed_at=datetime.fromisoformat(row["reviewed_at"]) if row["reviewed_at"] else None,
+        review_reason=row["review_reason"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
+
+
+def turns_from(data: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
+    """Return turns as `Turn.to_json` wrote them."""
+    return tuple(_turn(entry) for entry in data)
+
+
+def _turn(entry: Mapping[str, Any]) -> Turn:
+    context = entry.get("emotional_context")
+    emotion = None
+    if context:
+        emotion = Emotion(context["primary_emotion"], context["secondary_emotion"], context["intensity"])
+    return Turn(Role(entry["role"]), str(entry["content"]), emotion)

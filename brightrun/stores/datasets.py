@@ -1,0 +1,73 @@
+"""Frozen datasets and their rows in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from brightrun import saol
+from brightrun.domain.dataset import Dataset, Row
+from brightrun.domain.errors import NotFound
+from brightrun.domain.ids import DatasetId
+from brightrun.domain.review import ConversationFilter
+
+CHUNK = 500
+
+
+def freeze(db: saol.Database, name: str, chosen: ConversationFilter, actor: str) -> Dataset | None:
+    """Freeze what matches as the next version of a name; None when nothing matches."""
+    data = saol.agent_execute_rpc(
+        db, "freeze_dataset", {"p_name": name, "p_filter": chosen.to_json(), "p_actor": actor}
+    ).value()
+    return None if data["outcome"] == "empty" else _dataset(data["dataset"])
+
+
+def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Dataset]:
+    """Return datasets, newest first."""
+    result = saol.agent_query(
+        db,
+        "datasets",
+        order_by=[saol.Order("created_at", descending=True), saol.Order("id")],
+        limit=limit,
+        offset=offset,
+    )
+    return [_dataset(row) for row in result.rows()]
+
+
+def get(db: saol.Database, dataset_id: DatasetId) -> Dataset:
+    """Return one dataset; raises NotFound."""
+    rows = saol.agent_query(db, "datasets", where=[("id", "eq", dataset_id)], limit=1).rows()
+    if not rows:
+        raise NotFound(f"There is no dataset {dataset_id}.", remedy="Go back to the list.")
+    return _dataset(rows[0])
+
+
+def rows(db: saol.Database, dataset_id: DatasetId) -> Iterator[Row]:
+    """Yield a dataset's rows in their order, a chunk at a time, so that memory does not grow."""
+    position = 0
+    while True:
+        chunk = saol.agent_query(
+            db,
+            "dataset_contents",
+            where=[("dataset_id", "eq", dataset_id), ("position", "gt", position)],
+            order_by=[saol.Order("position")],
+            limit=CHUNK,
+        ).rows()
+        yield from (_row(entry) for entry in chunk)
+        if len(chunk) < CHUNK:
+            return
+        position = int(chunk[-1]["position"])
+
+
+def _dataset(row: Mapping[str, Any]) -> Dataset:
+    return Dataset(
+        id=DatasetId(row["id"]),
+        name=str(row["name"]),
+        version=int(row["version"]),
+        filter=row["filter"],
+        row_count=int(row["row_count"]),
+        demo_count=int(row["demo_count"]),
+        created_by=str(row["created_by"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
