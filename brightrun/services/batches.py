@@ -93,7 +93,7 @@ class Batches:
             entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
             result = Unwritten("failed", entry | {"error_message": reason})
         settled = self._insist(lambda: self._record(claim, result))
-        if settled.finished:
+        if settled.finished or not settled.job.is_open:
             self._publish_log(settled.job)
         message = result.message if isinstance(result, Unwritten) else ""
         return Step(

@@ -34,7 +34,9 @@ create table public.batch_counts (
   cancelled integer not null default 0 check (cancelled >= 0),
   spent_usd numeric(14, 6) not null default 0,
   possible_usd numeric(14, 6) not null default 0,
-  reserved_usd numeric(14, 6) not null default 0
+  reserved_usd numeric(14, 6) not null default 0,
+  pace_seconds double precision, -- smoothed time between two endings, pauses left out
+  last_ended_at timestamptz
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 create table public.batch_items (
@@ -66,10 +68,9 @@ create table public.batch_items (
   constraint batch_items_token check ((status = 'processing') = (token is not null)),
   constraint batch_items_conversation check ((status = 'completed') = (conversation_id is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
--- One partial index a question: what is next, whose lease ran out, how fast was it lately, what failed.
+-- One partial index a question: what is next, whose lease ran out, what failed.
 create index batch_items_queue_idx on public.batch_items (job_id, position) where status = 'queued';
 create index batch_items_lease_idx on public.batch_items (job_id, lease_until) where status = 'processing';
-create index batch_items_ended_idx on public.batch_items (job_id, ended_at desc) where ended_at is not null;
 create index batch_items_failed_idx on public.batch_items (job_id, position) where status = 'failed';
 create index batch_items_template_idx on public.batch_items (template_version_id);
 create index batch_items_fingerprint_idx on public.batch_items (fingerprint);
@@ -77,7 +78,7 @@ create index batch_items_fingerprint_idx on public.batch_items (fingerprint);
 create table public.attempts (
   id uuid primary key default gen_random_uuid(),
   item_id uuid not null references public.batch_items (id) on delete cascade,
-  job_id uuid not null references public.batch_jobs (id) on delete cascade,
+  job_id uuid not null, -- the item's; no reference of its own, which would lock the job's row at every step
   number integer not null check (number >= 1),
   token uuid not null,
   worker text not null default '',
@@ -106,7 +107,7 @@ create index attempts_item_started_idx on public.attempts (item_id) where outcom
 
 create table public.job_log (
   id bigint generated always as identity primary key,
-  job_id uuid not null references public.batch_jobs (id) on delete cascade,
+  job_id uuid not null, -- no reference, as above
   item_id uuid,
   level text not null default 'info' check (level in ('info', 'warning', 'error')),
   message text not null,
@@ -137,26 +138,29 @@ begin
     processing = c.processing + d.processing,
     completed = c.completed + d.completed,
     failed = c.failed + d.failed,
-    cancelled = c.cancelled + d.cancelled
+    cancelled = c.cancelled + d.cancelled,
+    last_ended_at = coalesce(d.ended_at, c.last_ended_at),
+    -- The gap to the ending before, but never more than the item itself took: a pause is not work.
+    pace_seconds = case when d.ended_at is null then c.pace_seconds else
+      0.9 * coalesce(c.pace_seconds, d.took) + 0.1 * greatest(0, least(d.took,
+        coalesce(extract(epoch from d.ended_at - c.last_ended_at), d.took))) end
   from (
     select job_id,
-      sum(step) filter (where status = 'queued') as queued,
-      sum(step) filter (where status = 'processing') as processing,
-      sum(step) filter (where status = 'completed') as completed,
-      sum(step) filter (where status = 'failed') as failed,
-      sum(step) filter (where status = 'cancelled') as cancelled
+      coalesce(sum(step) filter (where status = 'queued'), 0) as queued,
+      coalesce(sum(step) filter (where status = 'processing'), 0) as processing,
+      coalesce(sum(step) filter (where status = 'completed'), 0) as completed,
+      coalesce(sum(step) filter (where status = 'failed'), 0) as failed,
+      coalesce(sum(step) filter (where status = 'cancelled'), 0) as cancelled,
+      max(ended_at) filter (where step = 1 and status in ('completed', 'failed')) as ended_at,
+      max(extract(epoch from ended_at - claimed_at))
+        filter (where step = 1 and status in ('completed', 'failed')) as took
     from (
-      select job_id, status, 1 as step from new_items
+      select job_id, status, 1 as step, ended_at, claimed_at from new_items
       union all
-      select job_id, status, -1 from old_items
+      select job_id, status, -1, null, null from old_items
     ) s group by job_id
-  ) r,
-  lateral (
-    select coalesce(r.queued, 0) as queued, coalesce(r.processing, 0) as processing,
-      coalesce(r.completed, 0) as completed, coalesce(r.failed, 0) as failed,
-      coalesce(r.cancelled, 0) as cancelled
   ) d
-  where c.job_id = r.job_id;
+  where c.job_id = d.job_id;
   return null;
 end $$;
 
@@ -164,36 +168,14 @@ create trigger batch_items_count_changed after update on public.batch_items
 referencing old table as old_items new table as new_items
 for each statement execute function public.count_changed_items();
 
-create function public.count_money() returns trigger
-language plpgsql set search_path = '' as $$
+-- Money follows the ledger. Called by the functions that write it, and only when an amount changes:
+-- a trigger here would rewrite the counters twice more at every free step.
+create function public.add_money(p_job uuid, p_spent numeric, p_possible numeric, p_reserved numeric)
+returns void language plpgsql set search_path = '' as $$
 begin
-  if tg_op = 'INSERT' then
-    update public.batch_counts c set
-      spent_usd = c.spent_usd + d.spent,
-      possible_usd = c.possible_usd + d.possible,
-      reserved_usd = c.reserved_usd + d.reserved
-    from (
-      select job_id, sum(cost_usd) as spent, sum(possible_usd) as possible, sum(reserved_usd) as reserved
-      from new_attempts group by job_id
-    ) d where c.job_id = d.job_id and (d.spent <> 0 or d.possible <> 0 or d.reserved <> 0);
-  else
-    update public.batch_counts c set
-      spent_usd = c.spent_usd + d.spent,
-      possible_usd = c.possible_usd + d.possible,
-      reserved_usd = c.reserved_usd + d.reserved
-    from (
-      select n.job_id, sum(n.cost_usd - o.cost_usd) as spent,
-        sum(n.possible_usd - o.possible_usd) as possible, sum(n.reserved_usd - o.reserved_usd) as reserved
-      from new_attempts n join old_attempts o using (id) group by n.job_id
-    ) d where c.job_id = d.job_id and (d.spent <> 0 or d.possible <> 0 or d.reserved <> 0);
+  if p_spent <> 0 or p_possible <> 0 or p_reserved <> 0 then
+    update public.batch_counts set spent_usd = spent_usd + p_spent,
+      possible_usd = possible_usd + p_possible, reserved_usd = reserved_usd + p_reserved
+    where job_id = p_job;
   end if;
-  return null;
 end $$;
-
-create trigger attempts_count_inserted after insert on public.attempts
-referencing new table as new_attempts
-for each statement execute function public.count_money();
-
-create trigger attempts_count_changed after update on public.attempts
-referencing old table as old_attempts new table as new_attempts
-for each statement execute function public.count_money();

@@ -48,11 +48,6 @@ create index conversations_status_newest_idx on public.conversations (status, cr
 create index conversations_status_score_idx on public.conversations (status, quality_score desc, id);
 create index conversations_score_idx on public.conversations (quality_score desc, id);
 create index conversations_job_idx on public.conversations (job_id, created_at, id);
-create index conversations_job_status_idx on public.conversations (job_id, status, quality_score);
-create index conversations_persona_idx on public.conversations (persona_key);
-create index conversations_arc_idx on public.conversations (arc_key);
-create index conversations_topic_idx on public.conversations (topic_key);
-create index conversations_template_idx on public.conversations (template_version_id);
 
 -- The foreign key that the earlier system filled with the business key: it names the primary key.
 alter table public.batch_items add constraint batch_items_conversation_fkey

@@ -9,30 +9,12 @@ $$;
 
 -- One job with its counters and its pace, at a cost that does not grow with the job.
 create function public.job_view(p_job uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_view jsonb;
-  v_interval double precision;
-begin
-  -- The time between two endings, but never more than the item itself took: a pause is not work.
-  select avg(least(extract(epoch from ended_at - before), extract(epoch from ended_at - claimed_at) + 1))
-  into v_interval
-  from (
-    select ended_at, claimed_at, lead(ended_at) over (order by ended_at desc) as before
-    from (
-      select ended_at, claimed_at from public.batch_items
-      where job_id = p_job and ended_at is not null order by ended_at desc limit 21
-    ) latest
-  ) gaps where claimed_at is not null;
-
+language sql stable set search_path = '' as $$
   select to_jsonb(j) || to_jsonb(c) || jsonb_build_object(
-    'interval_seconds', v_interval,
-    'seconds_left', v_interval * (c.queued + c.processing),
-    'rate_per_minute', 60 / nullif(v_interval, 0)
-  ) into v_view
+    'seconds_left', c.pace_seconds * (c.queued + c.processing),
+    'rate_per_minute', 60 / nullif(c.pace_seconds, 0))
   from public.batch_jobs j join public.batch_counts c on c.job_id = j.id where j.id = p_job;
-  return v_view;
-end $$;
+$$;
 
 -- A job and all its items, or nothing.
 create function public.create_job(p_job jsonb, p_items jsonb) returns jsonb
@@ -95,6 +77,7 @@ declare
   v_item record;
   v_count integer := 0;
   v_max integer;
+  v_possible numeric;
 begin
   if not exists (select 1 from public.batch_items
     where job_id = p_job and status = 'processing' and lease_until < clock_timestamp()) then
@@ -112,7 +95,10 @@ begin
     update public.attempts set outcome = 'unknown', possible_usd = reserved_usd, reserved_usd = 0,
       error_code = 'worker_vanished', error_message = 'The worker vanished during this attempt.',
       ended_at = clock_timestamp()
-    where item_id = v_item.id and outcome = 'started';
+    where item_id = v_item.id and outcome = 'started' returning possible_usd into v_possible;
+    if found then
+      perform public.add_money(p_job, 0, v_possible, -v_possible);
+    end if;
     if v_item.crashes + 1 >= 2 * v_max then
       update public.batch_items set status = 'failed', crashes = crashes + 1, token = null, worker = null,
         lease_until = null, error_code = 'crashed', ended_at = clock_timestamp(),
@@ -291,6 +277,7 @@ begin
   values (v_item.id, p_job, v_item.attempts + 1, v_token, p_worker, v_job.model,
     case when v_may_call then 'started' else 'skipped' end, v_reserve)
   returning id into v_attempt;
+  perform public.add_money(p_job, 0, 0, v_reserve);
   return jsonb_build_object('outcome', 'claimed', 'item_id', v_item.id, 'job_id', p_job,
     'position', v_item.position, 'token', v_token, 'attempt_id', v_attempt, 'attempt', v_item.attempts + 1,
     'may_call', v_may_call, 'parameters', v_item.parameters,
@@ -330,26 +317,40 @@ end $$;
 create function public.record_attempt(p_item uuid, p_token uuid, p_attempt jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_number integer := (p_attempt ->> 'number')::integer;
+  v_old public.attempts;
+  v_new public.attempts;
 begin
-  update public.attempts set
-    outcome = p_attempt ->> 'outcome', reserved_usd = 0,
-    cost_usd = coalesce((p_attempt ->> 'cost_usd')::numeric, 0),
-    possible_usd = case when p_attempt ->> 'outcome' = 'unknown' then reserved_usd else 0 end,
-    input_tokens = coalesce((p_attempt ->> 'input_tokens')::integer, 0),
-    output_tokens = coalesce((p_attempt ->> 'output_tokens')::integer, 0),
-    cache_read_tokens = coalesce((p_attempt ->> 'cache_read_tokens')::integer, 0),
-    cache_write_tokens = coalesce((p_attempt ->> 'cache_write_tokens')::integer, 0),
-    request = coalesce(p_attempt -> 'request', request),
-    request_id = coalesce(p_attempt ->> 'request_id', request_id),
-    stop_reason = p_attempt ->> 'stop_reason', raw_path = p_attempt ->> 'raw_path',
-    error_code = p_attempt ->> 'error_code', error_message = p_attempt ->> 'error_message',
-    ended_at = clock_timestamp()
-  where item_id = p_item and number = v_number
+  select * into v_old from public.attempts
+  where item_id = p_item and number = (p_attempt ->> 'number')::integer
     and (token = p_token or outcome in ('unknown', 'started'));
-  -- An attempt that went on from an earlier answer made no call of its own.
-  update public.attempts set outcome = 'skipped', reserved_usd = 0, ended_at = clock_timestamp()
-  where item_id = p_item and token = p_token and number <> v_number;
+  if found then
+    update public.attempts set
+      outcome = p_attempt ->> 'outcome', reserved_usd = 0,
+      cost_usd = coalesce((p_attempt ->> 'cost_usd')::numeric, 0),
+      possible_usd = case when p_attempt ->> 'outcome' = 'unknown'
+        then greatest(reserved_usd, possible_usd) else 0 end,
+      input_tokens = coalesce((p_attempt ->> 'input_tokens')::integer, 0),
+      output_tokens = coalesce((p_attempt ->> 'output_tokens')::integer, 0),
+      cache_read_tokens = coalesce((p_attempt ->> 'cache_read_tokens')::integer, 0),
+      cache_write_tokens = coalesce((p_attempt ->> 'cache_write_tokens')::integer, 0),
+      request = coalesce(p_attempt -> 'request', request),
+      request_id = coalesce(p_attempt ->> 'request_id', request_id),
+      stop_reason = p_attempt ->> 'stop_reason', raw_path = p_attempt ->> 'raw_path',
+      error_code = p_attempt ->> 'error_code', error_message = p_attempt ->> 'error_message',
+      ended_at = clock_timestamp()
+    where id = v_old.id returning * into v_new;
+    perform public.add_money(v_old.job_id, v_new.cost_usd - v_old.cost_usd,
+      v_new.possible_usd - v_old.possible_usd, v_new.reserved_usd - v_old.reserved_usd);
+  end if;
+  if v_old.token is distinct from p_token then
+    -- An attempt that went on from an earlier answer made no call of its own.
+    select * into v_old from public.attempts where item_id = p_item and token = p_token;
+    if found then
+      update public.attempts set outcome = 'skipped', reserved_usd = 0, ended_at = clock_timestamp()
+      where id = v_old.id;
+      perform public.add_money(v_old.job_id, 0, 0, -v_old.reserved_usd);
+    end if;
+  end if;
 end $$;
 
 -- The conversation, the item and the ledger in one step, guarded by the fencing token.

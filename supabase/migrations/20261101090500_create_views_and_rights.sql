@@ -2,7 +2,8 @@
 
 create view public.batch_overview with (security_invoker = true) as
 select j.*, c.queued, c.processing, c.completed, c.failed, c.cancelled, c.spent_usd, c.possible_usd,
-  c.reserved_usd
+  c.reserved_usd, c.pace_seconds * (c.queued + c.processing) as seconds_left,
+  60 / nullif(c.pace_seconds, 0) as rate_per_minute
 from public.batch_jobs j join public.batch_counts c on c.job_id = j.id;
 
 create view public.item_rows with (security_invoker = true) as
