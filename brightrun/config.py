@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import getpass
 import os
+import tomllib
 from enum import StrEnum
 from pathlib import Path
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from brightrun.domain.batch import WriterName
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
+SECRETS = Path(".streamlit/secrets.toml")
 
 
 class Database(StrEnum):
@@ -81,6 +88,25 @@ class Settings(BaseSettings):
     runner: RunnerMode = Field(RunnerMode.THREAD)
     actor: str | None = Field(None)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over .env, and both over the secrets file's own table.
+
+        A table, because Streamlit exports that file's root keys into the environment of everything.
+        """
+        sources = (init_settings, env_settings, dotenv_settings)
+        if not _has_table():
+            return sources
+        table = TomlConfigSettingsSource(settings_cls, SECRETS, toml_table_header=("brightrun",))
+        return (*sources, table)
+
     @field_validator("anthropic_api_key", "supabase_secret_key", mode="before")
     @classmethod
     def _strip(cls, value: object) -> object:
@@ -112,3 +138,7 @@ class Settings(BaseSettings):
     def lease_seconds(self) -> float:
         """How long an item is held: longer than any call can take."""
         return self.call_timeout + self.lease_margin
+
+
+def _has_table() -> bool:
+    return SECRETS.is_file() and "brightrun" in tomllib.loads(SECRETS.read_text(encoding="utf-8"))
