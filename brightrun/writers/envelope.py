@@ -1,0 +1,97 @@
+"""The Messages API's response as far as every writer shares it, and the shape asked of its text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from brightrun.domain.errors import AnswerUnreadable
+from brightrun.domain.writing import Answer, Usage
+
+TURNS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "turns": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "turn_number": {"type": "integer", "description": "Counted from 1."},
+                    "role": {"type": "string", "enum": ["user", "assistant"]},
+                    "content": {"type": "string", "description": "What is said, as plain text."},
+                    "emotional_context": {
+                        "type": "object",
+                        "properties": {
+                            "primary_emotion": {"type": "string"},
+                            "secondary_emotion": {"type": "string"},
+                            "intensity": {"type": "number", "description": "From 0 to 1."},
+                        },
+                        "required": ["primary_emotion", "secondary_emotion", "intensity"],
+                        "additionalProperties": False,
+                    },
+                },
+                "required": ["turn_number", "role", "content", "emotional_context"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["turns"],
+    "additionalProperties": False,
+}
+
+
+def read_envelope(body: bytes) -> Answer:
+    """Read a response as far as its text; raises AnswerUnreadable when it is no message at all."""
+    try:
+        data = json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as exc:
+        raise _unreadable("is not JSON", body) from exc
+    if not isinstance(data, dict):
+        raise _unreadable("is no message", body)
+    content, stop = data.get("content"), data.get("stop_reason")
+    if not isinstance(content, list) and not isinstance(stop, str):
+        raise _unreadable("is no message", body)
+    details = _mapping(data.get("stop_details"))
+    return Answer(
+        text="".join(_texts(content)),
+        stop_reason=stop if isinstance(stop, str) else None,
+        model=str(data.get("model") or ""),
+        usage=_usage(_mapping(data.get("usage"))),
+        refusal_category=_text(details.get("category")),
+        refusal_explanation=_text(details.get("explanation")),
+    )
+
+
+def _texts(content: object) -> list[str]:
+    """Return the text of every text block; blocks of other types carry no turns."""
+    blocks = content if isinstance(content, list) else []
+    texts = (block.get("text") for block in blocks if isinstance(block, dict) and block.get("type") == "text")
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=_count(usage.get("input_tokens")),
+        output_tokens=_count(usage.get("output_tokens")),
+        cache_read_tokens=_count(usage.get("cache_read_input_tokens")),
+        cache_write_tokens=_count(usage.get("cache_creation_input_tokens")),
+    )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _unreadable(why: str, body: bytes) -> AnswerUnreadable:
+    return AnswerUnreadable(
+        f"The answer ({len(body)} bytes) {why}.",
+        remedy="It is kept as it came. If it is a proxy's page, check ANTHROPIC_BASE_URL, then retry the item.",
+    )
