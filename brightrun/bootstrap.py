@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -51,22 +51,29 @@ class App:
         self._closing.close()
 
 
-def open_app(settings: Settings | None = None) -> App:
-    """Connect everything; raises SetupFault with the remedy when this machine or project is not ready."""
+def open_app(
+    settings: Settings | None = None, *, writers: Mapping[WriterName, Writer] | None = None
+) -> App:
+    """Connect everything; raises SetupFault with the remedy when this machine or project is not ready.
+
+    `writers` takes the place of those the settings would make.
+    """
     settings = settings or Settings()
     closing = ExitStack()
     try:
-        return _assemble(settings, closing)
+        return _assemble(settings, closing, writers or {})
     except BaseException:
         closing.close()
         raise
 
 
-def _assemble(settings: Settings, closing: ExitStack) -> App:
+def _assemble(
+    settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]
+) -> App:
     db, require_migrations = _database(settings, closing)
     files, logs = (_bucket(settings, name) for name in (CONVERSATION_FILES, BATCH_LOGS))
     spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
-    writer = _writers(settings)
+    writer = _writers(settings, given)
     templates, scenarios = Templates(db), Scenarios(db)
     generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
     return App(
@@ -136,9 +143,11 @@ def _bucket(settings: Settings, name: str) -> Bucket:
     return LocalBucket(settings.home / "buckets", name)
 
 
-def _writers(settings: Settings) -> Callable[[WriterName], Writer]:
+def _writers(
+    settings: Settings, given: Mapping[WriterName, Writer]
+) -> Callable[[WriterName], Writer]:
     """Make each writer once a process, when it is first needed: a demo needs no key."""
-    made: dict[WriterName, Writer] = {}
+    made: dict[WriterName, Writer] = dict(given)
     lock = threading.Lock()
 
     def writer(name: WriterName) -> Writer:

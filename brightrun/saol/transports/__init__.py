@@ -1,0 +1,1 @@
+"""The two transports under SAOL: PostgreSQL directly, and Supabase over PostgREST."""

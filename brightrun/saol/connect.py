@@ -1,0 +1,30 @@
+"""Open a database over one of the two transports; raises DatabaseFault when it does not answer.
+
+Each vendor is imported when its road is taken: a shell command should not wait for the other one.
+"""
+
+from __future__ import annotations
+
+from brightrun.domain.errors import DatabaseFault
+from brightrun.saol.database import Database
+from brightrun.saol.failures import Unreachable, explain
+
+
+def connect_postgres(dsn: str) -> Database:
+    """Open PostgreSQL by a connection string: the embedded server, or a hosted one."""
+    from brightrun.saol.transports.postgres import PostgresTransport
+
+    try:
+        return Database(PostgresTransport(dsn))
+    except Unreachable as fault:
+        failure = explain(fault)
+        raise DatabaseFault(
+            failure.message, remedy=failure.remediation, code=failure.code, is_transient=True
+        ) from fault
+
+
+def connect_supabase(url: str, key: str) -> Database:
+    """Open a Supabase project by its URL and secret key."""
+    from brightrun.saol.transports.supabase import SupabaseTransport
+
+    return Database(SupabaseTransport(url, key))

@@ -1,0 +1,51 @@
+"""A handle on one database: its transport, and the schema that names are checked against."""
+
+from __future__ import annotations
+
+import threading
+
+from brightrun.saol.failures import Refused
+from brightrun.saol.schema import Function, Schema, Table, read
+from brightrun.saol.transports.port import Transport
+
+
+class Database:
+    """Shared by threads; reads the schema once, and again when a name is not in it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._schema: Schema | None = None
+        self._lock = threading.Lock()
+
+    def table(self, name: str) -> Table:
+        """Return a table or view, or refuse the name."""
+        found = self._current().tables.get(name) or self.refresh().tables.get(name)
+        if found is None:
+            raise Refused("42P01", f"There is no table {name!r}.")
+        return found
+
+    def function(self, name: str) -> Function:
+        """Return a function, or refuse the name."""
+        schema = self._current()
+        if name not in schema.functions:
+            schema = self.refresh()
+        if name not in schema.functions:
+            raise Refused("42883", f"There is no function {name!r}.")
+        if name in schema.overloaded:
+            raise Refused(
+                "42883", f"There is more than one function {name!r}; SAOL cannot tell which is meant."
+            )
+        return schema.functions[name]
+
+    def refresh(self) -> Schema:
+        """Read the schema again."""
+        with self._lock:
+            self._schema = read(self.transport.describe())
+            return self._schema
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.transport.close()
+
+    def _current(self) -> Schema:
+        return self._schema or self.refresh()

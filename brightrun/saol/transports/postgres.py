@@ -1,0 +1,269 @@
+"""PostgreSQL directly: psycopg 3 with a small pool, the same JSON values as PostgREST gives."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from brightrun.saol.failures import Rejected, Unreachable
+from brightrun.saol.schema import Function, Table
+from brightrun.saol.transports.port import Row, Rows
+from brightrun.saol.where import Order, Where
+
+POOL_SIZE = 8
+CHECKOUT_SECONDS = 10.0
+LIMITS = (
+    "set statement_timeout = '30s'; set lock_timeout = '5s'; "
+    "set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'"
+)
+
+COMPARISONS = {
+    "eq": "=",
+    "neq": "<>",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "like": "LIKE",
+    "ilike": "ILIKE",
+}
+
+Part = sql.Composable
+
+
+class PostgresTransport:
+    """Safe to share between threads; every statement is its own transaction."""
+
+    name = "postgres"
+
+    def __init__(self, dsn: str) -> None:
+        self._pool = ConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=CHECKOUT_SECONDS,
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            configure=_configure,
+            check=_check,
+            open=False,
+            name="brightrun",
+        )
+        self._calls: dict[tuple[str, tuple[str, ...]], bytes] = {}
+        try:
+            self._pool.open(wait=True, timeout=CHECKOUT_SECONDS)
+        except PoolTimeout as fault:
+            self._pool.close()
+            raise Unreachable("The database does not answer.") from fault
+
+    def describe(self) -> Mapping[str, Any]:
+        data: Mapping[str, Any] = self._one("select public.describe_schema()")
+        return data
+
+    def select(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        where: Sequence[Where],
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int,
+    ) -> list[Row]:
+        condition, values = _where(table, where)
+        query = sql.SQL("select to_jsonb(r) from (select {} from public.{}{}{}{}) r").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.Identifier(table.name),
+            condition,
+            _order(order),
+            _page(limit, offset),
+        )
+        return self._many(query, values)
+
+    def count(self, table: Table, where: Sequence[Where]) -> int:
+        condition, values = _where(table, where)
+        query = sql.SQL("select count(*) from public.{}{}").format(sql.Identifier(table.name), condition)
+        return int(self._one(query, values))
+
+    def insert(self, table: Table, columns: Sequence[str], rows: Rows) -> list[Row]:
+        return self._many(_insert(table, columns, sql.SQL("")), [Jsonb(list(rows))])
+
+    def upsert(
+        self, table: Table, columns: Sequence[str], rows: Rows, key: Sequence[str], *, ignore: bool
+    ) -> list[Row]:
+        changed = [column for column in columns if column not in key]
+        action: Part = sql.SQL("nothing")
+        if changed and not ignore:
+            action = sql.SQL("update set {}").format(
+                sql.SQL(", ").join(
+                    sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in changed
+                )
+            )
+        conflict = sql.SQL(" on conflict ({}) do {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, key)), action
+        )
+        return self._many(_insert(table, columns, conflict), [Jsonb(list(rows))])
+
+    def update(self, table: Table, values: Mapping[str, Any], where: Sequence[Where]) -> list[Row]:
+        condition, bound = _where(table, where, alias="t")
+        query = sql.SQL(
+            "update public.{table} as t set {sets} from jsonb_populate_record(null::public.{table}, %s) v"
+            "{condition} returning to_jsonb(t)"
+        ).format(
+            table=sql.Identifier(table.name),
+            sets=sql.SQL(", ").join(sql.SQL("{0} = v.{0}").format(sql.Identifier(name)) for name in values),
+            condition=condition,
+        )
+        return self._many(query, [Jsonb(dict(values)), *bound])
+
+    def delete(self, table: Table, where: Sequence[Where]) -> list[Row]:
+        condition, values = _where(table, where, alias="t")
+        query = sql.SQL("delete from public.{} as t{} returning to_jsonb(t)").format(
+            sql.Identifier(table.name), condition
+        )
+        return self._many(query, values)
+
+    def call(self, function: Function, params: Mapping[str, Any]) -> Any:
+        shape = (function.name, tuple(params))
+        query = self._calls.get(shape)
+        if query is None:
+            query = _call(function, shape[1])
+            self._calls[shape] = query
+        return self._one(query, [_bound(value, function.arguments[name]) for name, value in params.items()])
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _one(self, query: bytes | str | Part, values: Sequence[Any] = ()) -> Any:
+        with self._connection() as connection:
+            row = connection.execute(query, values).fetchone()  # type: ignore[arg-type]
+        return row[0] if row else None
+
+    def _many(self, query: Part, values: Sequence[Any]) -> list[Row]:
+        with self._connection() as connection:
+            return [row[0] for row in connection.execute(query, values).fetchall()]  # type: ignore[arg-type]
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.InterfaceError) as fault:
+            raise Unreachable(f"The database does not answer: {fault}") from fault
+        except psycopg.OperationalError as fault:
+            if fault.sqlstate is None:
+                raise Unreachable(f"The connection to the database broke: {fault}") from fault
+            raise _rejected(fault) from fault
+        except psycopg.Error as fault:
+            raise _rejected(fault) from fault
+
+
+def _rejected(fault: psycopg.Error) -> Rejected:
+    diagnosis = fault.diag
+    message = diagnosis.message_primary or str(fault)
+    return Rejected(fault.sqlstate or "XX000", message, diagnosis.message_detail or diagnosis.message_hint)
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(LIMITS)
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+def _check(connection: psycopg.Connection[Any]) -> None:
+    """Ask the server only when the idle socket has something to say: an end of file, as a rule."""
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if readable:
+        connection.execute("select 1")
+
+
+def _where(table: Table, where: Sequence[Where], alias: str | None = None) -> tuple[Part, list[Any]]:
+    if not where:
+        return sql.SQL(""), []
+    parts: list[Part] = []
+    values: list[Any] = []
+    for entry in where:
+        name = sql.Identifier(alias, entry.column) if alias else sql.Identifier(entry.column)
+        kind = table.columns[entry.column]
+        part, bound = _condition(name, kind, entry)
+        parts.append(part)
+        values += bound
+    return sql.SQL(" where ") + sql.SQL(" and ").join(parts), values
+
+
+def _condition(name: Part, kind: str, entry: Where) -> tuple[Part, list[Any]]:
+    typed = sql.SQL(kind)  # type: ignore[arg-type]  # from the catalogue, never from a caller
+    if entry.operator == "is":
+        literal = {None: "null", True: "true", False: "false"}[entry.value]
+        return sql.SQL("{} is ").format(name) + sql.SQL(literal), []  # type: ignore[arg-type]
+    if entry.operator == "in":
+        return sql.SQL("{} = any(%s::{}[])").format(name, typed), [[_text(v) for v in entry.value]]
+    if entry.operator == "contains":
+        return sql.SQL("{} @> %s::{}").format(name, typed), [_bound(entry.value, kind)]
+    if entry.operator in ("like", "ilike"):
+        operator = sql.SQL(COMPARISONS[entry.operator])
+        return sql.SQL("{}::text {} %s").format(name, operator), [entry.value]
+    operator = sql.SQL(COMPARISONS[entry.operator])
+    return sql.SQL("{} {} %s::{}").format(name, operator, typed), [_bound(entry.value, kind)]
+
+
+def _order(order: Sequence[Order]) -> Part:
+    if not order:
+        return sql.SQL("")
+    parts = [
+        sql.SQL("{} {} nulls {}").format(
+            sql.Identifier(entry.column),
+            sql.SQL("desc" if entry.descending else "asc"),
+            sql.SQL("first" if entry.nulls_first else "last"),
+        )
+        for entry in order
+    ]
+    return sql.SQL(" order by ") + sql.SQL(", ").join(parts)
+
+
+def _page(limit: int | None, offset: int) -> Part:
+    text = sql.SQL("") if limit is None else sql.SQL(" limit {}").format(sql.Literal(limit))
+    return text + (sql.SQL(" offset {}").format(sql.Literal(offset)) if offset else sql.SQL(""))
+
+
+def _insert(table: Table, columns: Sequence[str], conflict: Part) -> Part:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL(
+        "insert into public.{table} as t ({names}) select {names}"
+        " from jsonb_populate_recordset(null::public.{table}, %s){conflict} returning to_jsonb(t)"
+    ).format(table=sql.Identifier(table.name), names=names, conflict=conflict)
+
+
+def _call(function: Function, names: Sequence[str]) -> bytes:
+    arguments = sql.SQL(", ").join(
+        sql.SQL("{} => %s::{}").format(sql.Identifier(name), sql.SQL(function.arguments[name]))  # type: ignore[arg-type]
+        for name in names
+    )
+    call = sql.SQL("public.{}({})").format(sql.Identifier(function.name), arguments)
+    if function.returns_set:
+        query: Part = sql.SQL("select coalesce(jsonb_agg(to_jsonb(r)), '[]') from {} r").format(call)
+    elif function.returns == "jsonb":
+        query = sql.SQL("select {}").format(call)
+    else:
+        query = sql.SQL("select to_jsonb({})").format(call)
+    return query.as_bytes()
+
+
+def _bound(value: Any, kind: str) -> Any:
+    if value is None:
+        return None
+    if kind in ("jsonb", "json"):
+        return Jsonb(value)
+    if kind.endswith("[]"):
+        return [_text(entry) for entry in value]
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def _text(value: Any) -> Any:
+    return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,75 @@
+"""Stand-ins that behave: a writer that follows a script, scenarios without a file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+
+from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.writing import Answer, Order, RawAnswer
+from brightrun.writers.demo import DemoWriter
+
+Act = Callable[[Order], RawAnswer]
+
+
+class ScriptedWriter:
+    """Writes like the demo, unless the script has something else for this call; counts every call."""
+
+    name = "claude"
+
+    def __init__(self, acts: Sequence[Act | Exception | None] = ()) -> None:
+        self._acts = list(acts)
+        self._demo = DemoWriter()
+        self._lock = threading.Lock()
+        self.orders: list[Order] = []
+
+    @property
+    def calls(self) -> int:
+        return len(self.orders)
+
+    def write(self, order: Order) -> RawAnswer:
+        with self._lock:
+            self.orders.append(order)
+            act = self._acts.pop(0) if self._acts else None
+        if isinstance(act, Exception):
+            raise act
+        return act(order) if act else self._demo.write(order)
+
+    def read(self, body: bytes) -> Answer:
+        return self._demo.read(body)
+
+    def check(self) -> str:
+        return "A scripted writer."
+
+
+def envelope(text: str, stop_reason: str | None = "end_turn", **extra: object) -> Act:
+    """Return an act that answers with this text in the Messages API's envelope."""
+    message = {
+        "type": "message",
+        "model": "claude-sonnet-5-5",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": stop_reason,
+        "usage": {"input_tokens": 1000, "output_tokens": 500},
+        **extra,
+    }
+    return lambda order: RawAnswer(json.dumps(message).encode(), "req_test", 0.01)
+
+
+def scenarios(count: int, **changes: object) -> list[Scenario]:
+    """Return distinct scenarios that the seed's templates can write."""
+    return [
+        Scenario(
+            tier=Tier.SCENARIO,
+            variables={"scenario": f"Book a table for {n + 2} people at the harbour restaurant."},
+        )
+        for n in range(count)
+    ]
+
+
+def options(writer: WriterName = WriterName.DEMO, **changes: object) -> JobOptions:
+    """Return settings of a job; Claude's model is a priced one."""
+    model = "demo" if writer is WriterName.DEMO else "claude-sonnet-5-5"
+    values: dict[str, object] = {"writer": writer, "model": model, "max_tokens": 4000}
+    return JobOptions(**(values | changes))  # type: ignore[arg-type]

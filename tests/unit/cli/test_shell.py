@@ -1,0 +1,185 @@
+"""The shell as a person or a program uses it: real processes, one data folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROWS = [
+    {"scenario": f"Ask the library to renew {n + 1} books before Friday.", "mood": "in a hurry"} for n in range(12)
+]
+
+
+class Shell:
+    """Runs `brightrun` on one data folder."""
+
+    def __init__(self, home: Path, **extra: str) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home.parent),
+            "BRIGHTRUN_HOME": str(home),
+            "BRIGHTRUN_ACTOR": "ana",
+            **extra,
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "brightrun", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, code: int = 0) -> str:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
+        return out if code == 0 else out + err
+
+    def json(self, *words: str) -> dict[str, object]:
+        value: dict[str, object] = json.loads(self.run(*words, "--json"))
+        return value
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shell") / "home"
+
+
+@pytest.fixture
+def shell(home: Path) -> Shell:
+    return Shell(home)
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    path = tmp_path / "scenarios.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["scenario", "mood"])
+        writer.writeheader()
+        writer.writerows(ROWS)
+    return path
+
+
+def test_the_main_road_from_a_csv_to_a_file_for_trainers(shell: Shell, sheet: Path, tmp_path: Path) -> None:
+    """A program can go from scenarios to JSONL by exit codes and JSON alone."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "6", "--turns", "4")["id"])
+    assert shell.json("status", job)["counts"] == {
+        "queued": 6, "processing": 0, "completed": 0, "failed": 0, "cancelled": 0,
+    }  # fmt: skip
+    ended = shell.json("process", job[:8])
+    assert (ended["status"], ended["cost"]) == ("completed", 0)
+    verdict = shell.json("review", job, "--approve", "--min-score", "0")
+    exported = shell.json("export", "--out", str(tmp_path / "out"), "--job", job)
+    assert exported["rows"] == verdict["decided"]
+    files = exported["files"]
+    assert isinstance(files, list)
+    lines = [json.loads(line) for line in Path(files[0]).read_text().splitlines()]
+    assert len(lines) == exported["rows"]
+    assert all(line["writer"] == "demo" for line in lines)
+    assert "Batch job complete - 6 successful" in shell.run("log", job)
+
+
+def test_a_retried_export_of_nothing_says_what_to_do(shell: Shell, sheet: Path, tmp_path: Path) -> None:
+    """Exporting before anything is approved is refused, and no file or dataset appears."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "1")["id"])
+    said = shell.run("export", "--out", str(tmp_path / "none"), "--job", job, code=1)
+    assert "review" in said
+    assert not list((tmp_path / "none").glob("*"))
+
+
+def test_ctrl_c_leaves_a_job_resumable(home: Path, sheet: Path) -> None:
+    """Ctrl-C ends after the item in flight with code 130, and processing again finishes the job."""
+    shell = Shell(home, BRIGHTRUN_DEMO_SECONDS="0.4")
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "5")["id"])
+    process = shell.start("process", job)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        counts = shell.json("status", job)["counts"]
+        assert isinstance(counts, dict)
+        if counts["completed"]:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    left = shell.json("status", job)["counts"]
+    assert isinstance(left, dict)
+    assert left["processing"] == 0
+    assert left["queued"] >= 1
+    assert Shell(home).json("process", job)["status"] == "completed"
+
+
+def test_pause_resume_cancel_and_retry_answer_by_their_state(shell: Shell, sheet: Path) -> None:
+    """A job can be stopped and started from the shell; what its state forbids is refused with code 1."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "2")["id"])
+    assert shell.json("pause", job)["status"] == "paused"
+    shell.run("process", job, code=1)
+    assert shell.json("resume", job)["status"] == "queued"
+    assert shell.json("cancel", job)["status"] == "cancelled"
+    assert "cancelled" in shell.run("resume", job, code=1)
+    assert "Nothing was retried" in shell.run("retry", job, code=1)
+
+
+def test_bad_input_is_named_and_creates_nothing(shell: Shell, tmp_path: Path) -> None:
+    """Fault 21: what cannot be used is a sentence that says what to do, and no job is created."""
+    before = shell.json("status")["total"]
+    cases = {
+        "missing.csv": None,
+        "empty.csv": b"",
+        "picture.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        "large.csv": b"scenario\n" + b"x" * 11_000_000,
+        "columns.csv": b"weather\nrain\n",
+    }
+    for name, data in cases.items():
+        path = tmp_path / name
+        if data is not None:
+            path.write_bytes(data)
+        said = shell.run("generate", "--scenarios", str(path), code=1)
+        assert "Traceback" not in said
+        assert len(said.strip()) > 20
+    sheet = tmp_path / "good.csv"
+    sheet.write_text("scenario\nOrder a taxi.\n")
+    assert "nope" in shell.run("generate", "--scenarios", str(sheet), "--map", "nope=scenario", code=1)
+    assert "no template" in shell.run("generate", "--scenarios", str(sheet), "--template", "zzz", code=1).lower()
+    shell.run("generate", "--scenarios", str(sheet), "--writer", "claude", code=1)
+    shell.run("status", "ffffffff", code=1)
+    shell.run("status", "not-an-id", code=1)
+    assert shell.json("status")["total"] == before
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, sheet: Path) -> None:
+    """Without a usable data folder the command ends with the remedy."""
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    said = Shell(blocked / "home").run("status", code=1)
+    assert "BRIGHTRUN_HOME" in said
+
+
+def test_check_names_what_is_missing(home: Path) -> None:
+    """The System page in text: everything there is 0; a missing key is 1 with the remedy."""
+    checks = json.loads(Shell(home).run("check", "--json"))
+    assert all(check["ok"] for check in checks)
+    said = Shell(home, BRIGHTRUN_WRITER="claude").run("check", code=1)
+    assert "ANTHROPIC_API_KEY" in said
+
+
+def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path) -> None:
+    """The cost is known before anything starts."""
+    before = shell.json("status")["total"]
+    plan = shell.json(
+        "generate", "--scenarios", str(sheet), "--dry-run", "--writer", "claude", "--model", "claude-sonnet-5-5"
+    )
+    expected, worst = plan["expected_cost"], plan["worst_cost"]
+    assert isinstance(expected, float)
+    assert isinstance(worst, float)
+    assert 0 < expected < worst
+    assert shell.json("status")["total"] == before
