@@ -9,7 +9,7 @@ from typing import Any
 from brightrun import saol
 from brightrun.domain.dataset import Dataset, Row
 from brightrun.domain.errors import NotFound
-from brightrun.domain.ids import DatasetId
+from brightrun.domain.ids import ConversationKey, DatasetId
 from brightrun.domain.review import ConversationFilter
 
 CHUNK = 500
@@ -70,4 +70,30 @@ def _dataset(row: Mapping[str, Any]) -> Dataset:
         demo_count=int(row["demo_count"]),
         created_by=str(row["created_by"]),
         created_at=datetime.fromisoformat(row["created_at"]),
+    )
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    head = [{"role": "system", "content": entry["system_text"]}] if entry["system_text"] else []
+    return Row(
+        key=ConversationKey(entry["conversation_id"]),
+        version=int(entry["version"]),
+        messages=head + [{"role": t["role"], "content": t["content"]} for t in entry["turns"]],
+        writer=str(entry["writer"]),
+        model=str(entry["model"]),
+        persona_key=entry["persona_key"],
+        arc_key=entry["arc_key"],
+        topic_key=entry["topic_key"],
+        tier=str(entry["tier"]),
+        variables=entry["parameters"].get("variables") or {},
+        quality_score=float(entry["quality_score"]),
+        flags=entry["flags"],
+        decision=str(entry["status"]),
+        reviewer=entry["reviewed_by"],
+        reviewed_at=entry["reviewed_at"],
+        reason=entry["review_reason"],
+        template=f"{entry['template_key']} v{entry['template_version']}" if entry["template_key"] else "",
+        job_id=entry["job_id"],
+        split=str(entry["split"]),
+        created_at=str(entry["created_at"]),
     )

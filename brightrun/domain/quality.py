@@ -1,0 +1,160 @@
+"""How good a conversation is: findings of the rules, and a score from 0 to 10 with its breakdown.
+
+Score = 0.30 structure + 0.25 length + 0.20 turns + 0.15 coherence + 0.10 arc, each from 0 to 10
+(weights after the earlier system's validator; bands from the scenario itself, not from one table).
+Where there is no arc or no emotional figure to judge, its weight goes to the others in proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from brightrun.domain.conversation import Role, Turn
+from brightrun.domain.rules import Finding, Severity, examine
+from brightrun.domain.scenario import Cast
+from brightrun.domain.template import Prompt
+from brightrun.domain.text import word_count, words
+
+WEIGHTS = {"structure": 0.30, "length": 0.25, "turns": 0.20, "coherence": 0.15, "arc": 0.10}
+BLOCKED_CEILING = 4.0
+"""A conversation with a blocker never scores above this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One dimension of the score."""
+
+    score: float
+    weight: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules found and what it adds up to."""
+
+    findings: tuple[Finding, ...]
+    score: float
+    breakdown: dict[str, Part]
+
+    @property
+    def blockers(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.BLOCKER)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is not Severity.BLOCKER)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The codes a list can be filtered by, each once; what is merely worth knowing is no flag."""
+        return tuple(dict.fromkeys(f.code for f in self.findings if f.severity is not Severity.INFO))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "score": self.score,
+            "breakdown": {
+                name: {"score": part.score, "weight": round(part.weight, 3), "reason": part.reason}
+                for name, part in self.breakdown.items()
+            },
+            "blockers": [f.to_json() for f in self.blockers],
+            "warnings": [f.to_json() for f in self.warnings],
+        }
+
+
+def assess(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt) -> Assessment:
+    """Hold a conversation against every rule and score it; pure, so that it may be done again."""
+    findings = examine(turns, cast=cast, prompt=prompt)
+    scores = {
+        "structure": _structure(findings),
+        "length": _length(turns, prompt),
+        "turns": _turn_count(turns, prompt),
+        "coherence": _coherence(turns),
+        "arc": _arc(turns, cast),
+    }
+    present = {name: found for name, found in scores.items() if found is not None}
+    whole = sum(WEIGHTS[name] for name in present)
+    breakdown = {
+        name: Part(round(score, 1), WEIGHTS[name] / whole, reason)
+        for name, (score, reason) in present.items()
+    }
+    total = sum(score * WEIGHTS[name] for name, (score, _) in present.items()) / whole
+    if any(f.severity is Severity.BLOCKER for f in findings):
+        total = min(total, BLOCKED_CEILING)
+    return Assessment(tuple(findings), round(total, 1), breakdown)
+
+
+def _structure(findings: Sequence[Finding]) -> tuple[float, str]:
+    blockers = [f for f in findings if f.severity is Severity.BLOCKER]
+    loose = [f for f in findings if f.code in ("SPEAKS_FOR_BOTH", "NO_FINAL_PUNCTUATION")]
+    score = max(0.0, 10 - 4.0 * len(blockers) - 0.7 * len(loose))
+    if blockers:
+        return score, f"{len(blockers)} blocking findings, the first: {blockers[0].message}"
+    return score, f"{len(loose)} loose ends" if loose else "Roles alternate and every turn is whole."
+
+
+def _length(turns: Sequence[Turn], prompt: Prompt) -> tuple[float, str] | None:
+    counts = [word_count(t.content) for t in turns if t.role is Role.ASSISTANT]
+    if not counts:
+        return 0.0, "There is no assistant turn."
+    each = [_band(count, prompt.words_min, prompt.words_max) for count in counts]
+    mean = sum(counts) / len(counts)
+    return sum(each) / len(each), (
+        f"Assistant turns have {mean:.0f} words on average; {prompt.words_min} to {prompt.words_max} were asked for."
+    )
+
+
+def _turn_count(turns: Sequence[Turn], prompt: Prompt) -> tuple[float, str]:
+    missing = abs(len(turns) - prompt.turns)
+    score = 10 * max(0.0, 1 - missing / prompt.turns)
+    return score, f"{len(turns)} of {prompt.turns} turns."
+
+
+def _coherence(turns: Sequence[Turn]) -> tuple[float, str]:
+    """Variety within the assistant's words, and answers that take up what was said before."""
+    answers = [words(t.content) for t in turns if t.role is Role.ASSISTANT]
+    if not any(answers):
+        return 0.0, "The assistant says nothing."
+    pairs = [pair for said in answers for pair in pairwise(said)]
+    distinct = len(set(pairs)) / len(pairs) if pairs else 1.0
+    taken_up = [
+        _taken_up(turns[n - 1].content, t.content)
+        for n, t in enumerate(turns)
+        if n and t.role is Role.ASSISTANT
+    ]
+    shared = sum(taken_up) / len(taken_up) if taken_up else 0.0
+    score = 10 * (0.6 * min(1.0, distinct / 0.85) + 0.4 * min(1.0, shared / 0.15))
+    return score, f"{distinct:.0%} of word pairs are new; answers take up {shared:.0%} of what was said."
+
+
+def _taken_up(before: str, after: str) -> float:
+    """Return the share of the longer words of one turn that the next one uses."""
+    said = {word for word in words(before) if len(word) > 4}
+    return len(said & set(words(after))) / len(said) if said else 1.0
+
+
+def _arc(turns: Sequence[Turn], cast: Cast) -> tuple[float, str] | None:
+    felt = [t.emotion for t in turns if t.role is Role.USER and t.emotion]
+    if cast.arc is None or len(felt) < 2:
+        return None
+    arc = cast.arc
+    moved = felt[-1].primary.lower() != felt[0].primary.lower()
+    arrived = felt[-1].primary.lower() == arc.ending_emotion.lower()
+    started = felt[0].primary.lower() == arc.starting_emotion.lower()
+    score = 4.0 * started + 3.0 * moved + 3.0 * arrived
+    return (
+        score,
+        f"From {felt[0].primary} to {felt[-1].primary}; {arc.starting_emotion} to {arc.ending_emotion} was asked.",
+    )
+
+
+def _band(value: float, low: float, high: float) -> float:
+    """Return 10 inside the band, falling to 0 at half the low and at twice the high end."""
+    if value < low:
+        return 10 * max(0.0, (value / low - 0.5) / 0.5)
+    if value > high:
+        return 10 * max(0.0, (2 - value / high) / 1)
+    return 10.0

@@ -1,0 +1,29 @@
+"""Text as the database, JSON and trainers can hold it."""
+
+from __future__ import annotations
+
+import re
+
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+CONTROL_TOKEN = re.compile(
+    r"<\|[^|>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>",
+    re.IGNORECASE,
+)
+"""What chat templates act on: in a text it would become a real control token at training time."""
+_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+
+
+def clean(text: str) -> str:
+    """Return text without control characters; lone surrogates become the replacement character."""
+    if not _UNSTORABLE.search(text):
+        return text
+    return _UNSTORABLE.sub(lambda found: "�" if found.group() >= "\ud800" else "", text)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def word_count(text: str) -> int:
+    return len(text.split())
