@@ -51,9 +51,7 @@ class App:
         self._closing.close()
 
 
-def open_app(
-    settings: Settings | None = None, *, writers: Mapping[WriterName, Writer] | None = None
-) -> App:
+def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, Writer] | None = None) -> App:
     """Connect everything; raises SetupFault with the remedy when this machine or project is not ready.
 
     `writers` takes the place of those the settings would make.
@@ -67,9 +65,7 @@ def open_app(
         raise
 
 
-def _assemble(
-    settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]
-) -> App:
+def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:
     db, require_migrations = _database(settings, closing)
     files, logs = (_bucket(settings, name) for name in (CONVERSATION_FILES, BATCH_LOGS))
     spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
@@ -143,9 +139,7 @@ def _bucket(settings: Settings, name: str) -> Bucket:
     return LocalBucket(settings.home / "buckets", name)
 
 
-def _writers(
-    settings: Settings, given: Mapping[WriterName, Writer]
-) -> Callable[[WriterName], Writer]:
+def _writers(settings: Settings, given: Mapping[WriterName, Writer]) -> Callable[[WriterName], Writer]:
     """Make each writer once a process, when it is first needed: a demo needs no key."""
     made: dict[WriterName, Writer] = dict(given)
     lock = threading.Lock()

@@ -19,6 +19,10 @@ from brightrun.domain.template import Prompt
 from brightrun.domain.text import word_count, words
 
 WEIGHTS = {"structure": 0.30, "length": 0.25, "turns": 0.20, "coherence": 0.15, "arc": 0.10}
+FRESH_PAIRS = 0.95
+"""Share of new word pairs that counts as full variety: what people reach in short conversations."""
+TAKEN_UP = 0.30
+"""Share of the user's longer words that a full answer takes up."""
 BLOCKED_CEILING = 4.0
 """A conversation with a blocker never scores above this."""
 
@@ -115,25 +119,22 @@ def _turn_count(turns: Sequence[Turn], prompt: Prompt) -> tuple[float, str]:
 
 def _coherence(turns: Sequence[Turn]) -> tuple[float, str]:
     """Variety within the assistant's words, and answers that take up what was said before."""
-    answers = [words(t.content) for t in turns if t.role is Role.ASSISTANT]
-    if not any(answers):
+    said = [words(turn.content) for turn in turns]
+    spoken = [said[n] for n, turn in enumerate(turns) if turn.role is Role.ASSISTANT]
+    if not any(spoken):
         return 0.0, "The assistant says nothing."
-    pairs = [pair for said in answers for pair in pairwise(said)]
+    pairs = [pair for answer in spoken for pair in pairwise(answer)]
     distinct = len(set(pairs)) / len(pairs) if pairs else 1.0
-    taken_up = [
-        _taken_up(turns[n - 1].content, t.content)
-        for n, t in enumerate(turns)
-        if n and t.role is Role.ASSISTANT
-    ]
-    shared = sum(taken_up) / len(taken_up) if taken_up else 0.0
-    score = 10 * (0.6 * min(1.0, distinct / 0.85) + 0.4 * min(1.0, shared / 0.15))
+    taken = [_taken_up(said[n - 1], said[n]) for n, t in enumerate(turns) if n and t.role is Role.ASSISTANT]
+    shared = sum(taken) / len(taken) if taken else 0.0
+    score = 6 * min(1.0, distinct / FRESH_PAIRS) + 4 * min(1.0, shared / TAKEN_UP)
     return score, f"{distinct:.0%} of word pairs are new; answers take up {shared:.0%} of what was said."
 
 
-def _taken_up(before: str, after: str) -> float:
+def _taken_up(before: Sequence[str], after: Sequence[str]) -> float:
     """Return the share of the longer words of one turn that the next one uses."""
-    said = {word for word in words(before) if len(word) > 4}
-    return len(said & set(words(after))) / len(said) if said else 1.0
+    longer = {word for word in before if len(word) > 4}
+    return len(longer & set(after)) / len(longer) if longer else 1.0
 
 
 def _arc(turns: Sequence[Turn], cast: Cast) -> tuple[float, str] | None:

@@ -103,7 +103,7 @@ def _content(number: int, turn: Turn) -> Iterator[Finding]:
         return
     if text.endswith(_CUT_ENDS) or text.count("```") % 2:
         yield _blocker("TRUNCATED_TURN", "The turn breaks off.", number)
-    elif not _FINISHED.search(text):
+    elif not _FINISHED.search(text[-8:]):
         yield Finding("NO_FINAL_PUNCTUATION", Severity.INFO, "The turn ends without punctuation.", number)
     if "<" in text or "[" in text:
         control = CONTROL_TOKEN.search(text)

@@ -1,0 +1,177 @@
+"""Rendering: sandboxed, strict about what is undefined, compiled once a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import Template as Compiled
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from brightrun.domain.errors import InvalidInput, TemplateFault
+from brightrun.domain.scenario import Cast
+from brightrun.domain.text import clean
+
+MAX_VARIABLE = 8_000
+MAX_PROMPT = 256_000
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """No loader, so nothing is included; no globals, so nothing can be called."""
+    made = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals.clear()
+    return made
+
+
+_ENVIRONMENT = _environment()
+
+
+def render(text: str, variables: Mapping[str, Any], *, name: str) -> str:
+    """Return the rendered text; raises TemplateFault naming the variable or the line."""
+    try:
+        rendered = _compiled(text, name).render(variables)
+    except UndefinedError as fault:
+        raise TemplateFault(
+            f"Template {name}: {fault.message}.",
+            remedy="Give the scenario that variable, or correct its name in the template.",
+            variable=_quoted(str(fault.message)),
+        ) from fault
+    except (
+        SecurityError,
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        MemoryError,
+    ) as fault:
+        raise TemplateFault(
+            f"Template {name} cannot be rendered: {fault}.", remedy="Correct the template."
+        ) from fault
+    if len(rendered) > MAX_PROMPT:
+        raise TemplateFault(
+            f"Template {name} renders to {len(rendered):,} characters; {MAX_PROMPT:,} are allowed.",
+            remedy="Shorten the template or the scenario's values.",
+        )
+    return rendered.strip()
+
+
+def variables_of(text: str, *, name: str = "template") -> set[str]:
+    """Return the variables a text reads; raises TemplateFault with the line of a syntax error."""
+    return set(meta.find_undeclared_variables(_parsed(text, name)))
+
+
+def cast_variables(cast: Cast) -> dict[str, Any]:
+    """Return what a template may read of the scaffolding and of the scenario's own variables.
+
+    Raises InvalidInput for an own variable that hides a built-in one, or is too long.
+    """
+    built_in = _scaffolding(cast)
+    own: dict[str, str] = {}
+    for name, value in cast.scenario.variables.items():
+        if name in built_in or name in RESERVED:
+            raise InvalidInput(
+                f"The variable {name!r} is one of Bright Run's own.", remedy="Map the column to another name."
+            )
+        text = clean(value)
+        if len(text) > MAX_VARIABLE:
+            raise InvalidInput(
+                f"The variable {name!r} has {len(text):,} characters; {MAX_VARIABLE:,} are allowed."
+            )
+        own[name] = text
+    return built_in | own
+
+
+RESERVED = frozenset({"turns", "words_min", "words_max", "tier"})
+
+
+@lru_cache(maxsize=256)
+def _compiled(text: str, name: str) -> Compiled:
+    _parsed(text, name)
+    return _ENVIRONMENT.from_string(text)
+
+
+def _parsed(text: str, name: str) -> nodes.Template:
+    try:
+        return _ENVIRONMENT.parse(text)
+    except TemplateSyntaxError as fault:
+        raise TemplateFault(
+            f"Template {name}, line {fault.lineno}: {fault.message}.",
+            remedy="Correct that line.",
+            line=fault.lineno,
+        ) from fault
+
+
+def _quoted(message: str) -> str | None:
+    parts = message.split("'")
+    return parts[1] if len(parts) > 2 else None
+
+
+def _scaffolding(cast: Cast) -> dict[str, Any]:
+    found: dict[str, Any] = {"tier": cast.scenario.tier.value}
+    if cast.persona:
+        found |= _persona(cast)
+    if cast.arc:
+        found |= _arc(cast)
+    if cast.topic:
+        found |= _topic(cast)
+    return found
+
+
+def _persona(cast: Cast) -> dict[str, Any]:
+    persona = cast.persona
+    assert persona
+    return {
+        "persona_key": persona.persona_key,
+        "persona_name": persona.name,
+        "persona_archetype": persona.archetype,
+        "persona_age": persona.age_range,
+        "persona_occupation": persona.occupation,
+        "persona_income": persona.income_range,
+        "persona_demographics": dict(persona.demographics),
+        "persona_financial_background": persona.financial_background,
+        "persona_financial_situation": persona.financial_situation,
+        "persona_communication_style": persona.communication_style,
+        "persona_emotional_baseline": persona.emotional_baseline,
+        "persona_typical_questions": persona.typical_questions,
+        "persona_common_concerns": persona.common_concerns,
+        "persona_language_patterns": persona.language_patterns,
+    }
+
+
+def _arc(cast: Cast) -> dict[str, Any]:
+    arc = cast.arc
+    assert arc
+    return {
+        "emotional_arc_key": arc.arc_key,
+        "emotional_arc_name": arc.name,
+        "starting_emotion": arc.starting_emotion,
+        "starting_intensity_min": arc.starting_intensity_min,
+        "starting_intensity_max": arc.starting_intensity_max,
+        "ending_emotion": arc.ending_emotion,
+        "ending_intensity_min": arc.ending_intensity_min,
+        "ending_intensity_max": arc.ending_intensity_max,
+        "arc_strategy": arc.arc_strategy,
+        "arc_key_principles": arc.key_principles,
+        "arc_characteristic_phrases": arc.characteristic_phrases,
+        "arc_techniques": arc.response_techniques,
+        "arc_avoid_tactics": arc.avoid_tactics,
+    }
+
+
+def _topic(cast: Cast) -> dict[str, Any]:
+    topic = cast.topic
+    assert topic
+    return {
+        "topic_key": topic.topic_key,
+        "topic_name": topic.name,
+        "topic_category": topic.category,
+        "topic_description": topic.description,
+        "topic_complexity": topic.complexity_level,
+        "topic_example_questions": topic.typical_question_examples,
+        "topic_key_concepts": topic.key_concepts,
+    }

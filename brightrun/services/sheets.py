@@ -1,0 +1,140 @@
+"""Uploaded CSV files: checked before they are parsed, with a sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brightrun.domain.errors import InvalidInput
+
+MAX_BYTES = 10_000_000
+MAX_ROWS = 50_000
+MAX_COLUMNS = 200
+MAX_CELL = 32_000
+DELIMITERS = ",;\t|"
+REMEDY = "Save the sheet as CSV (comma separated, UTF-8) and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file as text: its columns, its rows and what was noticed while reading."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_sheet(data: bytes, name: str) -> Sheet:
+    """Return a CSV file's content; raises InvalidInput saying what is wrong, where, and what to do."""
+    if len(data) > MAX_BYTES:
+        raise InvalidInput(
+            f"{name} has {len(data) / 1e6:.1f} MB; {MAX_BYTES / 1e6:.0f} MB are allowed.",
+            remedy="Split it into several files, or leave out columns no template uses.",
+        )
+    text, notes = _decoded(data, name)
+    if not text.strip():
+        raise InvalidInput(
+            f"{name} is empty.", remedy="Give a CSV with a line of column names and a row below."
+        )
+    delimiter = _delimiter(text)
+    header, rows, blank = _parsed(text, delimiter, name)
+    if blank:
+        notes.append(f"{blank} blank rows were left out.")
+    return Sheet(name, header, rows, tuple(notes))
+
+
+def _decoded(data: bytes, name: str) -> tuple[str, list[str]]:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return data.decode("utf-16"), ["Read as UTF-16."]
+        except UnicodeDecodeError as fault:
+            raise InvalidInput(f"{name} is cut or damaged UTF-16.", remedy=REMEDY) from fault
+    if b"\0" in data:
+        raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        if any(byte < 9 for byte in data[:1000]):
+            raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY) from None
+        return data.decode("cp1252", "replace"), [
+            "It is not UTF-8; read as Windows-1252. Check accented letters."
+        ]
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that the first line uses most; a comma when there is none."""
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    return max(DELIMITERS, key=lambda mark: (first.count(mark), mark == ","))
+
+
+def _parsed(text: str, delimiter: str, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], int]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[str, ...]] = []
+    header: tuple[str, ...] | None = None
+    blank = 0
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                blank += 1
+            elif header is None:
+                header = _header(cells, name)
+            else:
+                rows.append(_row(cells, header, reader.line_num, name))
+                if len(rows) > MAX_ROWS:
+                    raise InvalidInput(
+                        f"{name} has more than {MAX_ROWS:,} rows.", remedy="Split it into several files."
+                    )
+    except csv.Error as fault:
+        raise InvalidInput(
+            f"{name}, line {reader.line_num}: {fault}.", remedy="Check the quotation marks there."
+        ) from fault
+    if header is None or not rows:
+        raise InvalidInput(f"{name} has column names but no rows.", remedy="Add one scenario a row.")
+    return header, tuple(rows), blank
+
+
+def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
+    columns = tuple(" ".join(cell.split()) for cell in cells)
+    if len(columns) > MAX_COLUMNS:
+        raise InvalidInput(
+            f"{name} has {len(columns):,} columns; {MAX_COLUMNS} are allowed.",
+            remedy="Keep what a template uses.",
+        )
+    if "" in columns:
+        raise InvalidInput(
+            f"{name}: column {columns.index('') + 1} has no name.",
+            remedy="Name every column in the first line.",
+        )
+    twice = {column for column in columns if columns.count(column) > 1}
+    if twice:
+        raise InvalidInput(
+            f"{name}: more than one column is called {', '.join(sorted(twice))}.",
+            remedy="Give each its own name.",
+        )
+    return columns
+
+
+def _row(cells: Sequence[str], header: Sequence[str], line: int, name: str) -> tuple[str, ...]:
+    if len(cells) != len(header):
+        raise InvalidInput(
+            f"{name}, line {line}: {len(cells)} fields where the first line has {len(header)}.",
+            remedy="Put quotation marks around texts that hold the delimiter.",
+        )
+    long = next((n for n, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
+    if long is not None:
+        raise InvalidInput(
+            f"{name}, line {line}: the field {header[long]!r} has {len(cells[long]):,} characters; "
+            f"{MAX_CELL:,} are allowed.",
+            remedy="Shorten it.",
+        )
+    return tuple(cells)
+
+
+def variable_name(column: str) -> str:
+    """Return a column's name as a variable: lower case, words joined by underscores."""
+    name = re.sub(r"[^0-9a-z]+", "_", column.lower()).strip("_")
+    return f"_{name}" if name[:1].isdigit() else name
