@@ -1,0 +1,96 @@
+"""What every page shares: its head, the banner, empty places, and errors told with their remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.config import Database
+from brightrun.domain.batch import WriterName
+from brightrun.domain.errors import BrightRunError
+from brightrun.ui.session import take_notices
+from brightrun.ui.text import label_safe
+
+
+class Place(StrEnum):
+    """The pages by file, as links and switches name them."""
+
+    GENERATE = "pages/generate.py"
+    BATCHES = "pages/batches.py"
+    BATCH = "pages/batch.py"
+    REVIEW = "pages/review.py"
+    DATASETS = "pages/datasets.py"
+    TEMPLATES = "pages/templates.py"
+    SYSTEM = "pages/system.py"
+
+
+def draw_frame(app: App) -> None:
+    """Draw what stands on every page: which mode this is, and messages kept from the run before."""
+    draw_banner(app)
+    for notice in take_notices():
+        st.toast(notice.text, icon=notice.icon)
+
+
+def draw_banner(app: App) -> None:
+    """Say calmly when the demo writer or the embedded database is in use."""
+    parts = mode_lines(app)
+    if parts:
+        with st.container(key="mode-banner"):
+            st.caption("  \n".join(parts))
+
+
+def mode_lines(app: App) -> list[str]:
+    """Return the sentences of the banner, safe for a label."""
+    lines = []
+    if app.settings.default_writer is WriterName.DEMO:
+        lines.append("**Demo writer**: the text is made up by rule, not by Claude.")
+    if app.settings.database is Database.EMBEDDED:
+        lines.append(
+            f"**Embedded database**: data lives on this machine, in {label_safe(app.settings.home)}."
+        )
+    return lines
+
+
+def page_head(title: str, caption: str = "") -> None:
+    """Draw a page's title and one sentence on what it is for; both are our own words."""
+    st.title(title, anchor=False)
+    if caption:
+        st.caption(caption)
+
+
+def empty_state(
+    title: str,
+    text: str,
+    *,
+    link: Place | None = None,
+    label: str = "",
+    query: Mapping[str, str] | None = None,
+) -> None:
+    """Say that nothing is here yet, why, and what to do next; the words are our own."""
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.space("small")
+        st.subheader(title, anchor=False, width="content")
+        st.markdown(text, width="content")
+        if link is not None:
+            st.page_link(link.value, label=label or "Go there", query_params=dict(query or {}))
+        st.space("small")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an error of ours where it happened, with its remedy, and go on with the rest of the page."""
+    try:
+        yield
+    except BrightRunError as fault:
+        show_error(fault)
+
+
+def show_error(fault: BrightRunError) -> None:
+    """Show what went wrong and what to do; the text may quote a file or a model."""
+    message = "  \n".join(label_safe(line, limit=600) for line in fault.message.splitlines() if line.strip())
+    remedy = f"  \n{label_safe(fault.remedy, limit=600)}" if fault.remedy else ""
+    st.error(f"**{message}**{remedy}" if "\n" not in message else message + remedy)

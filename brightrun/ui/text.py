@@ -1,0 +1,80 @@
+"""Text for the screen: foreign words made harmless, and figures as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
+WORD_JOINER = "\u2060"
+CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+def label_safe(text: object, *, limit: int = 300) -> str:
+    """Return foreign text as one line that no markdown place reads as markup.
+
+    For labels, toasts, errors, captions and progress text. Longer text, and everything a model, a user or
+    a template wrote, goes through st.text or st.code instead.
+    """
+    line = clamp(plain(text), limit)
+    escaped = PUNCTUATION.sub(r"\\\1", line)
+    # Emoji and icon shortcodes are looked up after escapes are gone, so the name is cut off its colon.
+    return SHORTCODE.sub(rf"\\:{WORD_JOINER}", escaped)
+
+
+def plain(text: object) -> str:
+    """Return text as one line without control or direction characters, for places that show it as it is."""
+    return " ".join(CONTROL.sub(" ", str(text)).split())
+
+
+def clamp(text: str, limit: int) -> str:
+    """Return text cut to a length, with an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def words(value: str) -> str:
+    """Return a key or status as words: `pending_review` as `Pending review`."""
+    text = value.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 conversation` or `1,200 conversations`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def dollars(amount: float) -> str:
+    """Return money as a person reads it: cents from a dollar on, more digits below."""
+    if amount == 0:
+        return "$0"
+    if amount < 0.0001:
+        return "<$0.0001"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a stretch of time as a person says it; a dash where it is not known."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{max(seconds, 0):.0f} s"
+    if seconds < 3600:
+        return (
+            f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+        )
+    return f"{seconds / 3600:.1f} h"
+
+
+def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
+    """Return how long ago something was: `just now`, `5 min ago`, `3 h ago`, then the date."""
+    if moment is None:
+        return "–"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if seconds < 45:
+        return "just now"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min ago"
+    if seconds < 86_400:
+        return f"{round(seconds / 3600)} h ago"
+    return f"{moment:%d %b %Y}"
