@@ -1,0 +1,302 @@
+"""Claude's writer against a strict server, a broken network, and hostile answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from brightrun.domain.errors import (
+    AnswerUnreadable,
+    SetupFault,
+    WriterBusy,
+    WriterDeclined,
+    WriterFault,
+    WriterRejected,
+    WriterUncertain,
+)
+from brightrun.writers.claude import ClaudeWriter, fault_of_transport
+from tests.messages_api import KEY, Fault, MessagesApi
+from tests.unit.writers.orders import order
+
+
+@contextmanager
+def claude(
+    *faults: Fault, key: str = KEY, timeout: float = 5.0
+) -> Iterator[tuple[ClaudeWriter, MessagesApi]]:
+    with MessagesApi(faults) as api:
+        writer = ClaudeWriter(key, api.url, timeout=timeout, model="claude-sonnet-5-5")
+        try:
+            yield writer, api
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_sends_what_the_api_accepts_and_nothing_else() -> None:
+    """The system prompt goes as system prompt, the turns' shape as schema, and no old sampling fields."""
+    with claude() as (writer, api):
+        writer.write(order(user="Write exactly 4 turns.", max_tokens=60_000))
+    (sent,) = api.requests
+    assert sent.status == 200
+    assert sent.body["system"] == "You write dialogues for training."
+    assert sent.body["messages"] == [{"role": "user", "content": "Write exactly 4 turns."}]
+    assert sent.body["max_tokens"] == 60_000
+    assert sent.body["output_config"]["format"]["schema"]["required"] == ["turns"]
+    assert not sent.body.keys() & {"temperature", "top_p", "top_k", "stream"}
+    assert sent.headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_the_environment_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and address come from the settings alone, whatever else the shell holds for other tools."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "another")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "another")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with claude() as (writer, api):
+        writer.write(order())
+    assert api.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+BODIES = [
+    "",
+    "null",
+    "[]",
+    '"text"',
+    "12",
+    "{}",
+    "<html>502 Bad Gateway</html>",
+    '{"type": "mess',
+    "\ud7ff\x00",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_whatever_was_paid_for_is_handed_over(body: str) -> None:
+    """An answer with status 200 is returned byte for byte, and only reading it says that it is unusable."""
+    with claude(Fault("body", message=body)) as (writer, api):
+        raw = writer.write(order())
+        assert raw.body == body.encode()
+        assert raw.request_id == "req_000001"
+        with pytest.raises(AnswerUnreadable):
+            writer.read(raw.body)
+    assert len(api.requests) == 1
+
+
+def test_reads_why_an_answer_stopped() -> None:
+    """A cut, a refusal and a whole answer can be told apart, with usage and the refusal's reason."""
+    refusal = Fault("refusal", at=2, category="frontier_llm", explanation="It could train a competitor.")
+    with claude(Fault("cut", at=1), refusal) as (writer, _):
+        cut, refused, whole = (writer.read(writer.write(order()).body) for _ in range(3))
+    assert cut.stop_reason == "max_tokens"
+    assert cut.usage.output_tokens > 0
+    assert (refused.stop_reason, refused.text) == ("refusal", "")
+    assert refused.refusal_category == "frontier_llm"
+    assert refused.refusal_explanation == "It could train a competitor."
+    assert whole.stop_reason == "end_turn"
+    assert whole.usage.input_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"stop_reason": "end_turn"},
+        {"content": [{"type": "text", "text": "x"}]},
+        {"content": [None, 3, {"type": "thinking", "thinking": "?"}, {"type": "text"}], "stop_reason": None},
+        {"content": [{"type": "text", "text": "a"}, {"type": "novel"}, {"type": "text", "text": "b"}]},
+        {"content": [], "stop_reason": "refusal", "stop_details": "?", "usage": [1]},
+        {"content": None, "stop_reason": "end_turn", "usage": {"input_tokens": -1, "output_tokens": 1e400}},
+    ],
+)
+def test_reading_forgives_missing_and_unknown_parts(message: dict[str, object]) -> None:
+    """New kinds of blocks and missing fields do not make a paid answer unreadable."""
+    answer = ClaudeWriter(KEY, "https://example.com").read(json.dumps(message).encode())
+    assert answer.text in {"", "x", "ab"}
+    assert answer.usage.output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, WriterRejected),
+        (402, WriterRejected),
+        (403, WriterRejected),
+        (400, WriterDeclined),
+        (413, WriterDeclined),
+        (408, WriterBusy),
+        (409, WriterBusy),
+        (429, WriterBusy),
+        (500, WriterBusy),
+        (503, WriterBusy),
+        (529, WriterBusy),
+    ],
+)
+@pytest.mark.parametrize("wait", [None, "1", "3600"])
+def test_one_call_and_no_waiting(status: int, kind: type[WriterFault], wait: str | None) -> None:
+    """Each refusal comes back at once as its fault: the SDK neither waits nor calls a second time."""
+    with claude(Fault("status", status=status, retry_after=wait, times=None)) as (writer, api):
+        started = time.monotonic()
+        with pytest.raises(kind) as caught:
+            writer.write(order())
+        assert time.monotonic() - started < 2
+    assert len(api.requests) == 1
+    assert caught.value.request_id == "req_000001"
+    assert caught.value.retry_after == (min(float(wait), 900) if wait and kind is WriterBusy else None)
+
+
+@pytest.mark.parametrize("kind", ["reset", "cut_body"])
+def test_a_broken_connection_is_uncertain(kind: str) -> None:
+    """When the connection breaks the call may have been paid for, and nobody repeats it unasked."""
+    with claude(Fault(kind, times=None)) as (writer, api):
+        with pytest.raises(WriterUncertain, match="may have been paid") as caught:
+            writer.write(order())
+        assert caught.value.code == "connection_broken"
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["stall", "trickle"])
+def test_a_slow_answer_ends_in_time(kind: str) -> None:
+    """Neither silence nor a trickle of bytes holds an item longer than the time-out."""
+    with claude(Fault(kind, seconds=20), timeout=0.6) as (writer, api):
+        started = time.monotonic()
+        with pytest.raises(WriterUncertain) as caught:
+            writer.write(order())
+        assert time.monotonic() - started < 3
+        assert caught.value.code == "timeout"
+    assert len(api.requests) == 1
+
+
+def test_nobody_there_means_not_paid(nobody: str) -> None:
+    """A refused connection is no call: the item may be tried again without doubt."""
+    writer = ClaudeWriter(KEY, nobody, timeout=2)
+    with pytest.raises(WriterBusy, match="could not be reached") as caught:
+        writer.write(order())
+    assert caught.value.code == "unreachable"
+    writer.close()
+
+
+def test_an_unknown_name_means_not_paid() -> None:
+    """A host that does not exist is no call either."""
+    writer = ClaudeWriter(KEY, "https://no-such-host.invalid", timeout=5)
+    with pytest.raises(WriterBusy) as caught:
+        writer.write(order())
+    assert caught.value.code == "unreachable"
+    writer.close()
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """Neither key nor prompt follows a redirect to another server."""
+    with MessagesApi() as elsewhere, claude(Fault("status", status=307)) as (writer, _):
+        with pytest.raises(WriterRejected) as caught:
+            writer.write(order())
+        assert caught.value.code == "redirected"
+        assert not elsewhere.requests
+
+
+def test_an_unknown_model_names_the_ones_there_are() -> None:
+    """A mistyped model pauses the job and lists the models the key can use."""
+    with claude() as (writer, _), pytest.raises(WriterRejected) as caught:
+        writer.write(order(model="claude-sonet"))
+    assert caught.value.code == "model_not_found"
+    assert "claude-sonet" in caught.value.message
+    assert "claude-opus-5-5" in caught.value.remedy
+
+
+def test_no_secret_in_any_error() -> None:
+    """A server that echoes the key does not get it into messages, stored bodies or tracebacks."""
+    echo = Fault("status", status=400, message=f"bad header {KEY}")
+    with claude(echo) as (writer, _), pytest.raises(WriterDeclined) as caught:
+        writer.write(order())
+    fault = caught.value
+    shown = "".join(traceback.format_exception(fault)) + repr(fault) + str(fault) + repr(fault.body)
+    assert "bad header ***" in shown
+    assert KEY not in shown
+
+
+def test_check_costs_nothing_and_says_what_is_wrong(nobody: str) -> None:
+    """The System page learns about key and model without a paid call."""
+    with claude() as (writer, api):
+        assert "claude-sonnet-5-5" in writer.check()
+        retiring = ClaudeWriter(KEY, api.url, model="claude-sonnet-4-5-20250929")
+        assert "until 2026-11-30" in retiring.check()
+        missing = ClaudeWriter(KEY, api.url, model="claude-none")
+        with pytest.raises(WriterRejected, match="claude-haiku-5-5"):
+            missing.check()
+        anything = ClaudeWriter(KEY, api.url)
+        assert anything.check() == "Claude accepts the key."
+        wrong = ClaudeWriter("sk-ant-wrong", api.url, model="claude-sonnet-5-5")
+        with pytest.raises(WriterRejected, match="ANTHROPIC_API_KEY") as caught:
+            wrong.check()
+        assert "sk-ant-wrong" not in str(caught.value)
+        assert api.requests == []
+        for each in (retiring, missing, anything, wrong):
+            each.close()
+    with pytest.raises(WriterBusy):
+        ClaudeWriter(KEY, nobody, model="m").check()
+
+
+def test_an_unusable_setting_is_said_before_any_call() -> None:
+    """An empty key or a plain http address stops the writer from being made."""
+    with pytest.raises(SetupFault):
+        ClaudeWriter(" \n", "https://example.com")
+    with pytest.raises(SetupFault):
+        ClaudeWriter(KEY, "http://example.com")
+
+
+def test_one_writer_serves_many_threads() -> None:
+    """Ten workers share one writer, and each gets the answer to its own order."""
+    with claude() as (writer, api):
+        turns: dict[int, int] = {}
+
+        def work(number: int) -> None:
+            asked = 4 + 2 * number
+            answer = writer.read(writer.write(order(user=f"exactly {asked} messages")).body)
+            turns[asked] = len(json.loads(answer.text)["turns"])
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert turns == {4 + 2 * n: 4 + 2 * n for n in range(10)}
+    assert len(api.requests) == 10
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "code"),
+    [
+        (httpx2.ConnectError("refused"), WriterBusy, "unreachable"),
+        (httpx2.ConnectTimeout("slow"), WriterBusy, "unreachable"),
+        (httpx2.PoolTimeout("busy"), WriterBusy, "unreachable"),
+        (httpx2.ProxyError("407"), WriterBusy, "unreachable"),
+        (httpx2.ReadTimeout("slow"), WriterUncertain, "timeout"),
+        (httpx2.WriteTimeout("slow"), WriterUncertain, "timeout"),
+        (httpx2.ReadError("reset"), WriterUncertain, "connection_broken"),
+        (httpx2.WriteError("reset"), WriterUncertain, "connection_broken"),
+        (httpx2.RemoteProtocolError("cut"), WriterUncertain, "connection_broken"),
+        (httpx2.DecodingError("gzip"), WriterUncertain, "connection_broken"),
+        (OSError("anything"), WriterUncertain, "connection_broken"),
+        (httpx2.LocalProtocolError("header"), WriterRejected, "setup"),
+        (httpx2.UnsupportedProtocol("ftp"), WriterRejected, "setup"),
+    ],
+)
+def test_only_what_never_left_is_surely_unpaid(cause: Exception, kind: type[WriterFault], code: str) -> None:
+    """Before the request leaves nothing can be paid; after that, doubt is said as doubt."""
+    fault = fault_of_transport(cause, 180)
+    assert type(fault) is kind
+    assert fault.code == code
+    assert fault.remedy
