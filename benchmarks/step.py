@@ -160,8 +160,11 @@ def _compare(
             ours.append(_our_item(app, job, writer))
         for _ in range(min(ROUND, wanted - len(plain))):
             plain.append(_script_item(script, job, writer.body))
-    done = script.execute("select count(*) from script.conversations c join script.items i on i.id = c.item_id"
-                          " where i.job = %s", [job]).fetchone()
+    done = script.execute(
+        "select count(*) from script.conversations c join script.items i on i.id = c.item_id"
+        " where i.job = %s",
+        [job],
+    ).fetchone()
     assert done is not None
     assert done[0] >= wanted, "the script did its share"
     return Figure(size, place, statistics.median(ours) * 1e3, statistics.median(plain) * 1e3)
@@ -188,7 +191,8 @@ def _script_item(script: psycopg.Connection, job: JobId, body: bytes) -> float:
     script.execute("insert into script.answers (item_id, body) values (%s, %s)", [row[0], body])
     with script.transaction():
         script.execute(
-            "insert into script.conversations (item_id, turns) values (%s, %s::jsonb)", [row[0], body.decode()]
+            "insert into script.conversations (item_id, turns) values (%s, %s::jsonb)",
+            [row[0], body.decode()],
         )
         ended = script.execute(
             "update script.items set status = 'done' where id = %s and token = %s", [row[0], row[1]]
@@ -200,7 +204,5 @@ def _script_item(script: psycopg.Connection, job: JobId, body: bytes) -> float:
 def table(figures: list[Figure]) -> str:
     """Return the figures as a Markdown table."""
     lines = ["| items | place | ours, ms | three commits, ms | ratio |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.script:.2f} | {f.ratio:.2f} |" for f in figures
-    ]
+    lines += [f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.script:.2f} | {f.ratio:.2f} |" for f in figures]
     return "\n".join(lines)

@@ -11,6 +11,9 @@ from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.demo import DemoWriter
 
+USAGE = {"input_tokens": 1000, "output_tokens": 500}
+"""What every paid answer here used: 0.007 dollars at 2 and 10 dollars a million."""
+
 Act = Callable[[Order], RawAnswer]
 
 
@@ -35,7 +38,13 @@ class ScriptedWriter:
             act = self._acts.pop(0) if self._acts else None
         if isinstance(act, Exception):
             raise act
-        return act(order) if act else self._demo.write(order)
+        if act:
+            return act(order)
+        raw = self._demo.write(order)
+        if order.model == "demo":
+            return raw
+        message = json.loads(raw.body) | {"usage": USAGE, "model": order.model}
+        return RawAnswer(json.dumps(message).encode(), "req_test", raw.seconds)
 
     def read(self, body: bytes) -> Answer:
         return self._demo.read(body)
@@ -51,7 +60,7 @@ def envelope(text: str, stop_reason: str | None = "end_turn", **extra: object) -
         "model": "claude-sonnet-5-5",
         "content": [{"type": "text", "text": text}],
         "stop_reason": stop_reason,
-        "usage": {"input_tokens": 1000, "output_tokens": 500},
+        "usage": USAGE,
         **extra,
     }
     return lambda order: RawAnswer(json.dumps(message).encode(), "req_test", 0.01)

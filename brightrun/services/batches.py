@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from brightrun import saol
-from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, Step, StepOutcome
+from brightrun.domain.batch import Claim, Item, ItemStatus, Job, JobStatus, Step, StepOutcome
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
@@ -169,7 +169,7 @@ class Batches:
         self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
         return text
 
-    def _record(self, claim: store.Claim, result: Written | Unwritten) -> store.Settled:
+    def _record(self, claim: Claim, result: Written | Unwritten) -> store.Settled:
         if isinstance(result, Written):
             return store.complete(self._db, claim, result.attempt, result.conversation)
         return store.settle(

@@ -341,4 +341,4 @@ def _not_answered(
 
 def _back_off(attempt: int, base: float) -> float:
     """Return 2^n times the base with up to a quarter of jitter, capped."""
-    return min(base * 2 ** (attempt - 1), RETRY_CAP_SECONDS) * (1 + random.random() / 4)
+    return min(base * 2.0 ** (attempt - 1), RETRY_CAP_SECONDS) * (1 + random.random() / 4)

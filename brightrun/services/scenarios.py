@@ -99,7 +99,8 @@ class Scenarios:
         limit: int | None = None,
     ) -> list[Scenario]:
         """Return every combination in the order personas, arcs, topics; an empty axis is left open."""
-        combinations = product(persona_keys or [None], arc_keys or [None], topic_keys or [None])
+        open_axis: tuple[str | None, ...] = (None,)
+        combinations = product(persona_keys or open_axis, arc_keys or open_axis, topic_keys or open_axis)
         if not (persona_keys or arc_keys or topic_keys):
             return []
         return [

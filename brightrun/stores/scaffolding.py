@@ -31,5 +31,6 @@ def _all(db: saol.Database, table: str, key: str) -> list[dict[str, Any]]:
 
 def _read(kind: type[T], row: Mapping[str, Any]) -> T:
     """Return a row as its noun: the columns are named as the fields, lists become tuples."""
-    values = {field.name: row[field.name] for field in fields(kind)}
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    values: dict[str, Any] = {field.name: row[field.name] for field in fields(kind)}
+    listed: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    return kind(**listed)

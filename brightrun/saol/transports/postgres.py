@@ -36,7 +36,8 @@ COMPARISONS = {
     "ilike": "ILIKE",
 }
 
-Part = sql.Composable
+Part = sql.SQL | sql.Composed
+Query = bytes | sql.SQL | sql.Composed
 
 
 class PostgresTransport:
@@ -64,7 +65,7 @@ class PostgresTransport:
             raise Unreachable("The database does not answer.") from fault
 
     def describe(self) -> Mapping[str, Any]:
-        data: Mapping[str, Any] = self._one("select public.describe_schema()")
+        data: Mapping[str, Any] = self._one(b"select public.describe_schema()")
         return data
 
     def select(
@@ -140,14 +141,14 @@ class PostgresTransport:
     def close(self) -> None:
         self._pool.close()
 
-    def _one(self, query: bytes | str | Part, values: Sequence[Any] = ()) -> Any:
+    def _one(self, query: Query, values: Sequence[Any] = ()) -> Any:
         with self._connection() as connection:
-            row = connection.execute(query, values).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(query, values).fetchone()
         return row[0] if row else None
 
-    def _many(self, query: Part, values: Sequence[Any]) -> list[Row]:
+    def _many(self, query: Query, values: Sequence[Any]) -> list[Row]:
         with self._connection() as connection:
-            return [row[0] for row in connection.execute(query, values).fetchall()]  # type: ignore[arg-type]
+            return [row[0] for row in connection.execute(query, values).fetchall()]
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -197,11 +198,11 @@ def _where(table: Table, where: Sequence[Where], alias: str | None = None) -> tu
     return sql.SQL(" where ") + sql.SQL(" and ").join(parts), values
 
 
-def _condition(name: Part, kind: str, entry: Where) -> tuple[Part, list[Any]]:
-    typed = sql.SQL(kind)  # type: ignore[arg-type]  # from the catalogue, never from a caller
+def _condition(name: sql.Identifier, kind: str, entry: Where) -> tuple[Part, list[Any]]:
+    typed = sql.SQL(kind)  # from the catalogue, never from a caller
     if entry.operator == "is":
         literal = {None: "null", True: "true", False: "false"}[entry.value]
-        return sql.SQL("{} is ").format(name) + sql.SQL(literal), []  # type: ignore[arg-type]
+        return sql.SQL("{} is ").format(name) + sql.SQL(literal), []
     if entry.operator == "in":
         return sql.SQL("{} = any(%s::{}[])").format(name, typed), [[_text(v) for v in entry.value]]
     if entry.operator == "contains":
@@ -242,7 +243,7 @@ def _insert(table: Table, columns: Sequence[str], conflict: Part) -> Part:
 
 def _call(function: Function, names: Sequence[str]) -> bytes:
     arguments = sql.SQL(", ").join(
-        sql.SQL("{} => %s::{}").format(sql.Identifier(name), sql.SQL(function.arguments[name]))  # type: ignore[arg-type]
+        sql.SQL("{} => %s::{}").format(sql.Identifier(name), sql.SQL(function.arguments[name]))
         for name in names
     )
     call = sql.SQL("public.{}({})").format(sql.Identifier(function.name), arguments)

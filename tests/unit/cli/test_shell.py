@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROWS = [
-    {"scenario": f"Ask the library to renew {n + 1} books before Friday.", "mood": "in a hurry"} for n in range(12)
+    {"scenario": f"Ask the library to renew {n + 1} books before Friday.", "mood": "in a hurry"}
+    for n in range(12)
 ]
 
 
@@ -149,7 +150,9 @@ def test_bad_input_is_named_and_creates_nothing(shell: Shell, tmp_path: Path) ->
     sheet = tmp_path / "good.csv"
     sheet.write_text("scenario\nOrder a taxi.\n")
     assert "nope" in shell.run("generate", "--scenarios", str(sheet), "--map", "nope=scenario", code=1)
-    assert "no template" in shell.run("generate", "--scenarios", str(sheet), "--template", "zzz", code=1).lower()
+    assert (
+        "no template" in shell.run("generate", "--scenarios", str(sheet), "--template", "zzz", code=1).lower()
+    )
     shell.run("generate", "--scenarios", str(sheet), "--writer", "claude", code=1)
     shell.run("status", "ffffffff", code=1)
     shell.run("status", "not-an-id", code=1)
@@ -176,7 +179,14 @@ def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path
     """The cost is known before anything starts."""
     before = shell.json("status")["total"]
     plan = shell.json(
-        "generate", "--scenarios", str(sheet), "--dry-run", "--writer", "claude", "--model", "claude-sonnet-5-5"
+        "generate",
+        "--scenarios",
+        str(sheet),
+        "--dry-run",
+        "--writer",
+        "claude",
+        "--model",
+        "claude-sonnet-5-5",
     )
     expected, worst = plan["expected_cost"], plan["worst_cost"]
     assert isinstance(expected, float)

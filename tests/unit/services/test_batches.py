@@ -247,7 +247,9 @@ class TestFaults:
         writer._acts = [limit] * 7
         assert run(app, start(1)).status is JobStatus.COMPLETED
 
-    @pytest.mark.parametrize(("status", "code"), [(401, "key_rejected"), (402, "spend_limit"), (403, "forbidden")])
+    @pytest.mark.parametrize(
+        ("status", "code"), [(401, "key_rejected"), (402, "spend_limit"), (403, "forbidden")]
+    )
     def test_a_rejected_account_pauses_the_whole_job(
         self, app: App, start: Start, writer: ScriptedWriter, status: int, code: str
     ) -> None:
@@ -265,7 +267,9 @@ class TestFaults:
         writer._acts = [WriterUncertain("Timed out.", code="timeout")] * 9
         job = run(app, start(1, options(WriterName.CLAUDE)))
         assert (job.status, writer.calls) == (JobStatus.FAILED, 3)
-        assert fetch(dsn, "select count(*) from attempts where outcome = 'unknown' and possible_usd > 0") == [(3,)]
+        assert fetch(dsn, "select count(*) from attempts where outcome = 'unknown' and possible_usd > 0") == [
+            (3,)
+        ]
         assert job.money.possible > 0
         assert job.money.reserved == 0
 
@@ -350,11 +354,11 @@ class TestFaults:
 
     def test_the_budget_is_never_exceeded(self, app: App, start: Start, writer: ScriptedWriter) -> None:
         """The job pauses before a call whose worst case no longer fits, and says so."""
-        job = run(app, start(5, options(WriterName.CLAUDE, budget=0.1)))
+        job = run(app, start(5, options(WriterName.CLAUDE, budget=0.06)))
         assert job.status is JobStatus.PAUSED
-        assert job.money.spent + job.money.possible <= 0.1
+        assert 0 < job.money.spent + job.money.possible <= 0.06
         assert "budget" in (job.pause_reason or "")
-        assert 1 <= writer.calls < 5 + 1
+        assert writer.calls == 3
 
 
 class TestPlanning:
@@ -410,7 +414,10 @@ def _vanish_after_storing(app: App, job: Job, writer: ScriptedWriter, dsn: str) 
     with pytest.raises(Gone):
         app.batches.process_next(job.id)
     writer.read = original  # type: ignore[method-assign]
-    fetch(dsn, "update batch_items set lease_until = now() - interval '1 s' where status = 'processing' returning 1")
+    fetch(
+        dsn,
+        "update batch_items set lease_until = now() - interval '1 s' where status = 'processing' returning 1",
+    )
     return None
 
 
