@@ -22,6 +22,7 @@ from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
 from brightrun.services.generation import Generation
 from brightrun.services.plans import Planner
+from brightrun.services.prices import Prices
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.system import System
@@ -38,6 +39,7 @@ class App:
     templates: Templates
     scenarios: Scenarios
     planner: Planner
+    prices: Prices
     batches: Batches
     enrichment: Enrichment
     reviews: Reviews
@@ -77,6 +79,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         templates=templates,
         scenarios=scenarios,
         planner=Planner(db, templates, scenarios),
+        prices=Prices(db),
         batches=Batches(
             db,
             logs,

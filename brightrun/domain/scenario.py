@@ -140,3 +140,14 @@ class Cast:
     persona: Persona | None
     arc: EmotionalArc | None
     topic: Topic | None
+
+
+def fits(cast: Cast) -> bool:
+    """Return whether the scaffolding's parts name each other as suitable; an empty list suits everybody."""
+    persona, arc, topic = (cast.scenario.persona_key, cast.scenario.arc_key, cast.scenario.topic_key)
+    pairs: list[tuple[tuple[str, ...], str | None]] = []
+    if cast.arc:
+        pairs += [(cast.arc.suitable_personas, persona), (cast.arc.suitable_topics, topic)]
+    if cast.topic:
+        pairs += [(cast.topic.suitable_personas, persona), (cast.topic.suitable_emotional_arcs, arc)]
+    return all(not suitable or key is None or key in suitable for suitable, key in pairs)

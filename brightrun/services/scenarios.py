@@ -10,7 +10,7 @@ from itertools import islice, product
 
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.scenario import Cast, EmotionalArc, Persona, Scenario, Tier, Topic
+from brightrun.domain.scenario import Cast, EmotionalArc, Persona, Scenario, Tier, Topic, fits
 from brightrun.services.sheets import Sheet, read_sheet, variable_name
 from brightrun.stores import scaffolding
 
@@ -87,6 +87,10 @@ class Scenarios:
         assert arc is None or isinstance(arc, EmotionalArc)
         assert topic is None or isinstance(topic, Topic)
         return Cast(scenario, persona, arc, topic)
+
+    def fitting(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
+        """Return the scenarios whose persona, arc and topic are made for each other."""
+        return [scenario for scenario in scenarios if fits(self.cast(scenario))]
 
     def product(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 import streamlit as st
 
@@ -33,10 +33,9 @@ def current_app() -> App:
     try:
         return _opened()
     except BrightRunError as fault:
-        _show_fault(fault)
+        _stop(fault)
     except ValueError as fault:
-        _show_fault(SetupFault("The settings cannot be used.", remedy=str(fault)))
-    st.stop()
+        _stop(SetupFault("The settings cannot be used.", remedy=str(fault)))
 
 
 def person() -> str:
@@ -105,7 +104,7 @@ def _notices() -> list[Notice]:
     return cast("list[Notice]", st.session_state.setdefault(NOTICES, []))
 
 
-def _show_fault(fault: BrightRunError) -> None:
+def _stop(fault: BrightRunError) -> NoReturn:
     st.title("Bright Run is not ready yet")
     st.error(label_safe(fault.message, limit=600))
     if fault.remedy:
@@ -114,3 +113,4 @@ def _show_fault(fault: BrightRunError) -> None:
     st.caption("Nothing was changed. `brightrun check` says the same in a shell.")
     if st.button("Try again", type="primary"):
         st.rerun()
+    st.stop()

@@ -1,0 +1,132 @@
+"""Lets a job advance while its page is open, without a script thread ever waiting on a paid call."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import streamlit as st
+
+from brightrun.config import RunnerMode
+from brightrun.domain.batch import Step
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.ids import JobId
+from brightrun.ui.session import current_app
+
+WORKERS = 8
+LONGEST_PAUSE = 30.0
+QUICK_SECONDS = 0.5
+SLOW_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is known here about one job's steps."""
+
+    future: Future[None] | None = None
+    fault: BrightRunError | None = None
+    faults_in_a_row: int = 0
+    not_before: float = 0.0
+    is_quick: bool = False
+
+
+class Runner:
+    """At most one step a job at a time in this process; the database keeps other processes apart.
+
+    Nothing here calls Streamlit from a thread, and nothing runs on its own: every step is asked for by the
+    tick of an open page.
+    """
+
+    def __init__(
+        self,
+        process_next: Callable[[JobId], Step],
+        mode: RunnerMode,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._process_next = process_next
+        self._mode = mode
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="brightrun-step")
+        self._tracks: dict[JobId, _Track] = {}
+        self._lock = threading.Lock()
+
+    def advance(self, job_id: JobId) -> bool:
+        """Start one step unless one is under way or it is too early; returns whether one was started."""
+        with self._lock:
+            track = self._tracks.setdefault(job_id, _Track())
+            if _is_running(track) or self._clock() < track.not_before:
+                return False
+            if self._mode is RunnerMode.THREAD:
+                track.future = self._pool.submit(self._step, job_id, track)
+                return True
+            track.future = Future()
+        try:
+            self._step(job_id, track)
+        finally:
+            track.future.set_result(None)
+        return True
+
+    def is_busy(self, job_id: JobId) -> bool:
+        """Whether a step of this job is under way in this process."""
+        with self._lock:
+            track = self._tracks.get(job_id)
+            return track is not None and _is_running(track)
+
+    def is_quick(self, job_id: JobId) -> bool:
+        """Whether steps end so soon that a page should ask for the next one more often."""
+        with self._lock:
+            track = self._tracks.get(job_id)
+            return track is not None and track.is_quick
+
+    def last_error(self, job_id: JobId) -> BrightRunError | None:
+        """Return why the last step could not be made; None when it could."""
+        with self._lock:
+            track = self._tracks.get(job_id)
+            return track.fault if track else None
+
+    def close(self) -> None:
+        """Take no more steps; those under way end by themselves."""
+        self._pool.shutdown(wait=False)
+
+    def _step(self, job_id: JobId, track: _Track) -> None:
+        began = self._clock()
+        try:
+            step = self._process_next(job_id)
+        except BrightRunError as fault:
+            self._failed(track, fault)
+        except Exception as fault:  # a page must show any fault; a future would swallow it
+            log.exception("job %s: a step met an unexpected fault", job_id)
+            self._failed(track, BrightRunError(f"Unexpected fault: {type(fault).__name__}: {fault}"))
+        else:
+            self._done(track, step, self._clock() - began)
+
+    def _done(self, track: _Track, step: Step, seconds: float) -> None:
+        with self._lock:
+            track.fault, track.faults_in_a_row = None, 0
+            track.not_before = self._clock() + min(step.again_in, LONGEST_PAUSE)
+            if step.item_id is not None:
+                track.is_quick = seconds < (SLOW_SECONDS if track.is_quick else QUICK_SECONDS)
+
+    def _failed(self, track: _Track, fault: BrightRunError) -> None:
+        with self._lock:
+            track.fault = fault
+            track.faults_in_a_row += 1
+            track.not_before = self._clock() + min(2.0**track.faults_in_a_row, LONGEST_PAUSE)
+
+
+@st.cache_resource(show_spinner=False, on_release=Runner.close)
+def current_runner() -> Runner:
+    """Return the one runner of this process."""
+    app = current_app()
+    return Runner(app.batches.process_next, app.settings.runner)
+
+
+def _is_running(track: _Track) -> bool:
+    return track.future is not None and not track.future.done()
