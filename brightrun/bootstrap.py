@@ -1,4 +1,7 @@
-"""The one place that picks adapters from the settings; everything else receives a ready object."""
+"""The one place that picks adapters from the settings; everything else receives a ready object.
+
+The adapters of a vendor are imported when they are picked: a demo on this machine waits for none of them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from dataclasses import dataclass
 
 from brightrun import saol
 from brightrun.buckets.local import LocalBucket
-from brightrun.buckets.supabase import SupabaseBucket, connect_storage
 from brightrun.config import Database, Settings, supabase_folder
 from brightrun.domain.batch import WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, Bucket
@@ -27,7 +29,6 @@ from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
-from brightrun.writers.claude import ClaudeWriter
 from brightrun.writers.demo import DemoWriter
 
 
@@ -135,6 +136,8 @@ def _visible(db: saol.Database) -> str:
 
 def _bucket(settings: Settings, name: str) -> Bucket:
     if settings.database is Database.SUPABASE or (settings.supabase_url and settings.supabase_secret_key):
+        from brightrun.buckets.supabase import SupabaseBucket, connect_storage
+
         assert settings.supabase_url
         assert settings.supabase_secret_key
         storage = connect_storage(settings.supabase_url, settings.supabase_secret_key.get_secret_value())
@@ -164,6 +167,8 @@ def _writer(name: WriterName, settings: Settings) -> Writer:
             "There is no key for Claude.",
             remedy="Set ANTHROPIC_API_KEY, or use the demo writer.",
         )
+    from brightrun.writers.claude import ClaudeWriter
+
     return ClaudeWriter(
         api_key=settings.anthropic_api_key.get_secret_value(),
         base_url=settings.anthropic_base_url,

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: found, started, shared, stopped, and brought up to date."""

@@ -1,0 +1,314 @@
+"""The embedded PostgreSQL: started on first use, shared by processes, stopped when the last one leaves.
+
+Every process that uses the server holds a lock on a file of its own in `clients/`. The operating system
+lets go of it however the process ends, so a killed one never counts: no process ids are compared.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+from filelock import FileLock, Timeout
+from psycopg.conninfo import make_conninfo
+
+from brightrun.domain.errors import SetupFault
+from brightrun.saol.server import binaries
+from brightrun.saol.server.account import SHARED, cluster_folder, server_account
+
+DATABASE = "brightrun"
+SUPERUSER = "postgres"
+START_SECONDS = 60
+LOCK_SECONDS = 120
+RECOVERY_SECONDS = 20
+MAX_SOCKET_PATH = 90
+"""Unix limits a socket's path to 107 bytes, its name included."""
+
+SERVER_SETTINGS = {
+    "listen_addresses": "''",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedServer:
+    """One process's use of the server of one data folder."""
+
+    def __init__(self, home: Path, pg_bin: Path | None = None) -> None:
+        self._home = home.expanduser().absolute()
+        self._given = pg_bin
+        self._client: FileLock | None = None
+        self._guard = threading.Lock()
+        self._prepared = False
+
+    def acquire(self) -> str:
+        """Return a connection string, starting the server if it does not run; raises SetupFault."""
+        with self._guard:
+            self._prepare()
+            with self._main_lock():
+                if self._client is None:
+                    self._client = self._enter()
+                    atexit.register(self.release)
+                self._ensure_running()
+        return self._conninfo(DATABASE)
+
+    def release(self) -> None:
+        """Stop using the server; the last to leave stops it."""
+        with self._guard:
+            if self._client is None:
+                return
+            with self._main_lock():
+                own = Path(self._client.lock_file)
+                self._client.release()
+                self._client = None
+                own.unlink(missing_ok=True)
+                if not self._others():
+                    self._stop()
+        atexit.unregister(self.release)
+
+    def is_running(self) -> bool:
+        """Whether the server answers: found out by connecting, because a dead one may still look alive."""
+        self._prepare()
+        return self._answers()
+
+    def stop(self) -> None:
+        """Stop the server for everybody."""
+        self._prepare()
+        with self._main_lock():
+            self._stop()
+
+    @property
+    def cluster(self) -> Path:
+        """Where the server's files are."""
+        self._prepare()
+        return self._cluster
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        self._account = server_account()
+        try:
+            self._home.mkdir(parents=True, exist_ok=True, mode=0o755)
+            self._cluster = cluster_folder(self._home, self._account)
+            self._clients = self._cluster.parent / f"{self._cluster.name}-clients"
+            self._make_folders()
+        except OSError as fault:
+            raise SetupFault(
+                f"The data folder {self._home} cannot be used: {fault.strerror or fault}.",
+                remedy="Set BRIGHTRUN_HOME to a folder you may write to, with some space left.",
+            ) from fault
+        self._programs = self._reachable(binaries.find(self._given))
+        self._socket = self._socket_folder()
+        self._prepared = True
+
+    def _make_folders(self) -> None:
+        self._cluster.parent.mkdir(parents=True, exist_ok=True)
+        self._clients.mkdir(exist_ok=True)
+        probe = self._clients / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+        if not self._cluster.exists():
+            self._cluster.mkdir(mode=0o700, exist_ok=True)
+            self._account.own(self._cluster)
+
+    def _reachable(self, programs: Path) -> Path:
+        if self._account.can_reach(programs):
+            return programs
+        SHARED.mkdir(parents=True, exist_ok=True)
+        return binaries.copied(programs, SHARED)
+
+    def _socket_folder(self) -> Path:
+        if len(str(self._cluster)) <= MAX_SOCKET_PATH:
+            return self._cluster
+        name = hashlib.sha256(str(self._cluster).encode()).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"brightrun-{name}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._account.own(folder)
+        return folder
+
+    @contextmanager
+    def _main_lock(self) -> Iterator[None]:
+        """Hold the lock that starting and stopping need; raises SetupFault when it is not to be had."""
+        lock = FileLock(self._clients / "main.lock", timeout=LOCK_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout as fault:
+            raise SetupFault(
+                f"Another process has been starting or stopping the database in {self._home} for too long.",
+                remedy="End that process, then try again.",
+            ) from fault
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _enter(self) -> FileLock:
+        lock = FileLock(self._clients / f"{os.getpid()}-{secrets.token_hex(4)}.client")
+        lock.acquire(timeout=5)
+        return lock
+
+    def _others(self) -> bool:
+        """Whether another live process holds its file; what dead ones left is removed."""
+        alive = False
+        for path in self._clients.glob("*.client"):
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                alive = True
+                continue
+            lock.release()
+            path.unlink(missing_ok=True)
+        return alive
+
+    def _ensure_running(self) -> None:
+        if self._answers():
+            return
+        if not (self._cluster / "PG_VERSION").exists():
+            self._initialise()
+        self._check_version()
+        self._start()
+        self._ensure_database()
+
+    def _initialise(self) -> None:
+        """Make the cluster; one that was left half-made is removed first."""
+        for leftover in self._cluster.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        password = self._write_secret()
+        self._run(
+            "initdb",
+            *("-D", str(self._cluster / "new"), "-U", SUPERUSER, "--pwfile", str(password)),
+            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"),
+            if_it_fails="The embedded database could not be made",
+        )
+        for made in (self._cluster / "new").iterdir():
+            if made.name != "PG_VERSION":
+                made.rename(self._cluster / made.name)
+        (self._cluster / "new" / "PG_VERSION").rename(self._cluster / "PG_VERSION")  # last: it says "whole"
+        (self._cluster / "new").rmdir()
+
+    def _write_secret(self) -> Path:
+        path = self._secret_file()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        self._account.own(path)
+        return path
+
+    def _secret_file(self) -> Path:
+        return self._clients / "password"
+
+    def _check_version(self) -> None:
+        cluster = int((self._cluster / "PG_VERSION").read_text())
+        programs = binaries.major(self._programs)
+        if cluster != programs:
+            raise SetupFault(
+                f"The data in {self._cluster} is of PostgreSQL {cluster}, the programs are {programs}.",
+                remedy=f"Set BRIGHTRUN_PG_BIN to PostgreSQL {cluster}, or move the data with pg_upgrade.",
+            )
+
+    def _start(self) -> None:
+        settings = SERVER_SETTINGS | {"unix_socket_directories": f"'{self._socket}'"}
+        if os.name == "nt":
+            settings |= {"listen_addresses": "'127.0.0.1'", "port": str(self._port())}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        log = self._cluster / "server.log"
+        deadline = time.monotonic() + (RECOVERY_SECONDS if self._has_pid_file() else 0)
+        while True:
+            try:
+                self._run(
+                    "pg_ctl",
+                    *("-D", str(self._cluster), "-l", str(log), "-o", options),
+                    *("-w", "-t", str(START_SECONDS), "start"),
+                    if_it_fails=f"The embedded database did not start; its log is {log}",
+                )
+                return
+            except SetupFault:
+                if self._answers():
+                    return
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
+    def _has_pid_file(self) -> bool:
+        """Of a server that does not answer it means: it was killed, and its last processes may still be ending."""
+        return (self._cluster / "postmaster.pid").exists()
+
+    def _ensure_database(self) -> None:
+        with psycopg.connect(self._conninfo(SUPERUSER), autocommit=True) as connection:
+            found = connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone()
+            if not found:
+                connection.execute(f"create database {DATABASE}")
+
+    def _stop(self) -> None:
+        if not self._has_pid_file():
+            return
+        self._run(
+            "pg_ctl",
+            *("-D", str(self._cluster), "-m", "fast", "-w", "-t", str(START_SECONDS), "stop"),
+            if_it_fails="The embedded database did not stop",
+            tolerate=("PID file", "No such process"),
+        )
+
+    def _answers(self) -> bool:
+        if not self._secret_file().exists() or not self._has_pid_file():
+            return False
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(self._conninfo(SUPERUSER), connect_timeout=5).close()
+            return True
+        return False
+
+    def _conninfo(self, database: str) -> str:
+        host, port = (str(self._socket), 5432) if os.name != "nt" else ("127.0.0.1", self._port())
+        password = self._secret_file().read_text().strip()
+        return make_conninfo(host=host, port=port, user=SUPERUSER, password=password, dbname=database)
+
+    def _port(self) -> int:
+        return 20_000 + int(hashlib.sha256(str(self._cluster).encode()).hexdigest()[:4], 16) % 20_000
+
+    def _run(self, program: str, *arguments: str, if_it_fails: str, tolerate: tuple[str, ...] = ()) -> None:
+        """Run one of PostgreSQL's programs as its account, in a session that Ctrl-C does not reach."""
+        output = self._clients / f"{program}.out"
+        with output.open("w+") as said:
+            done = subprocess.run(
+                [str(self._programs / f"{program}{binaries.SUFFIX}"), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/" if os.name != "nt" else None,
+                env=_environment(),
+                timeout=START_SECONDS * 3,
+                check=False,
+                **self._account.options(),
+            )
+            said.seek(0)
+            text = said.read().strip()
+        if done.returncode and not any(phrase in text for phrase in tolerate):
+            last = text.splitlines()[-1] if text else f"exit code {done.returncode}"
+            raise SetupFault(
+                f"{if_it_fails}: {last}",
+                remedy="Free disk space or set BRIGHTRUN_HOME elsewhere; DATABASE_URL uses a server of yours.",
+            )
+
+
+def _environment() -> dict[str, str]:
+    """PostgreSQL's programs read PG* variables; none of the caller's may reach them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
+        "LC_ALL": "C.UTF-8"
+    }

@@ -1,0 +1,146 @@
+"""Migrations: in order, once, under one lock, recorded as the Supabase CLI records them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from brightrun.domain.errors import SetupFault
+
+LOCK = 0x6272_6967_6874
+"""Any process of any machine that migrates this database holds this advisory lock."""
+FILE_NAME = re.compile(r"^(\d{14})_(\w+)\.sql$")
+
+RECORDS = """
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
+alter table supabase_migrations.schema_migrations add column if not exists statements text[];
+alter table supabase_migrations.schema_migrations add column if not exists name text;
+create table if not exists supabase_migrations.seed_files (path text not null primary key, hash text not null);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `supabase/migrations/`."""
+
+    version: str
+    name: str
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+
+def migrations(folder: Path) -> list[Migration]:
+    """Return a folder's migrations in their order; raises SetupFault for a file whose name says no version."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        parts = FILE_NAME.match(path.name)
+        if not parts:
+            raise SetupFault(
+                f"{path.name} is no migration's name.", remedy="Name it <14 digits>_<verb>_<noun>.sql."
+            )
+        found.append(Migration(parts.group(1), parts.group(2), path))
+    return found
+
+
+def apply(dsn: str, folder: Path, *, bootstrap: Path | None = None, seed: Path | None = None) -> list[str]:
+    """Apply what is missing, all in one transaction, and return the versions applied.
+
+    `bootstrap` is run first, for what Supabase has and a bare server lacks; `seed` last, when it changed.
+    Raises SetupFault naming the file; nothing of it is left half-applied.
+    """
+    try:
+        with psycopg.connect(dsn) as connection:
+            if not bootstrap and not seed and not _pending(connection, folder):
+                return []
+            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            if bootstrap:
+                _run(connection, bootstrap)
+            connection.execute(RECORDS)
+            applied = [_apply(connection, migration) for migration in _pending(connection, folder)]
+            if seed:
+                _seed(connection, seed)
+            return applied
+    except psycopg.OperationalError as fault:
+        raise SetupFault(
+            f"The database does not answer: {fault}.", remedy="Check that it runs and can be reached."
+        ) from fault
+
+
+def pending(dsn: str, folder: Path) -> list[Migration]:
+    """Return the migrations a database lacks."""
+    with psycopg.connect(dsn) as connection:
+        return _pending(connection, folder)
+
+
+def require_current(dsn: str, folder: Path) -> str:
+    """Say that a database has every migration, or raise SetupFault naming what it lacks and the remedy."""
+    try:
+        missing = pending(dsn, folder)
+    except psycopg.Error as fault:
+        raise SetupFault(
+            f"The database cannot be used: {fault}.", remedy="Check DATABASE_URL and the role's rights."
+        ) from fault
+    if missing:
+        listed = ", ".join(migration.path.name for migration in missing)
+        raise SetupFault(
+            f"The database lacks {len(missing)} migrations: {listed}.",
+            remedy="Apply them with `supabase db push`, or point DATABASE_URL at another database.",
+        )
+    return f"All {len(migrations(folder))} are applied."
+
+
+def _pending(connection: psycopg.Connection, folder: Path) -> list[Migration]:
+    exists = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
+    done: set[str] = set()
+    if exists and exists[0]:
+        rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+        done = {row[0] for row in rows}
+    return [migration for migration in migrations(folder) if migration.version not in done]
+
+
+def _apply(connection: psycopg.Connection, migration: Migration) -> str:
+    _run(connection, migration.path)
+    connection.execute(
+        "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)",
+        [migration.version, migration.name, [migration.text]],
+    )
+    return migration.version
+
+
+def _seed(connection: psycopg.Connection, seed: Path) -> None:
+    """Load the seed when it is new or changed; what exists is left alone by its own statements."""
+    digest = hashlib.sha256(seed.read_bytes()).hexdigest()
+    path = f"supabase/{seed.name}"
+    row = connection.execute(
+        "select hash from supabase_migrations.seed_files where path = %s", [path]
+    ).fetchone()
+    if row and row[0] == digest:
+        return
+    _run(connection, seed)
+    connection.execute(
+        "insert into supabase_migrations.seed_files (path, hash) values (%s, %s)"
+        " on conflict (path) do update set hash = excluded.hash",
+        [path, digest],
+    )
+
+
+def _run(connection: psycopg.Connection, path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    try:
+        connection.execute(sql.SQL(text))  # type: ignore[arg-type]  # our own file, not a caller's text
+    except psycopg.Error as fault:
+        place = fault.diag.statement_position
+        line = f", line {text.count(chr(10), 0, int(place)) + 1}" if place else ""
+        raise SetupFault(
+            f"{path.name}{line}: {fault.diag.message_primary or fault}.",
+            remedy="Nothing of it was applied. Correct the file or the database, then start again.",
+        ) from fault
