@@ -1,0 +1,68 @@
+# `make help` lists the targets. The environment lives in .venv and is made when pyproject.toml changes.
+
+PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+RUN := .venv/.run
+DEV := .venv/.dev
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix e2e bench faults clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(RUN) ## start the app on the embedded database
+	$(BIN)/brightrun app
+
+test: $(DEV) ## run the tests
+	$(BIN)/pytest -m "not e2e" -n $(WORKERS) -q
+
+check: $(DEV) ## lint, layers, types, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/deptry .
+
+fix: $(DEV) ## mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+e2e: $(DEV) ## drive the app in a real Chromium
+	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
+	$(BIN)/pytest -m e2e -q
+
+faults: $(DEV) ## kill real processes; FAULTS=50 says how often
+	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) $(BIN)/pytest tests/faults -q -s
+
+bench: $(DEV) ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(RUN): pyproject.toml
+	@$(call environment)
+	@$(call install,-e .)
+	@touch $@
+
+$(DEV): pyproject.toml
+	@$(call environment)
+	@$(call install,-e . --group dev)
+	@touch $@ $(RUN)
+
+# uv where it is there, venv and pip otherwise.
+define environment
+	test -n "$(PYTHON)" || { echo "Bright Run needs Python 3.11 or newer; none was found on the PATH."; exit 1; }; \
+	if test ! -x $(BIN)/python; then \
+	  if command -v uv >/dev/null 2>&1; then uv venv --quiet --python $(PYTHON) .venv; \
+	  else $(PYTHON) -m venv .venv || { echo "Python's venv is incomplete: on Debian, apt-get install python3-venv"; rm -rf .venv; exit 1; }; fi; \
+	fi
+endef
+
+define install
+	if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python $(1); \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+endef

@@ -1,0 +1,92 @@
+"""One embedded server a run, and a fresh database a test, copied from a migrated and seeded one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from filelock import FileLock
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from brightrun.config import supabase_folder
+from brightrun.saol.server.launcher import EmbeddedServer
+from brightrun.saol.server.migrations import apply
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_elses_settings() -> Iterator[None]:
+    """No variable of the person running the tests reaches them: no key, no database, no data folder."""
+    names = [
+        name
+        for name in os.environ
+        if name.startswith(("BRIGHTRUN_", "ANTHROPIC_", "SUPABASE_")) or name == "DATABASE_URL"
+    ]
+    kept = {name: os.environ.pop(name) for name in names if name != "BRIGHTRUN_SHOTS"}
+    yield
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder that every worker of a run shares; short, because sockets need it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)[:8]
+    folder = Path(tempfile.gettempdir()) / f"br-tests-{run}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    yield folder
+
+
+@pytest.fixture(scope="session")
+def server_dsn(server_home: Path) -> Iterator[str]:
+    """The embedded server of this run."""
+    server = EmbeddedServer(server_home)
+    yield server.acquire()
+    server.release()
+
+
+@pytest.fixture(scope="session")
+def base_database(server_dsn: str, server_home: Path) -> str:
+    """The name of a database with migrations and seed, to copy from."""
+    folder = supabase_folder()
+    with FileLock(server_home / "base.lock"), psycopg.connect(server_dsn, autocommit=True) as connection:
+        found = connection.execute("select 1 from pg_database where datname = 'base'").fetchone()
+        if not found:
+            connection.execute("create database base_new")
+            target = make_conninfo(server_dsn, dbname="base_new")
+            apply(
+                target,
+                folder / "migrations",
+                bootstrap=folder / "bootstrap.sql",
+                seed=folder / "seed.sql",
+            )
+            connection.execute("alter database base_new rename to base")
+    return "base"
+
+
+@pytest.fixture
+def dsn(server_dsn: str, base_database: str) -> Iterator[str]:
+    """A connection string to a fresh database, dropped afterwards."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(base_database)
+            )
+        )
+        yield make_conninfo(server_dsn, dbname=name)
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real input beside the checkout; a test that needs it is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data folder is not beside this checkout")
+    return SHARED

@@ -1,0 +1,152 @@
+"""The embedded server as several real processes share it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from brightrun.domain.errors import SetupFault
+from brightrun.saol.server import binaries
+from brightrun.saol.server.launcher import EmbeddedServer
+
+CLIENT = """
+import sys
+from pathlib import Path
+from brightrun.saol.server.launcher import EmbeddedServer
+server = EmbeddedServer(Path(sys.argv[1]))
+print(server.acquire(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.gettempdir()) / f"br-{uuid4().hex[:8]}"
+    yield folder
+    EmbeddedServer(folder).stop()
+
+
+@pytest.fixture
+def client() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """Start a process that uses the server until its standard input ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(home: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout
+        process.dsn = process.stdout.readline().strip()  # type: ignore[attr-defined]
+        assert process.dsn  # type: ignore[attr-defined]
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def leave(process: subprocess.Popen[str]) -> None:
+    process.communicate(timeout=60)
+
+
+def postmaster(home: Path) -> int:
+    return int((EmbeddedServer(home).cluster / "postmaster.pid").read_text().splitlines()[0])
+
+
+def test_processes_share_one_server_and_the_last_one_stops_it(
+    home: Path, client: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    """The app, the shell and a worker use the same database, and nothing is left running after them."""
+    first, second = client(home), client(home)
+    assert first.dsn == second.dsn  # type: ignore[attr-defined]
+    leave(first)
+    assert EmbeddedServer(home).is_running()
+    leave(second)
+    assert not EmbeddedServer(home).is_running()
+
+
+def test_a_killed_process_does_not_keep_the_server_alive(
+    home: Path, client: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    """After kill -9 of one user the next one to leave still stops the server."""
+    killed, other = client(home), client(home)
+    killed.kill()
+    killed.wait()
+    assert EmbeddedServer(home).is_running()
+    leave(other)
+    assert not EmbeddedServer(home).is_running()
+
+
+def test_a_killed_server_comes_back_with_its_rows(
+    home: Path, client: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    """kill -9 of PostgreSQL loses nothing that was committed."""
+    first = client(home)
+    with psycopg.connect(first.dsn, autocommit=True) as connection:  # type: ignore[attr-defined]
+        connection.execute("create table kept as select generate_series(1, 1000) as n")
+    os.kill(postmaster(home), signal.SIGKILL)
+    started = time.monotonic()
+    second = client(home)
+    assert time.monotonic() - started < 30
+    with psycopg.connect(second.dsn) as connection:  # type: ignore[attr-defined]
+        assert connection.execute("select count(*) from kept").fetchone() == (1000,)
+
+
+def test_a_long_data_folder_works(tmp_path: Path) -> None:
+    """A folder name longer than a socket's path may be is no obstacle."""
+    home = tmp_path / ("long-" * 30)
+    server = EmbeddedServer(home)
+    with psycopg.connect(server.acquire()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    server.release()
+
+
+def test_nothing_above_the_data_folder_changes_its_rights(tmp_path: Path) -> None:
+    """As root too, no folder of anybody else's is opened up."""
+    above = tmp_path / "private"
+    above.mkdir(mode=0o700)
+    server = EmbeddedServer(above / "home")
+    server.acquire()
+    server.release()
+    assert above.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    """A folder that cannot be made is a sentence with the remedy, and nothing is started."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupFault, match="cannot be used") as caught:
+        EmbeddedServer(tmp_path / "file" / "home").acquire()
+    assert "BRIGHTRUN_HOME" in caught.value.remedy
+
+
+def test_a_folder_without_postgres_is_named(tmp_path: Path) -> None:
+    """BRIGHTRUN_PG_BIN that points nowhere says what it should point at."""
+    with pytest.raises(SetupFault, match="holds no initdb") as caught:
+        binaries.find(tmp_path)
+    assert "15 to 18" in caught.value.remedy
+
+
+def test_the_password_is_nobody_elses(home: Path) -> None:
+    """Only the server's own account can read the password file, and the socket asks for it."""
+    server = EmbeddedServer(home)
+    dsn = server.acquire()
+    secret = server.cluster.parent / "postgres-clients" / "password"
+    assert secret.stat().st_mode & 0o077 == 0
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(dsn.replace(secret.read_text(), "wrong"))
+    server.release()
