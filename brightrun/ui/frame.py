@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import take_notices
+from brightrun.ui.session import take_complaints, take_notices
 from brightrun.ui.text import label_safe
 
 
@@ -33,6 +33,8 @@ def draw_frame(app: App) -> None:
     draw_banner(app)
     for notice in take_notices():
         st.toast(notice.text, icon=notice.icon)
+    for fault in take_complaints():
+        show_error(fault)
 
 
 def draw_banner(app: App) -> None:

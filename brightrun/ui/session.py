@@ -16,6 +16,7 @@ from brightrun.ui.text import label_safe
 T = TypeVar("T")
 
 NOTICES = "brightrun.notices"
+COMPLAINTS = "brightrun.complaints"
 SPENT = "brightrun.spent"
 DRAFTS = "brightrun.draft."
 
@@ -52,6 +53,18 @@ def take_notices() -> list[Notice]:
     """Return the messages kept so far and forget them."""
     taken = list(_notices())
     _notices().clear()
+    return taken
+
+
+def complain(fault: BrightRunError) -> None:
+    """Keep an error of a callback for the run that follows it, which shows it above the page."""
+    _complaints().append(fault)
+
+
+def take_complaints() -> list[BrightRunError]:
+    """Return the errors kept so far and forget them."""
+    taken = list(_complaints())
+    _complaints().clear()
     return taken
 
 
@@ -102,6 +115,10 @@ def _opened() -> App:
 
 def _notices() -> list[Notice]:
     return cast("list[Notice]", st.session_state.setdefault(NOTICES, []))
+
+
+def _complaints() -> list[BrightRunError]:
+    return cast("list[BrightRunError]", st.session_state.setdefault(COMPLAINTS, []))
 
 
 def _stop(fault: BrightRunError) -> NoReturn:

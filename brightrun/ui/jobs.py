@@ -1,0 +1,101 @@
+"""Batch jobs as a list shows them, and the head of one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobStatus, WriterName
+from brightrun.domain.ids import CHOOSE_FOR_ME
+from brightrun.ui.frame import Place, empty_state, told
+from brightrun.ui.text import ago, counted, dollars, duration, label_safe, words
+from brightrun.ui.theme import JOB_COLOURS
+
+PAGE = 12
+TICK = 3.0
+AT = "page"
+
+
+def draw_jobs(app: App) -> None:
+    """Draw the list, newest first; it renews itself while a job on it is open."""
+    total = app.batches.count()
+    if not total:
+        empty_state(
+            "No batch yet",
+            "A batch writes one conversation for each scenario. The demo writer is free and needs no key.",
+            link=Place.GENERATE,
+            label="Make the first batch",
+        )
+        return
+    pages = -(-total // PAGE)
+    at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
+    jobs = app.batches.page(limit=PAGE, offset=(at - 1) * PAGE)
+    is_open = any(job.is_open for job in jobs)
+    st.fragment(_cards, run_every=TICK if is_open else None)(app, (at - 1) * PAGE)
+    if pages > 1:
+        st.pagination(pages, key=AT, bind="query-params")
+    st.caption(f"{counted(total, 'batch', 'batches')} in all, newest first.")
+
+
+def draw_card(job: Job) -> None:
+    """Draw one job as a row that leads to its page."""
+    with st.container(border=True, key=f"job-{job.id}"):
+        name, bar, figures = st.columns([5, 4, 3], vertical_alignment="center")
+        with name:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.page_link(
+                    Place.BATCH.value,
+                    label=f"**{label_safe(job.name, limit=70)}**",
+                    query_params={"job": job.id},
+                )
+                draw_status(job.status)
+            st.caption(f"{_writer(job)} · started by {label_safe(job.created_by)} · {ago(job.created_at)}")
+        with bar:
+            st.progress(job.counts.share, text=_share(job))
+        with figures:
+            st.markdown(f"{label_safe(dollars(job.money.spent))} spent")
+            st.caption(_tail(job))
+
+
+def draw_status(status: JobStatus) -> None:
+    """Draw a job's status as a badge."""
+    st.badge(words(status.value), color=JOB_COLOURS[status])
+
+
+def draw_job_head(job: Job) -> None:
+    """Draw what a job is: its name, who writes, by which template, for whom, since when."""
+    st.title(label_safe(job.name), anchor=False)
+    template = "template chosen for each item" if job.template_id == CHOOSE_FOR_ME else "one template for all"
+    turns = f"{job.options.turns} messages each" if job.options.turns else "length by emotional arc"
+    stop = " · pauses at the first failure" if job.options.stop_on_error else ""
+    st.caption(
+        f"{_writer(job)} · {template} · {turns}{stop} · started by {label_safe(job.created_by)} "
+        f"{ago(job.created_at)} · id {job.id[:8]}"
+    )
+
+
+def _cards(app: App, offset: int) -> None:
+    with told():
+        for job in app.batches.page(limit=PAGE, offset=offset):
+            draw_card(job)
+
+
+def _writer(job: Job) -> str:
+    if job.options.writer is WriterName.DEMO:
+        return "Demo writer"
+    return f"Claude, {label_safe(job.options.model)}"
+
+
+def _share(job: Job) -> str:
+    counts = job.counts
+    failed = f" · {counts.failed:,} failed" if counts.failed else ""
+    cancelled = f" · {counts.cancelled:,} cancelled" if counts.cancelled else ""
+    return f"{counts.completed:,} of {counts.total:,} written{failed}{cancelled}"
+
+
+def _tail(job: Job) -> str:
+    if job.status is JobStatus.PAUSED:
+        return label_safe(job.pause_reason or "Paused", limit=60)
+    if job.is_open:
+        return f"{duration(job.seconds_left)} left" if job.seconds_left else "Waits to be opened"
+    return f"Ended {ago(job.completed_at)}" if job.completed_at else ""

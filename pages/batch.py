@@ -1,0 +1,42 @@
+"""One batch: how far it is, what can be done with it, and every item with its reason."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from brightrun.domain.errors import BrightRunError
+from brightrun.ui.actions import draw_actions
+from brightrun.ui.frame import Place, empty_state, show_error
+from brightrun.ui.items import draw_items
+from brightrun.ui.jobs import draw_job_head
+from brightrun.ui.progress import draw_progress
+from brightrun.ui.session import current_app, place
+
+app = current_app()
+wanted = place("job")
+
+st.page_link(Place.BATCHES.value, label="← All batches")
+if wanted is None:
+    empty_state(
+        "No batch is chosen",
+        "Every batch has its own address. Choose one from the list.",
+        link=Place.BATCHES,
+        label="See all batches",
+    )
+    st.stop()
+try:
+    job = app.batches.get(app.batches.find(wanted))
+except BrightRunError as fault:
+    show_error(fault)
+    empty_state(
+        "This batch is not here",
+        "The address may be cut off, or belong to another database.",
+        link=Place.BATCHES,
+        label="See all batches",
+    )
+    st.stop()
+
+draw_job_head(job)
+draw_actions(app, job)
+draw_progress(app, job)
+draw_items(app, job)

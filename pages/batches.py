@@ -1,0 +1,19 @@
+"""Every batch, newest first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from brightrun.ui.frame import Place, page_head, told
+from brightrun.ui.jobs import draw_jobs
+from brightrun.ui.session import current_app
+
+app = current_app()
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(width="content"):
+        page_head("Batches", "Open one to watch it, stop it, or read why an item failed.")
+    if st.button("New batch", type="primary"):
+        st.switch_page(Place.GENERATE.value)
+with told():
+    draw_jobs(app)
