@@ -1,9 +1,11 @@
-"""The durable step beside a plain three-commit script on the same server, in turns.
+"""The durable step beside two plain three-commit scripts on the same server, in turns.
 
-Both sides do the same durable work for one item: claim it, keep a raw answer of the same bytes, store
-the conversation and end the item. The script does nothing else; ours also renders the prompt, parses,
-validates, scores and enriches, writes two documents and the log, and returns the job's figures. The
-writer's own time is taken off. What was done is counted and checked on both sides.
+Each script does for one item: claim it, keep the raw answer of the same bytes, finish. `bare` keeps a
+queue, the answers and the turns, and nothing else. `same rows` writes by hand what our step leaves
+behind: the attempt with its request, a conversation in a table like ours with its indexes, and the log
+line. Ours also renders the prompt, parses, validates, scores and enriches, writes two documents, keeps
+the job's counters and returns its figures. The writer's own time is taken off. What was done is counted
+and checked on every side.
 """
 
 from __future__ import annotations
@@ -39,8 +41,11 @@ create table if not exists script.items (
   status text not null default 'queued', parameters jsonb not null, token uuid);
 create index if not exists items_queue on script.items (job, position) where status = 'queued';
 create table if not exists script.answers (item_id bigint primary key, body bytea not null);
-create table if not exists script.conversations (
+create table if not exists script.turns (
   id uuid primary key default gen_random_uuid(), item_id bigint not null unique, turns jsonb not null);
+create table if not exists script.conversations (like public.conversations including all);
+create table if not exists script.attempts (like public.attempts including all);
+create table if not exists script.log (like public.job_log including all);
 """
 
 
@@ -51,11 +56,8 @@ class Figure:
     size: int
     place: str
     ours: float
-    script: float
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.script
+    bare: float
+    same: float
 
 
 class TimedDemo(DemoWriter):
@@ -103,31 +105,24 @@ def opened(home: Path) -> Iterator[tuple[App, str, TimedDemo]]:
 
 def _prepare(app: App, script: psycopg.Connection, size: int) -> JobId:
     axes = app.scenarios.axes()
-    scenarios = [
-        Scenario(
-            tier=arc.tier,
-            persona_key=axes.personas[n % len(axes.personas)].persona_key,
-            arc_key=arc.arc_key,
-            topic_key=axes.topics[n % len(axes.topics)].topic_key,
-            variables={"note": f"case {n}"},
-        )
-        for n in range(size)
-        for arc in [_core(axes.arcs)[n % len(_core(axes.arcs))]]
-    ]
+    arcs = [arc for arc in axes.arcs if arc.tier is Tier.TEMPLATE]
+    scenarios = []
+    for n in range(size):
+        arc = arcs[n % len(arcs)]
+        persona, topic = axes.personas[n % len(axes.personas)], axes.topics[n % len(axes.topics)]
+        note = {"note": f"This is case {n}."}
+        scenarios.append(Scenario(arc.tier, persona.persona_key, arc.arc_key, topic.topic_key, note))
     options = JobOptions(writer=WriterName.DEMO, model="demo", max_tokens=16_000)
     job = app.batches.create(app.planner.plan(scenarios, options), name=f"step {size}", actor="benchmark")
     script.execute(SCRIPT_SCHEMA)
-    script.execute(
-        "insert into script.items (job, position, parameters)"
-        " select %s, position, parameters from public.batch_items where job_id = %s order by position",
-        [job.id, job.id],
-    )
+    for queue in ("bare", "same"):
+        script.execute(
+            "insert into script.items (job, position, parameters)"
+            " select %s, position, parameters from public.batch_items where job_id = %s order by position",
+            [f"{queue} {job.id}", job.id],
+        )
     script.execute("vacuum analyze public.batch_items, public.batch_counts, script.items")
     return job.id
-
-
-def _core(arcs: object) -> list:  # type: ignore[type-arg]
-    return [arc for arc in arcs if arc.tier is Tier.TEMPLATE]  # type: ignore[attr-defined]
 
 
 def _skip_to(script: psycopg.Connection, job: JobId, size: int, share: float) -> None:
@@ -138,8 +133,9 @@ def _skip_to(script: psycopg.Connection, job: JobId, size: int, share: float) ->
         [job, int(size * share)],
     )
     script.execute(
-        "update script.items set status = 'done' where job = %s and status = 'queued' and position <= %s",
-        [job, int(size * share)],
+        "update script.items set status = 'skipped'"
+        " where job = any(%s) and status = 'queued' and position <= %s",
+        [[f"bare {job}", f"same {job}"], int(size * share)],
     )
 
 
@@ -154,20 +150,21 @@ def _compare(
 ) -> Figure:
     wanted = min(sample, size // 10)
     ours: list[float] = []
-    plain: list[float] = []
+    bare: list[float] = []
+    same: list[float] = []
     while len(ours) < wanted:
-        for _ in range(min(ROUND, wanted - len(ours))):
-            ours.append(_our_item(app, job, writer))
-        for _ in range(min(ROUND, wanted - len(plain))):
-            plain.append(_script_item(script, job, writer.body))
-    done = script.execute(
-        "select count(*) from script.conversations c join script.items i on i.id = c.item_id"
-        " where i.job = %s",
-        [job],
+        share = min(ROUND, wanted - len(ours))
+        ours += [_our_item(app, job, writer) for _ in range(share)]
+        bare += [_bare_item(script, job, writer.body) for _ in range(share)]
+        rows = _rows(script, job)
+        same += [_same_rows_item(script, job, writer.body, rows) for _ in range(share)]
+    ended = script.execute(
+        "select count(*) from script.items where job = any(%s) and status = 'ended'",
+        [[f"bare {job}", f"same {job}"]],
     ).fetchone()
-    assert done is not None
-    assert done[0] >= wanted, "the script did its share"
-    return Figure(size, place, statistics.median(ours) * 1e3, statistics.median(plain) * 1e3)
+    assert ended is not None
+    assert ended[0] >= 2 * wanted, "the scripts did their share"
+    return Figure(size, place, *(statistics.median(times) * 1e3 for times in (ours, bare, same)))
 
 
 def _our_item(app: App, job: JobId, writer: TimedDemo) -> float:
@@ -179,30 +176,92 @@ def _our_item(app: App, job: JobId, writer: TimedDemo) -> float:
     return took
 
 
-def _script_item(script: psycopg.Connection, job: JobId, body: bytes) -> float:
-    started = time.perf_counter()
+def _claim(script: psycopg.Connection, queue: str) -> tuple[int, str]:
     row = script.execute(
         "update script.items set status = 'processing', token = gen_random_uuid() where id ="
         " (select id from script.items where job = %s and status = 'queued' order by position limit 1"
         " for update skip locked) returning id, token, parameters",
+        [queue],
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _end(script: psycopg.Connection, item: int, token: str) -> None:
+    ended = script.execute(
+        "update script.items set status = 'ended' where id = %s and token = %s", [item, token]
+    )
+    assert ended.rowcount == 1
+
+
+def _bare_item(script: psycopg.Connection, job: JobId, body: bytes) -> float:
+    started = time.perf_counter()
+    item, token = _claim(script, f"bare {job}")
+    script.execute("insert into script.answers (item_id, body) values (%s, %s)", [item, body])
+    with script.transaction():
+        script.execute(
+            "insert into script.turns (item_id, turns) values (%s, %s::jsonb)", [item, body.decode()]
+        )
+        _end(script, item, token)
+    return time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One of our finished items as JSON, for the script that writes the same by hand."""
+
+    conversation: str
+    attempt: str
+
+
+def _rows(script: psycopg.Connection, job: JobId) -> Rows:
+    row = script.execute(
+        "select (to_jsonb(c) - 'id' - 'item_id' - 'conversation_id')::text, (to_jsonb(a) - 'id' - 'item_id')::text"
+        " from public.conversations c join public.attempts a on a.item_id = c.item_id"
+        " where c.job_id = %s order by c.created_at desc limit 1",
         [job],
     ).fetchone()
     assert row is not None
-    script.execute("insert into script.answers (item_id, body) values (%s, %s)", [row[0], body])
+    return Rows(*row)
+
+
+def _same_rows_item(script: psycopg.Connection, job: JobId, body: bytes, rows: Rows) -> float:
+    started = time.perf_counter()
+    with script.transaction():
+        item, token = _claim(script, f"same {job}")
+        attempt = script.execute(
+            "insert into script.attempts (item_id, job_id, number, token, model)"
+            " values (gen_random_uuid(), %s, 1, %s, 'demo') returning id",
+            [job, token],
+        ).fetchone()
+        assert attempt is not None
+    script.execute("insert into script.answers (item_id, body) values (%s, %s)", [item, body])
     with script.transaction():
         script.execute(
-            "insert into script.conversations (item_id, turns) values (%s, %s::jsonb)",
-            [row[0], body.decode()],
+            "insert into script.conversations select r.* from jsonb_populate_record(null::script.conversations,"
+            " %s::jsonb || jsonb_build_object('id', gen_random_uuid(), 'item_id', gen_random_uuid(),"
+            " 'conversation_id', gen_random_uuid())) r",
+            [rows.conversation],
         )
-        ended = script.execute(
-            "update script.items set status = 'done' where id = %s and token = %s", [row[0], row[1]]
+        script.execute(
+            "update script.attempts set outcome = 'stored', request = (%s::jsonb) -> 'request',"
+            " ended_at = clock_timestamp() where id = %s",
+            [rows.attempt, attempt[0]],
         )
-        assert ended.rowcount == 1
+        script.execute("insert into script.log (job_id, message) values (%s, 'item completed')", [job])
+        _end(script, item, token)
     return time.perf_counter() - started
 
 
 def table(figures: list[Figure]) -> str:
     """Return the figures as a Markdown table."""
-    lines = ["| items | place | ours, ms | three commits, ms | ratio |", "|---|---|---|---|---|"]
-    lines += [f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.script:.2f} | {f.ratio:.2f} |" for f in figures]
+    lines = [
+        "| items | place | ours, ms | bare script, ms | same rows by hand, ms | ours : bare | ours : same rows |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.bare:.2f} | {f.same:.2f} |"
+        f" {f.ours / f.bare:.2f} | {f.ours / f.same:.2f} |"
+        for f in figures
+    ]
     return "\n".join(lines)

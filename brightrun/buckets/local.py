@@ -29,6 +29,7 @@ class LocalBucket:
         (self.name,) = segments(name)
         self._folder = root / name
         self._real_folder: Path | None = None
+        self._checked: set[Path] = set()
 
     def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
         with self._faults(key):
@@ -82,6 +83,8 @@ class LocalBucket:
         if self._real_folder is None:
             _make_folder(self._folder)
             self._real_folder = self._folder.resolve()
+        if not follow and path.parent in self._checked:
+            return path
         real = (path if follow else path.parent).resolve()
         if not real.is_relative_to(self._real_folder):
             raise StorageFault(
@@ -90,6 +93,8 @@ class LocalBucket:
                 bucket=self.name,
                 key=key,
             )
+        if not follow and path.parent.is_dir():
+            self._checked.add(path.parent)  # resolving it again at every write would double its cost
         return path
 
     def _publish_once(self, unfinished: Path, target: Path, key: str) -> None:

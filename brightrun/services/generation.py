@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from brightrun.domain.errors import (
     AnswerFault,
     InvalidInput,
     ObjectExists,
+    ObjectMissing,
     StorageFault,
     WriterBusy,
     WriterDeclined,
@@ -166,12 +168,13 @@ class Generation:
 
     def _stored(self, claim: Claim, judged: Sequence[int]) -> tuple[int, str, bytes] | None:
         """Return the newest answer of an earlier attempt that was not judged useless."""
-        prefix = f"raw/{claim.job_id}/{claim.item_id}/"
-        for spooled in self._spool.list(prefix):
-            self._unspool(spooled)
-        keys = self._files.list(prefix)
-        for number, key in sorted(((_number(k), k) for k in keys), reverse=True):
-            if number not in judged:
+        for number in range(claim.attempt - 1, 0, -1):
+            key = raw_key(claim, number)
+            if number in judged:
+                continue
+            if self._spool.exists(key):
+                self._unspool(key)
+            with suppress(ObjectMissing):
                 return number, key, self._files.get(key)
         return None
 
@@ -260,16 +263,12 @@ class Generation:
 
 def raw_key(claim: Claim, number: int) -> str:
     """Return the write-once key of one attempt's answer."""
-    return f"raw/{claim.job_id}/{claim.item_id}/{number}.json"
+    return f"raw/{claim.job_id}/{claim.item_id}-{number}.json"
 
 
 def document_keys(key: ConversationKey) -> tuple[str, str]:
     """Return the keys of the final and the enriched document of a conversation."""
     return f"final/{key}.json", f"enriched/{key}.json"
-
-
-def _number(key: str) -> int:
-    return int(key.rsplit("/", 1)[1].removesuffix(".json"))
 
 
 def _request(prompt: Prompt, claim: Claim) -> dict[str, object]:

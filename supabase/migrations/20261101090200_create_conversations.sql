@@ -4,7 +4,7 @@ create table public.conversations (
   id uuid primary key default gen_random_uuid(),
   conversation_id uuid not null unique default gen_random_uuid(), -- business key: file names and exports only
   item_id uuid unique references public.batch_items (id) on delete set null,
-  job_id uuid references public.batch_jobs (id) on delete set null,
+  job_id uuid, -- the item's; no reference of its own, which would lock the job's row at every step
   template_version_id uuid references public.template_versions (id),
   name text not null,
   writer text not null,
@@ -46,7 +46,6 @@ create table public.conversations (
 create index conversations_newest_idx on public.conversations (created_at desc, id);
 create index conversations_status_newest_idx on public.conversations (status, created_at desc, id);
 create index conversations_status_score_idx on public.conversations (status, quality_score desc, id);
-create index conversations_score_idx on public.conversations (quality_score desc, id);
 create index conversations_job_idx on public.conversations (job_id, created_at, id);
 
 -- The foreign key that the earlier system filled with the business key: it names the primary key.

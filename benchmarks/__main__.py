@@ -1,0 +1,88 @@
+"""`make bench`: run every benchmark and write docs/benchmarks.md with its plot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from benchmarks import step
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def main() -> None:
+    """Measure, write the table and the plot, print both."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(step.SIZES))
+    parser.add_argument("--sample", type=int, default=step.SAMPLE)
+    parser.add_argument("--out", type=Path, default=DOCS, help="where benchmarks.md and its plot go")
+    given = parser.parse_args()
+    figures = step.measure(tuple(given.sizes), given.sample)
+    table = step.table(figures)
+    print(table)
+    (given.out / "images").mkdir(parents=True, exist_ok=True)
+    (given.out / "images" / "step.svg").write_text(_plot(figures), encoding="utf-8")
+    (given.out / "benchmarks.md").write_text(_page(table), encoding="utf-8")
+
+
+def _plot(figures: list[step.Figure]) -> str:
+    frame = pd.DataFrame(
+        [
+            {"job": f"{f.size:,} items, {f.place}", "what": what, "milliseconds": value}
+            for f in figures
+            for what, value in (
+                ("Bright Run", f.ours),
+                ("same rows by hand", f.same),
+                ("bare script", f.bare),
+            )
+        ]
+    )
+    chart = (
+        alt.Chart(frame, width=420, height=220)
+        .mark_bar()
+        .encode(
+            x=alt.X("milliseconds:Q", title="ms an item, outside the writer"),
+            y=alt.Y("what:N", title=None),
+            row=alt.Row("job:N", title=None, sort=None, header=alt.Header(labelAngle=0, labelAlign="left")),
+            color=alt.Color("what:N", legend=None),
+        )
+        .properties(height=30)
+    )
+    return _svg(chart)
+
+
+def _svg(chart: alt.Chart) -> str:
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def _page(table: str) -> str:
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"""# Benchmarks
+
+Ratios, measured in one run on one machine by `make bench`; the absolute figures are that machine's.
+{datetime.now(UTC):%Y-%m-%d}, {machine}, embedded PostgreSQL with fsync and synchronous_commit on.
+
+## The durable step
+
+Time per item outside the writer's call (median), beside two plain scripts that do three commits for an item
+(claim, keep the raw answer, finish) on the same server in the same run, in turns of {step.ROUND} items.
+*Bare* keeps a queue, the answers and the turns. *Same rows by hand* writes what our step leaves behind: the attempt
+with its request, the conversation with its indexes, the log line. Ours also renders the prompt, waits for the raw
+answer's file, parses, validates, scores, enriches, writes two documents, and keeps and returns the job's figures.
+
+{table}
+
+![Milliseconds per item beside the plain script](images/step.svg)
+"""
+
+
+if __name__ == "__main__":
+    main()
