@@ -2,13 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.ui.frame import Place
+from brightrun.domain.batch import Job, WriterName
+from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.review import ConversationFilter
+from brightrun.ui.frame import Place, told
+from brightrun.ui.jobs import draw_card
+from brightrun.ui.text import counted
+
+LATEST = 20
+SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a person can act on now."""
+
+    jobs: int
+    latest: Sequence[Job]
+    to_review: int
+    approved: int
+    datasets: int
+
+    @property
+    def open_jobs(self) -> list[Job]:
+        return [job for job in self.latest if job.is_open]
+
+    @property
+    def failed_items(self) -> int:
+        return sum(job.counts.failed for job in self.latest)
 
 
 def draw_home(app: App) -> None:
     """Draw what waits for a person and the way from parameters to a dataset."""
-    st.title("Bright Run", anchor=False)
-    st.page_link(Place.GENERATE.value, label="Start a batch")
+    st.title("From parameters to a dataset", anchor=False)
+    st.caption(
+        "Choose who speaks, how the feeling moves and what it is about. Have each conversation written, "
+        "read it, approve it, and take the approved ones away as training data."
+    )
+    with told():
+        waiting = _look(app)
+        _draw_figures(waiting)
+        _draw_steps(app, waiting)
+        _draw_latest(waiting)
+
+
+def _look(app: App) -> Waiting:
+    pending = ConversationFilter(status=ConversationStatus.PENDING_REVIEW)
+    return Waiting(
+        jobs=app.batches.count(),
+        latest=app.batches.page(limit=LATEST),
+        to_review=app.reviews.count(pending),
+        approved=app.datasets.matching(ConversationFilter()),
+        datasets=len(app.datasets.all(limit=LATEST)),
+    )
+
+
+def _draw_figures(waiting: Waiting) -> None:
+    figures = (
+        ("Waiting for review", waiting.to_review, "Conversations nobody has decided on."),
+        ("Approved", waiting.approved, "Conversations that may enter a dataset."),
+        ("Open batches", len(waiting.open_jobs), f"Among the latest {LATEST}."),
+        ("Failed items", waiting.failed_items, f"In the latest {LATEST} batches; each names its reason."),
+    )
+    for column, (label, number, note) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(label, f"{number:,}", border=True, help=note)
+
+
+def _draw_steps(app: App, waiting: Waiting) -> None:
+    """Draw the four steps; the next one stands out."""
+    demo = " The demo writer is free." if app.settings.default_writer is WriterName.DEMO else ""
+    steps = (
+        (
+            "Write",
+            counted(waiting.jobs, "batch", "batches") + " so far."
+            if waiting.jobs
+            else f"No batch yet.{demo}",
+            Place.GENERATE,
+            "New batch",
+        ),
+        (
+            "Watch",
+            f"{counted(len(waiting.open_jobs), 'batch', 'batches')} not finished."
+            if waiting.open_jobs
+            else "Nothing is being written.",
+            Place.BATCHES,
+            "Batches",
+        ),
+        (
+            "Review",
+            f"{counted(waiting.to_review, 'conversation')} to read."
+            if waiting.to_review
+            else "Nothing waits for you.",
+            Place.REVIEW,
+            "Review",
+        ),
+        (
+            "Export",
+            f"{waiting.approved:,} approved; {counted(waiting.datasets, 'dataset')} made."
+            if waiting.approved
+            else "Nothing is approved yet.",
+            Place.DATASETS,
+            "Datasets",
+        ),
+    )
+    nearest = _next_step(waiting)
+    st.subheader("What to do next", anchor=False)
+    for number, (column, (name, state, place, label)) in enumerate(
+        zip(st.columns(len(steps)), steps, strict=True)
+    ):
+        with column, st.container(border=True, height="stretch", key=f"step-{name.lower()}"):
+            with st.container(
+                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+            ):
+                st.markdown(f"**{number + 1} · {name}**")
+                if number == nearest:
+                    st.badge("Next", color="primary")
+            st.caption(state)
+            if st.button(
+                label,
+                key=f"go-{name.lower()}",
+                type="primary" if number == nearest else "secondary",
+                width="stretch",
+            ):
+                st.switch_page(place.value)
+
+
+def _next_step(waiting: Waiting) -> int:
+    """Return which step helps most now: finish what is open, then read, then export, then write more."""
+    if waiting.open_jobs:
+        return 1
+    if waiting.to_review:
+        return 2
+    if waiting.approved and not waiting.datasets:
+        return 3
+    return 0
+
+
+def _draw_latest(waiting: Waiting) -> None:
+    if not waiting.latest:
+        return
+    shown = (waiting.open_jobs or list(waiting.latest))[:SHOWN]
+    st.subheader("Open batches" if waiting.open_jobs else "Latest batches", anchor=False)
+    for job in shown:
+        draw_card(job)

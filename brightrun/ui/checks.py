@@ -1,0 +1,147 @@
+"""The System page's parts: what is there, what is set, what a model costs, what the shell can do."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pandas as pd
+import streamlit as st
+
+from brightrun import __version__
+from brightrun.bootstrap import App
+from brightrun.config import Database, Settings
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.price import Price
+from brightrun.services.system import Check
+from brightrun.ui.frame import show_error
+from brightrun.ui.session import notify
+from brightrun.ui.text import counted, label_safe
+
+COMMANDS = """\
+brightrun app                                  start this web app
+brightrun generate --scenarios FILE.csv        create a batch and print its id
+brightrun process JOB                          advance it to the end; Ctrl-C leaves it resumable
+brightrun status [JOB]                         counts, cost and time
+brightrun log JOB                              its log
+brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
+brightrun review JOB --approve|--reject        decide on what waits for review
+brightrun export --out DIR                     freeze what is approved and write its files
+brightrun check                                this page in text
+"""
+
+
+def draw_checks(app: App) -> None:
+    """Run every check and show each with its remedy; none of them costs money."""
+    with st.spinner("Looking…"):
+        checks = app.system.checks()
+    missing = [check for check in checks if not check.is_ok]
+    if missing:
+        st.error(f"**{counted(len(missing), 'check')} failed.** Each says below what to do.")
+    else:
+        st.success("Everything a batch needs is there.")
+    with st.container(border=True):
+        for check in [*missing, *(check for check in checks if check.is_ok)]:
+            _draw_check(check)
+    st.button("Check again", key="checks-again")
+
+
+def draw_settings(app: App) -> None:
+    """Show what is in use; secrets are shown as set or not set, never themselves."""
+    rows = _settings_rows(app.settings)
+    frame = pd.DataFrame(rows, columns=["Setting", "In use", "Set by"])
+    st.dataframe(frame, hide_index=True, height="content")
+    st.caption("Settings come from the environment, then `.env`, then `.streamlit/secrets.toml`.")
+
+
+def draw_prices(app: App) -> None:
+    """Show the price table and let a dated price be added."""
+    known = app.prices.all()
+    frame = pd.DataFrame(
+        {
+            "Model": [price.model for price in known],
+            "From": [price.effective_from.isoformat() for price in known],
+            "Input": [price.input_usd for price in known],
+            "Output": [price.output_usd for price in known],
+            "Cache read": [price.cache_read_usd for price in known],
+            "Prompts above": [price.above_input_tokens for price in known],
+        }
+    )
+    dollars = st.column_config.NumberColumn(format="$%.2f")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height="content",
+        column_config={"Input": dollars, "Output": dollars, "Cache read": dollars},
+    )
+    st.caption(
+        "Dollars per million tokens. A model that is not here is refused: a guess would break budgets."
+    )
+    with st.expander("Add or correct a price"):
+        _draw_price_form(app)
+
+
+def draw_commands() -> None:
+    """List what the shell can do."""
+    st.code(COMMANDS, language=None)
+
+
+def _draw_check(check: Check) -> None:
+    mark, name, detail = st.columns([1, 2, 7], vertical_alignment="center")
+    with mark:
+        st.badge("OK" if check.is_ok else "Missing", color="green" if check.is_ok else "red")
+    name.markdown(f"**{label_safe(check.name)}**")
+    with detail:
+        st.text(check.detail)
+        if check.remedy:
+            st.text(f"→ {check.remedy}")
+
+
+def _settings_rows(settings: Settings) -> list[tuple[str, str, str]]:
+    place = {
+        Database.EMBEDDED: f"embedded, in {settings.home}",
+        Database.POSTGRES: "PostgreSQL named by DATABASE_URL",
+        Database.SUPABASE: f"Supabase, {settings.supabase_url}",
+    }[settings.database]
+    key = "set" if settings.anthropic_api_key else "not set"
+    return [
+        ("Database", place, "DATABASE_URL, SUPABASE_URL"),
+        ("Data folder", str(settings.home), "BRIGHTRUN_HOME"),
+        ("Writer", settings.default_writer.value, "BRIGHTRUN_WRITER"),
+        ("Model", settings.model, "BRIGHTRUN_MODEL"),
+        ("Claude's key", key, "ANTHROPIC_API_KEY"),
+        ("Claude's address", settings.anthropic_base_url or "the API's own", "ANTHROPIC_BASE_URL"),
+        ("Tokens an answer may have", f"{settings.max_tokens:,}", "BRIGHTRUN_MAX_TOKENS"),
+        ("Time-out of a call", f"{settings.call_timeout:g} s", "BRIGHTRUN_CALL_TIMEOUT"),
+        ("Tries an item gets", str(settings.max_attempts), "BRIGHTRUN_MAX_ATTEMPTS"),
+        ("Steps are made in", settings.runner.value, "BRIGHTRUN_RUNNER"),
+        ("Acting person", settings.person, "BRIGHTRUN_ACTOR"),
+        ("Bright Run", __version__, ""),
+        ("Python", platform.python_version(), ""),
+        ("Streamlit", version("streamlit"), ""),
+    ]
+
+
+def _draw_price_form(app: App) -> None:
+    with st.form("price", border=False, clear_on_submit=False):
+        model_at, day_at = st.columns(2)
+        model = model_at.text_input("Model id", key="price-model")
+        day = day_at.date_input("In force from", value=datetime.now(UTC).date(), key="price-day")
+        amounts = st.columns(3)
+        usd = [
+            column.number_input(label, 0.0, step=0.1, format="%.3f", key=f"price-{number}")
+            for number, (column, label) in enumerate(
+                zip(amounts, ("Input, $", "Output, $", "Cache read, $"), strict=True)
+            )
+        ]
+        source = st.text_input("Where it stands", key="price-source", placeholder="A page and its date")
+        if not st.form_submit_button("Save price", type="primary"):
+            return
+    try:
+        app.prices.save(Price((model or "").strip(), day, *usd), source=source or "")
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    notify(f"The price of {label_safe(model)} is saved.")
+    st.rerun()

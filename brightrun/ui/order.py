@@ -1,0 +1,228 @@
+"""How a batch is to be written, what it will cost, and the button that starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.price import Estimate
+from brightrun.domain.scenario import Scenario
+from brightrun.domain.template import Template
+from brightrun.services.plans import AUTO, Plan
+from brightrun.ui.frame import Place, show_error
+from brightrun.ui.intake import Intake
+from brightrun.ui.session import person
+from brightrun.ui.text import clamp, counted, dollars, label_safe, plain
+
+SHOWN_PROBLEMS = 5
+
+
+def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
+    """Let a person choose the template, the writer and the limits; returns them with the row limit."""
+    left, right = st.columns(2)
+    with left:
+        template = _template(app.templates.all())
+    with right:
+        writer, model = _writer(app)
+    turns_at, limit_at, budget_at = st.columns(3)
+    turns = turns_at.number_input(
+        "Messages each",
+        2,
+        200,
+        value=None,
+        step=2,
+        placeholder="By emotional arc",
+        key="order-turns",
+        persist_state="session",
+        help="Both roles together. Left empty, each emotional arc decides.",
+    )
+    limit = limit_at.number_input(
+        "At most this many",
+        1,
+        50_000,
+        value=None,
+        placeholder="All of them",
+        key="order-limit",
+        persist_state="session",
+        help="Only the first scenarios are written: a cheap way to look before you pay for the rest.",
+    )
+    budget = budget_at.number_input(
+        "Budget in dollars",
+        0.01,
+        100_000.0,
+        value=None,
+        step=1.0,
+        placeholder="No limit",
+        key="order-budget",
+        persist_state="session",
+        disabled=writer is WriterName.DEMO,
+        help="The batch pauses before a call that could exceed it. The demo writer costs nothing.",
+    )
+    stop = st.checkbox("Pause at the first failed item", key="order-stop", persist_state="session")
+    options = JobOptions(
+        writer=writer,
+        model=model,
+        max_tokens=app.settings.max_tokens,
+        turns=int(turns) if turns is not None else None,
+        stop_on_error=stop,
+        budget=float(budget) if budget is not None and writer is WriterName.CLAUDE else None,
+    )
+    return template, options, int(limit) if limit is not None else None
+
+
+def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limit: int | None) -> None:
+    """Show what would be written and paid, and start it on request."""
+    try:
+        plan = _plan(app, intake.key, template, options, limit, _versions(app), intake.scenarios[:limit])
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    _draw_figures(plan, intake)
+    _draw_problems(plan.problems)
+    _draw_templates(plan)
+    for note in (*intake.notes, *plan.notes):
+        st.caption(label_safe(note))
+    _draw_start(app, plan, intake)
+
+
+@st.cache_resource(max_entries=3, ttl=600, scope="session", show_spinner="Checking every prompt…")
+def _plan(
+    _app: App,
+    key: str,
+    template: str,
+    options: JobOptions,
+    limit: int | None,
+    versions: tuple[str, ...],
+    _scenarios: Sequence[Scenario],
+) -> Plan:
+    return _app.planner.plan(_scenarios, options, template=template)
+
+
+def _versions(app: App) -> tuple[str, ...]:
+    """Return what makes a plan stale: any template published or switched on or off since."""
+    return tuple(template.version.id for template in app.templates.all())
+
+
+def _template(templates: Sequence[Template]) -> str:
+    names = {AUTO: "Choose for me", **{t.template_key: t.name for t in templates}}
+    chosen = st.selectbox(
+        "Template",
+        list(names),
+        format_func=lambda key: plain(names.get(key, key)),
+        key="order-template",
+        persist_state="session",
+        help="Chosen for you: by arc and tier, then persona, topic, rating, least used. Each item says why.",
+    )
+    return str(chosen or AUTO)
+
+
+def _writer(app: App) -> tuple[WriterName, str]:
+    settings = app.settings
+    has_key = settings.anthropic_api_key is not None
+    names = {WriterName.DEMO: "Demo writer", WriterName.CLAUDE: "Claude"}
+    chosen = st.segmented_control(
+        "Writer",
+        list(WriterName),
+        default=settings.default_writer if has_key else WriterName.DEMO,
+        required=True,
+        format_func=lambda name: names[WriterName(name)],
+        key="order-writer",
+        disabled=not has_key,
+        help="The demo writer makes text up by rule: free, instant, and marked as a demo everywhere.",
+    )
+    writer = WriterName(chosen or WriterName.DEMO) if has_key else WriterName.DEMO
+    if not has_key:
+        st.caption("Claude needs a key: set `ANTHROPIC_API_KEY` and start Bright Run again.")
+    if writer is WriterName.DEMO:
+        return writer, "demo"
+    priced = [price.model for price in app.prices.in_force()]
+    models = list(dict.fromkeys([settings.model, *priced]))
+    model = st.selectbox(
+        "Model",
+        models,
+        key="order-model",
+        persist_state="session",
+        accept_new_options=True,
+        help="Models with a price. Add one on the System page.",
+    )
+    return writer, str(model or settings.model).strip()
+
+
+def _draw_figures(plan: Plan, intake: Intake) -> None:
+    estimate = plan.estimate
+    count, left_out = st.columns(2)
+    count.metric("Conversations", f"{estimate.items:,}")
+    left_out.metric("Duplicates left out", f"{intake.duplicates:,}")
+    expected, worst = st.columns(2)
+    expected.metric("Expected cost", label_safe(dollars(estimate.expected_usd)))
+    worst.metric("At most", label_safe(dollars(estimate.worst_usd)))
+    st.caption(_method(estimate))
+
+
+def _method(estimate: Estimate) -> str:
+    tokens = f"About {estimate.input_tokens:,} tokens in and {estimate.output_tokens:,} out. "
+    return label_safe(tokens + estimate.method)
+
+
+def _draw_problems(problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    st.error(
+        f"**{counted(len(problems), 'scenario')} cannot be written, so nothing starts yet.** "
+        "Change the mapping, the template or the choice on the left."
+    )
+    for problem in problems[:SHOWN_PROBLEMS]:
+        st.text(f"• {problem}")
+    if len(problems) > SHOWN_PROBLEMS:
+        with st.expander(f"{len(problems) - SHOWN_PROBLEMS} more"):
+            st.text("\n".join(f"• {problem}" for problem in problems[SHOWN_PROBLEMS:]))
+
+
+def _draw_templates(plan: Plan) -> None:
+    if not plan.items:
+        return
+    st.markdown("**Templates used**")
+    for name, number in plan.templates().most_common():
+        st.text(f"{number:>6,} × {plain(name)}")
+    first = plan.items[0]
+    with st.expander("The first prompt, as it will be sent"):
+        st.caption("System")
+        st.code(first.prompt.system, language=None, wrap_lines=True, height=220)
+        st.caption("Message")
+        st.code(first.prompt.user, language=None, wrap_lines=True, height=320)
+        if first.prompt.dataset_system:
+            st.caption("What the trained assistant will see as its system message")
+            st.code(first.prompt.dataset_system, language=None, wrap_lines=True)
+        st.caption("Why this template")
+        st.text(first.choice.reason)
+
+
+def _draw_start(app: App, plan: Plan, intake: Intake) -> None:
+    name = st.text_input(
+        "Name",
+        max_chars=255,
+        key="order-name",
+        placeholder=clamp(f"{intake.name} ({plan.estimate.items:,})", 100),
+    )
+    is_ready = not plan.problems and bool(plan.items)
+    if not st.button(
+        f"Start batch of {plan.estimate.items:,}" if is_ready else "Start batch",
+        type="primary",
+        key="order-start",
+        disabled=not is_ready,
+        width="stretch",
+        help=None if is_ready else "Something above has to be mended first.",
+    ):
+        return
+    try:
+        app.writer(plan.options.writer)  # a missing key is said now, not at the first item
+        title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
+        job = app.batches.create(plan, name=title, actor=person())
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    st.switch_page(Place.BATCH.value, query_params={"job": job.id})

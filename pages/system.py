@@ -1,0 +1,22 @@
+"""Is everything a batch needs there, what is set, and what it costs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from brightrun.ui.checks import draw_checks, draw_commands, draw_prices, draw_settings
+from brightrun.ui.frame import page_head, told
+from brightrun.ui.session import current_app
+
+app = current_app()
+
+page_head("System", "What a batch needs, what is set, and what a model costs.")
+with told():
+    draw_checks(app)
+st.subheader("Prices", anchor=False)
+with told():
+    draw_prices(app)
+st.subheader("Settings in use", anchor=False)
+draw_settings(app)
+st.subheader("In a shell", anchor=False)
+draw_commands()
