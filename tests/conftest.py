@@ -40,7 +40,7 @@ def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)[:8]
     folder = Path(tempfile.gettempdir()) / f"br-tests-{run}"
     folder.mkdir(mode=0o755, exist_ok=True)
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -129,17 +129,17 @@ def _draw_price_form(app: App) -> None:
         model = model_at.text_input("Model id", key="price-model")
         day = day_at.date_input("In force from", value=datetime.now(UTC).date(), key="price-day")
         amounts = st.columns(3)
-        usd = [
+        input_usd, output_usd, cache_usd = (
             column.number_input(label, 0.0, step=0.1, format="%.3f", key=f"price-{number}")
             for number, (column, label) in enumerate(
                 zip(amounts, ("Input, $", "Output, $", "Cache read, $"), strict=True)
             )
-        ]
+        )
         source = st.text_input("Where it stands", key="price-source", placeholder="A page and its date")
         if not st.form_submit_button("Save price", type="primary"):
             return
     try:
-        app.prices.save(Price((model or "").strip(), day, *usd), source=source or "")
+        app.prices.save(Price((model or "").strip(), day, input_usd, output_usd, cache_usd), source=source or "")
     except BrightRunError as fault:
         show_error(fault)
         return

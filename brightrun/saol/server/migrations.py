@@ -136,7 +136,7 @@ def _seed(connection: psycopg.Connection, seed: Path) -> None:
 def _run(connection: psycopg.Connection, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     try:
-        connection.execute(sql.SQL(text))  # type: ignore[arg-type]  # our own file, not a caller's text
+        connection.execute(sql.SQL(text))  # our own file, not a caller's text
     except psycopg.Error as fault:
         place = fault.diag.statement_position
         line = f", line {text.count(chr(10), 0, int(place)) + 1}" if place else ""

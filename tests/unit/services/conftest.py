@@ -22,7 +22,7 @@ def writer() -> ScriptedWriter:
 @pytest.fixture
 def app(dsn: str, tmp_path: Path, writer: ScriptedWriter) -> Iterator[App]:
     settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")
-    opened = open_app(settings, writers={name: writer for name in WriterName})
+    opened = open_app(settings, writers=dict.fromkeys(WriterName, writer))
     yield opened
     opened.close()
 
