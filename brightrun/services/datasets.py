@@ -39,6 +39,7 @@ class Format(StrEnum):
     """One turn a row, for people and spreadsheets."""
 
 
+SIDECAR_SUFFIX = ".sidecar.ndjson"
 SUFFIXES = {Format.MESSAGES: ".jsonl", Format.JSON: ".json", Format.CSV: ".csv"}
 MEDIA_TYPES = {
     Format.MESSAGES: "application/jsonl",
@@ -106,7 +107,7 @@ class Datasets:
             folder.mkdir(parents=True, exist_ok=True)
             files = [_publish(path, self.stream(dataset, chosen))]
             if chosen is Format.MESSAGES:
-                files.append(_publish(path.with_suffix(".sidecar.ndjson"), self.sidecar(dataset)))
+                files.append(_publish(path.with_suffix(SIDECAR_SUFFIX), self.sidecar(dataset)))
         except OSError as fault:
             raise SetupFault(
                 f"The export could not be written to {folder}: {fault.strerror or fault}.",

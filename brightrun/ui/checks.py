@@ -139,7 +139,9 @@ def _draw_price_form(app: App) -> None:
         if not st.form_submit_button("Save price", type="primary"):
             return
     try:
-        app.prices.save(Price((model or "").strip(), day, input_usd, output_usd, cache_usd), source=source or "")
+        app.prices.save(
+            Price((model or "").strip(), day, input_usd, output_usd, cache_usd), source=source or ""
+        )
     except BrightRunError as fault:
         show_error(fault)
         return

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Counts, Item, ItemStatus, Job
+from brightrun.domain.batch import Item, ItemStatus, Job
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
 from brightrun.ui.text import clamp, dollars, plain, words
@@ -33,7 +33,7 @@ def _table(app: App, job: Job) -> None:
             ["all", *(status.value for status in ItemStatus)],
             default="all",
             required=True,
-            format_func=lambda value: _choice(value, now.counts),
+            format_func=words,
             key=SHOW,
             bind="query-params",
             label_visibility="collapsed",
@@ -101,11 +101,6 @@ def _status(item: Item) -> str:
     if item.status is ItemStatus.QUEUED and item.next_attempt_at and item.attempts:
         return f"Next try {item.next_attempt_at.astimezone():%H:%M:%S}"
     return words(item.status.value)
-
-
-def _choice(value: str, counts: Counts) -> str:
-    number = counts.total if value == "all" else getattr(counts, value)
-    return f"{words(value)} {number:,}"
 
 
 def _first_page() -> None:

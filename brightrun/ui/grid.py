@@ -1,0 +1,120 @@
+"""One page of rows in AgGrid: what it shows, and what comes back when a person touches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from st_aggrid import AgGrid, JsCode, StAggridTheme
+
+from brightrun.ui.session import once
+from brightrun.ui.theme import is_dark
+
+ROW_HEIGHT = 38
+HEADER_HEIGHT = 40
+
+# Only ids come back: the default modes return every row at each click.
+RETURNED = JsCode("""
+function ({eventData}) {
+  const api = eventData.api;
+  const cell = api.getFocusedCell();
+  const row = cell ? api.getDisplayedRowAtIndex(cell.rowIndex) : null;
+  return {
+    selected: api.getSelectedNodes().map((node) => node.id),
+    read: row ? row.id : null,
+    at: Date.now(),
+  };
+}
+""")
+ROW_ID = JsCode("function (params) { return params.data.id; }")
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a person chose in the grid; ids that left the page are gone from it."""
+
+    selected: tuple[str, ...] = ()
+    read: str | None = None
+    """The row under the cursor, once for each time it moved; None when it did not move."""
+
+
+def touched(key: str, ids: Sequence[str]) -> Touch:
+    """Return what the grid of this key says, before it is drawn; `ids` are those on the page."""
+    value = st.session_state.get(key)
+    if not isinstance(value, Mapping):
+        return Touch()
+    shown = set(ids)
+    selected = tuple(i for i in value.get("selected") or () if i in shown)
+    read = value.get("read")
+    is_new = once(f"grid.{key}", value.get("at"))
+    return Touch(selected, read if is_new and read in shown else None)
+
+
+def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: str, height: int) -> None:
+    """Draw rows of plain text, whole numbers, rounded figures and yes or no; `id` is never shown.
+
+    Filter, order and page are the database's, so the grid offers none of its own.
+    """
+    options = {
+        "columnDefs": [{"field": "id", "hide": True}, *columns],
+        "defaultColDef": {
+            "sortable": False,
+            "filter": False,
+            "resizable": True,
+            "suppressHeaderMenuButton": True,
+        },
+        "getRowId": ROW_ID,
+        "rowHeight": ROW_HEIGHT,
+        "headerHeight": HEADER_HEIGHT,
+        "rowSelection": {
+            "mode": "multiRow",
+            "checkboxes": True,
+            "headerCheckbox": True,
+            "enableClickSelection": False,
+        },
+        "suppressContextMenu": True,
+        "suppressDragLeaveHidesColumns": True,
+        "tooltipShowDelay": 400,
+    }
+    AgGrid(
+        rows,
+        gridOptions=options,
+        key=key,
+        height=height,
+        theme=_theme(),
+        custom_css={
+            ".ag-row-focus": {"box-shadow": "inset 3px 0 0 0 #0f8379"},
+            ".ag-root-wrapper": {"border-radius": "8px"},
+        },
+        data_return_mode="CUSTOM",
+        custom_jscode_for_grid_return=RETURNED,
+        update_on=[("selectionChanged", 120), ("cellFocused", 150)],
+        allow_unsafe_jscode=True,
+        server_sync_strategy="server_wins",
+        show_toolbar=False,
+    )
+
+
+def _theme() -> StAggridTheme:
+    ground, text, line, head = (
+        ("#0f1719", "#e4eceb", "#2b3a3d", "#182326")
+        if is_dark()
+        else ("#ffffff", "#17262b", "#d9e2e2", "#f3f6f6")
+    )
+    theme: StAggridTheme = StAggridTheme(base="quartz").withParams(
+        fontFamily="'Source Sans', 'Segoe UI', system-ui, sans-serif",
+        fontSize=14,
+        accentColor="#0f8379",
+        backgroundColor=ground,
+        foregroundColor=text,
+        borderColor=line,
+        headerBackgroundColor=head,
+        oddRowBackgroundColor=ground,
+        selectedRowBackgroundColor="#0f837926",
+        rowHoverColor="#0f837914",
+        browserColorScheme="dark" if is_dark() else "light",
+    )
+    return theme

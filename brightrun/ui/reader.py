@@ -1,0 +1,180 @@
+"""One conversation, whole: its turns as plain text, its score with reasons, its past, its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import WriterName
+from brightrun.domain.conversation import Conversation, Turn
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.ids import ConversationId
+from brightrun.domain.review import Review
+from brightrun.ui.frame import show_error
+from brightrun.ui.session import complain, notify
+from brightrun.ui.text import clamp, dollars, label_safe, words
+from brightrun.ui.theme import REVIEW_COLOURS
+
+HEIGHT = 690
+
+
+def draw_reader(app: App, conversation_id: ConversationId) -> None:
+    """Draw one conversation; everything a model or a person wrote stands as plain text."""
+    try:
+        conversation = app.reviews.read(conversation_id)
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    with st.container(height=HEIGHT, key="reader"):
+        _draw_head(conversation)
+        talk, why, scenario, past, files = st.tabs(["Conversation", "Score", "Scenario", "History", "Files"])
+        with talk:
+            _draw_turns(conversation)
+        with why:
+            _draw_score(conversation)
+        with scenario:
+            _draw_scenario(conversation)
+        with past:
+            _draw_history(app.reviews.history(conversation.id))
+        with files:
+            _draw_files(app, conversation)
+
+
+def _draw_head(conversation: Conversation) -> None:
+    st.markdown(f"**{label_safe(clamp(conversation.scenario.title(), 80))}**")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(f"{conversation.quality_score:.1f} of 10", color="gray")
+        st.badge(words(conversation.status.value), color=REVIEW_COLOURS[conversation.status])
+        if conversation.writer == WriterName.DEMO:
+            st.badge("Demo writer: made up by rule", color="orange")
+        else:
+            st.badge(label_safe(conversation.model), color="violet")
+    for finding in _findings(conversation):
+        if finding["turn"] is None:
+            _draw_finding(finding)
+
+
+def _draw_turns(conversation: Conversation) -> None:
+    if conversation.system:
+        with st.expander("System message of the training row"):
+            st.text(conversation.system)
+    findings = [f for f in _findings(conversation) if f["turn"] is not None]
+    for number, turn in enumerate(conversation.turns, 1):
+        _draw_turn(number, turn, [f for f in findings if f["turn"] == number])
+
+
+def _draw_turn(number: int, turn: Turn, findings: Sequence[Mapping[str, Any]]) -> None:
+    with st.chat_message(turn.role.value):
+        st.text(turn.content)
+        emotion = turn.emotion
+        if emotion:
+            second = f", {emotion.secondary}" if emotion.secondary else ""
+            level = f" · {emotion.intensity:.1f}" if emotion.intensity is not None else ""
+            st.caption(f"{number} · {label_safe(emotion.primary + second, limit=80)}{level}")
+        else:
+            st.caption(str(number))
+        for finding in findings:
+            _draw_finding(finding)
+
+
+def _draw_finding(finding: Mapping[str, Any]) -> None:
+    text = label_safe(f"{finding['message']} {finding.get('suggestion') or ''}", limit=400)
+    if finding["severity"] == "blocker":
+        st.error(f"**Cannot be approved.** {text}")
+    elif finding["severity"] == "warning":
+        st.warning(text)
+    else:
+        st.caption(text)
+
+
+def _draw_score(conversation: Conversation) -> None:
+    breakdown: Mapping[str, Mapping[str, Any]] = conversation.quality.get("breakdown") or {}  # type: ignore[assignment]
+    for name, part in breakdown.items():
+        weight = f"{float(part['weight']):.0%} of the score"
+        st.progress(float(part["score"]) / 10, text=f"**{words(name)} {part['score']:.1f}** · {weight}")
+        st.caption(label_safe(part["reason"]))
+    if not _findings(conversation):
+        st.caption("No rule found anything to look at.")
+
+
+def _draw_scenario(conversation: Conversation) -> None:
+    scenario = conversation.scenario
+    named = {
+        "Tier": scenario.tier.value,
+        "Persona": scenario.persona_key,
+        "Emotional arc": scenario.arc_key,
+        "Topic": scenario.topic_key,
+    }
+    for name, key in named.items():
+        if key:
+            st.markdown(f"**{name}** {label_safe(words(key))}")
+    for variable, value in scenario.variables.items():
+        st.caption(label_safe(variable))
+        st.text(value)
+    st.divider()
+    st.caption("Written with")
+    st.text(conversation.template_name or "no template of ours")
+    st.text(f"{conversation.writer} · {conversation.model} · {dollars(conversation.cost)}")
+    st.caption("Ids: primary key, business key, item, batch")
+    ids = (conversation.id, conversation.key, conversation.item_id, conversation.job_id)
+    st.code("\n".join(i or "–" for i in ids), language=None)
+
+
+def _draw_history(history: Sequence[Review]) -> None:
+    if not history:
+        st.caption("Nobody has decided on it yet.")
+    for review in history:
+        change = f"{words(review.previous_status.value)} → {words(review.decision.value)}"
+        undone = " (an undo)" if review.undoes else ""
+        when = f"{review.created_at.astimezone():%d %b %Y, %H:%M}"
+        st.markdown(f"**{change}**{undone} · {label_safe(review.reviewer)} · {when}")
+        for text in (review.reason, review.note):
+            if text:
+                st.text(text)
+
+
+def _draw_files(app: App, conversation: Conversation) -> None:
+    st.caption("What is stored: the answer as it came, the conversation made of it, and with all its fields.")
+    paths = {
+        "Raw answer": conversation.raw_path,
+        "Final JSON": conversation.final_path,
+        "Enriched JSON": conversation.enriched_path,
+    }
+    for label, path in paths.items():
+        if path is None:
+            st.caption(f"{label}: not stored.")
+            continue
+        st.download_button(
+            label,
+            data=lambda path=path: app.enrichment.document(path),  # type: ignore[misc]
+            file_name=path.replace("/", "-"),
+            mime="application/json",
+            on_click="ignore",
+            key=f"file-{path}",
+        )
+    st.caption(f"Enrichment: {words(conversation.enrichment_status.value).lower()}.")
+    if conversation.item_id:
+        st.button(
+            "Enrich again",
+            key="enrich-again",
+            on_click=_enrich,
+            args=(app, conversation.id),
+            help="Makes both documents again from what is stored; costs nothing.",
+        )
+
+
+def _enrich(app: App, conversation_id: ConversationId) -> None:
+    try:
+        app.enrichment.enrich(conversation_id)
+    except BrightRunError as fault:
+        complain(fault)
+    else:
+        notify("Both documents were made again.")
+
+
+def _findings(conversation: Conversation) -> list[Mapping[str, Any]]:
+    kinds = ("blockers", "warnings")
+    return [f for kind in kinds for f in (conversation.validation.get(kind) or ())]  # type: ignore[attr-defined]

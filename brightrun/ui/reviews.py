@@ -1,0 +1,147 @@
+"""The list a reviewer works through: one page from the database, what is selected, what is being read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import WriterName
+from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.ids import ConversationId
+from brightrun.domain.review import ConversationFilter, Seen
+from brightrun.ui.filters import AT, forget_filters
+from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.grid import draw_grid, touched
+from brightrun.ui.session import place, set_place
+from brightrun.ui.text import counted, plain, words
+
+PAGE = 50
+HEIGHT = 640
+GRID = "review-grid"
+
+COLUMNS: Sequence[dict[str, Any]] = (
+    {"field": "opening", "headerName": "Begins with", "flex": 3, "minWidth": 220, "tooltipField": "opening"},
+    {"field": "score", "headerName": "Score", "width": 78, "type": "numericColumn"},
+    {"field": "findings", "headerName": "Findings", "width": 130, "tooltipField": "findings"},
+    {"field": "status", "headerName": "Status", "width": 130},
+    {"field": "persona", "headerName": "Persona", "width": 140},
+    {"field": "arc", "headerName": "Arc", "width": 170},
+    {"field": "topic", "headerName": "Topic", "width": 170},
+    {"field": "turns", "headerName": "Turns", "width": 78, "type": "numericColumn"},
+    {"field": "words", "headerName": "Words", "width": 84, "type": "numericColumn"},
+    {"field": "writer", "headerName": "Writer", "width": 100},
+    {"field": "tier", "headerName": "Tier", "width": 110},
+    {"field": "template", "headerName": "Template", "width": 190},
+    {"field": "reviewer", "headerName": "Decided by", "width": 120},
+    {"field": "written", "headerName": "Written", "width": 140},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One page of the list as the reviewer sees it."""
+
+    rows: Sequence[dict[str, Any]]
+    total: int
+    pages: int
+    selected: Sequence[Seen]
+    reading: ConversationId
+
+    @property
+    def targets(self) -> Sequence[Seen]:
+        """What a decision applies to: the selection, or else the conversation being read."""
+        if self.selected:
+            return self.selected
+        return [_seen(row) for row in self.rows if row["id"] == self.reading]
+
+    def after(self, decided: Sequence[Seen]) -> str | None:
+        """Return the row to read once some have left the page: the next below, else the last above."""
+        gone = {seen.id for seen in decided}
+        ids = [str(row["id"]) for row in self.rows]
+        start = ids.index(self.reading) if self.reading in ids else 0
+        below = [i for i in ids[start:] if i not in gone]
+        above = [i for i in ids[:start] if i not in gone]
+        return next(iter(below + above[::-1]), None)
+
+
+def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
+    """Read the page the address names, with what the grid says about it."""
+    total = app.reviews.count(chosen)
+    pages = max(1, -(-total // PAGE))
+    at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
+    rows = app.reviews.page(chosen, sort=sort, limit=PAGE, offset=(at - 1) * PAGE) if total else []
+    ids = [str(row["id"]) for row in rows]
+    touch = touched(GRID, ids)
+    if touch.read:
+        set_place("id", touch.read)
+    wanted = place("id")
+    reading = wanted or (ids[0] if ids else "")
+    picked = set(touch.selected)
+    selected = [_seen(row) for row in rows if row["id"] in picked]
+    return Queue(rows, total, pages, selected, ConversationId(reading))
+
+
+def draw_list(queue: Queue) -> None:
+    """Draw the grid and its pages."""
+    draw_grid(_frame(queue.rows), COLUMNS, key=GRID, height=HEIGHT)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(f"{counted(queue.total, 'conversation')} match.")
+        if queue.pages > 1:
+            st.pagination(queue.pages, key=AT, bind="query-params")
+
+
+def draw_nothing(app: App, chosen: ConversationFilter) -> None:
+    """Say why the list is empty and what to do next."""
+    if not app.reviews.count(ConversationFilter()):
+        empty_state(
+            "Nothing has been written yet",
+            "A batch writes conversations; they wait here until somebody has read them.",
+            link=Place.GENERATE,
+            label="Make the first batch",
+        )
+        return
+    if chosen == ConversationFilter(status=ConversationStatus.PENDING_REVIEW):
+        empty_state(
+            "All caught up",
+            "Every conversation has been decided on. What was approved can be taken away as a dataset.",
+            link=Place.DATASETS,
+            label="Make a dataset",
+        )
+        return
+    empty_state("Nothing matches", "No conversation fits these filters.")
+    st.button("Clear filters", key="nothing-clear", on_click=forget_filters)
+
+
+def _seen(row: dict[str, Any]) -> Seen:
+    return Seen(ConversationId(row["id"]), int(row["row_version"]))
+
+
+def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame([_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, Any]) -> dict[str, object]:
+    findings = ", ".join(words(flag) for flag in row["flags"] or ())
+    return {
+        "id": str(row["id"]),
+        "opening": plain(row["first_words"] or row["name"]),
+        "score": round(float(row["quality_score"]), 1),
+        "findings": ("Blocked: " if row["has_blockers"] else "") + findings,
+        "status": words(row["status"]),
+        "persona": words(row["persona_key"] or "–"),
+        "arc": words(row["arc_key"] or "–"),
+        "topic": words(row["topic_key"] or "–"),
+        "turns": int(row["turn_count"]),
+        "words": int(row["word_count"]),
+        "writer": "Demo" if row["writer"] == WriterName.DEMO else "Claude",
+        "tier": words(row["tier"]),
+        "template": f"{plain(row['template_name'] or '–')} v{row['template_version'] or '–'}",
+        "reviewer": plain(row["reviewed_by"] or ""),
+        "written": f"{datetime.fromisoformat(row['created_at']).astimezone():%d %b, %H:%M}",
+    }

@@ -1,0 +1,304 @@
+"""Templates: read one, see the prompt it becomes, publish the next version of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.template import Template, TemplateVersion
+from brightrun.services.prompts import RESERVED
+from brightrun.services.templates import TemplateDraft
+from brightrun.ui.frame import Place, empty_state, show_error
+from brightrun.ui.session import notify, person, place, set_place
+from brightrun.ui.text import counted, label_safe, plain, words
+
+TEXTS = {
+    "system_text": "System prompt sent to the writer",
+    "user_text": "Order sent to the writer",
+    "dataset_system_text": "System message of the training row (may be empty)",
+}
+NEW = "new"
+
+
+def draw_list(app: App) -> Template | None:
+    """Draw every template and let one be chosen; returns it, None for a new one or where there is none."""
+    templates = app.templates.all(active_only=False)
+    if not templates:
+        empty_state(
+            "No template yet",
+            "Load supabase/seed.sql, or write one below.",
+            link=Place.SYSTEM,
+            label="What is missing",
+        )
+        return None
+    keys = [t.template_key for t in templates]
+    wanted = place("template")
+    st.dataframe(
+        _frame(templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Template",
+            [*keys, NEW],
+            index=keys.index(wanted) if wanted in keys else 0,
+            format_func=lambda key: (
+                "A new template"
+                if key == NEW
+                else plain(next(t.name for t in templates if t.template_key == key))
+            ),
+            key="template-chosen",
+            width=420,
+        )
+    set_place("template", None if chosen == NEW else str(chosen))
+    return next((t for t in templates if t.template_key == chosen), None)
+
+
+COLUMNS = {
+    "Rating": st.column_config.NumberColumn(format="%.1f", width=70),
+    "Used": st.column_config.NumberColumn(width=70),
+    "Version": st.column_config.NumberColumn(width=70),
+    "Offered": st.column_config.CheckboxColumn(width=70),
+    "Name": st.column_config.TextColumn(width="medium"),
+    "Needs": st.column_config.TextColumn(width="large"),
+}
+
+
+def draw_template(app: App, template: Template) -> None:
+    """Draw one template: its texts, a preview, the editor, and what changed between versions."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(label_safe(template.name), anchor=False, width="content")
+        st.badge(f"v{template.version.version}", color="blue")
+        if not template.is_active:
+            st.badge("Not offered", color="gray")
+        st.button(
+            "Stop offering it" if template.is_active else "Offer it again",
+            key="template-active",
+            on_click=_set_active,
+            args=(app, template),
+            help="Batches that use it go on; it is just not chosen for new ones.",
+        )
+    if template.description:
+        st.caption(label_safe(template.description, limit=600))
+    preview, text, edit, versions = st.tabs(["Preview", "Text", "Edit", "Versions"])
+    with preview:
+        _draw_preview(app, template)
+    with text:
+        _draw_text(template.version)
+    with edit:
+        draw_editor(app, template)
+    with versions:
+        _draw_versions(app.templates.versions(template.id))
+
+
+def draw_editor(app: App, template: Template | None) -> None:
+    """Let a person edit the next version; nothing is published while anything is wrong with it."""
+    version = template.version if template else None
+    prefix = f"edit-{version.id if version else NEW}"
+    with st.form(prefix, border=False):
+        left, middle, right = st.columns([3, 3, 2])
+        key = left.text_input(
+            "Key: small letters, digits, _",
+            value=template.template_key if template else "",
+            disabled=template is not None,
+            key=f"{prefix}-key",
+        )
+        name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name")
+        tier = right.selectbox(
+            "Tier",
+            list(Tier),
+            index=list(Tier).index(template.tier) if template else 0,
+            format_func=words,
+            key=f"{prefix}-tier",
+        )
+        texts = {
+            field: st.text_area(
+                label,
+                value=getattr(version, field) if version else "",
+                height=120 if field == "dataset_system_text" else 260,
+                key=f"{prefix}-{field}",
+            )
+            for field, label in TEXTS.items()
+        }
+        needs, may = st.columns(2)
+        required = needs.text_input(
+            "Variables it needs, with commas between",
+            value=", ".join(version.required) if version else "",
+            key=f"{prefix}-required",
+        )
+        optional = may.text_input(
+            "Variables it may do without",
+            value=", ".join(version.optional) if version else "",
+            key=f"{prefix}-optional",
+        )
+        low, high = st.columns(2)
+        fewest = low.number_input(
+            "Words of an assistant turn, at least",
+            1,
+            4000,
+            version.words_min if version else 60,
+            key=f"{prefix}-min",
+        )
+        most = high.number_input(
+            "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max"
+        )
+        st.caption(f"Always there: {', '.join(sorted(RESERVED))}.")
+        if not st.form_submit_button("Publish the next version" if template else "Publish", type="primary"):
+            return
+    changed: dict[str, object] = {
+        "template_key": key,
+        "name": name,
+        "tier": tier,
+        **texts,
+        "required": _names(required),
+        "optional": _names(optional),
+        "words_min": int(fewest),
+        "words_max": int(most),
+    }
+    _publish(app, _kept(template) | changed)
+
+
+def _publish(app: App, values: dict[str, object]) -> None:
+    try:
+        draft = TemplateDraft.model_validate(values)
+    except ValueError as fault:
+        st.error("**This cannot be published yet.**")
+        st.text(_told(fault))
+        return
+    problems = app.templates.problems(draft)
+    if problems:
+        st.error(f"**{counted(len(problems), 'problem')}; nothing was published.**")
+        st.text("\n".join(f"• {problem}" for problem in problems))
+        return
+    try:
+        published = app.templates.publish(draft, actor=person())
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    notify(f"{label_safe(published.name)} v{published.version.version} is published.")
+    set_place("template", published.template_key)
+    st.rerun()
+
+
+def _kept(template: Template | None) -> dict[str, object]:
+    """Return what the editor does not show, so that a new version keeps it."""
+    if template is None:
+        return {}
+    return {
+        "description": template.description,
+        "category": template.category,
+        "arc_key": template.arc_key,
+        "suitable_personas": template.suitable_personas,
+        "suitable_topics": template.suitable_topics,
+        "rating": template.rating,
+    }
+
+
+def _told(fault: ValueError) -> str:
+    """Return what a form's check found, one line a field, without the checker's own words around it."""
+    errors = getattr(fault, "errors", None)
+    if errors is None:
+        return str(fault)
+    return "\n".join(f"• {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors())
+
+
+def _draw_preview(app: App, template: Template) -> None:
+    axes = app.scenarios.axes()
+    columns = st.columns(4)
+    persona = _axis(columns[0], "Persona", {p.persona_key: p.name for p in axes.personas})
+    arcs = {a.arc_key: a.name for a in axes.arcs}
+    arc = _axis(columns[1], "Emotional arc", arcs, start=template.arc_key)
+    topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
+    turns = columns[3].number_input("Messages", 2, 200, 6, step=2, key="preview-turns")
+    own = [name for name in (*template.version.required, *template.version.optional) if name not in RESERVED]
+    known = {"persona", "arc", "topic"}
+    variables: dict[str, str] = {}
+    for name in own:
+        if name.split("_")[0] in known and name.split("_")[0] in _given(persona, arc, topic):
+            continue
+        variables[name] = st.text_input(label_safe(name), key=f"preview-{template.id}-{name}")
+    scenario = Scenario(template.tier, persona, arc, topic, {k: v for k, v in variables.items() if v})
+    try:
+        prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=int(turns))
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    st.caption(f"About {len(prompt.system + prompt.user) // 4:,} tokens (characters ÷ 4).")
+    for label, text in zip(TEXTS.values(), (prompt.system, prompt.user, prompt.dataset_system), strict=True):
+        st.caption(label)
+        st.code(text or "(empty)", language=None, wrap_lines=True)
+
+
+def _given(persona: str | None, arc: str | None, topic: str | None) -> set[str]:
+    pairs = {"persona": persona, "arc": arc, "topic": topic}
+    return {name for name, value in pairs.items() if value}
+
+
+def _axis(
+    column: st.delta_generator.DeltaGenerator, label: str, names: dict[str, str], start: str | None = None
+) -> str | None:
+    keys = list(names)
+    chosen = column.selectbox(
+        label,
+        keys,
+        index=keys.index(start) if start in keys else (0 if keys else None),
+        format_func=lambda key: plain(names.get(key, key)),
+        key=f"preview-{label}",
+    )
+    return str(chosen) if chosen else None
+
+
+def _draw_text(version: TemplateVersion) -> None:
+    for field, label in TEXTS.items():
+        st.caption(label)
+        st.code(getattr(version, field) or "(empty)", language="jinja2", wrap_lines=True)
+
+
+def _draw_versions(versions: Sequence[TemplateVersion]) -> None:
+    for version in versions:
+        when = f"{version.created_at.astimezone():%d %b %Y, %H:%M}"
+        st.markdown(f"**v{version.version}** · {label_safe(version.created_by)} · {when}")
+    if len(versions) < 2:
+        st.caption("When there is a second version, what changed is shown here.")
+        return
+    newer, older = versions[0], versions[1]
+    lines = [
+        line
+        for field in TEXTS
+        for line in difflib.unified_diff(
+            getattr(older, field).splitlines(),
+            getattr(newer, field).splitlines(),
+            f"v{older.version} {field}",
+            f"v{newer.version} {field}",
+            lineterm="",
+        )
+    ]
+    st.code("\n".join(lines) or "The texts are the same.", language="diff", wrap_lines=True)
+
+
+def _set_active(app: App, template: Template) -> None:
+    app.templates.set_active(template.id, active=not template.is_active)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _frame(templates: Sequence[Template]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Name": [plain(t.name) for t in templates],
+            "Tier": [words(t.tier.value) for t in templates],
+            "Arc": [words(t.arc_key or "any") for t in templates],
+            "Rating": [t.rating for t in templates],
+            "Used": [t.usage_count for t in templates],
+            "Version": [t.version.version for t in templates],
+            "Offered": [t.is_active for t in templates],
+            "Needs": [", ".join(t.version.required) for t in templates],
+        }
+    )

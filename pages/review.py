@@ -1,0 +1,33 @@
+"""Review: a list to choose from, one conversation beside it, and a decision written at once."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from brightrun.ui.decisions import draw_bulk, draw_decisions
+from brightrun.ui.filters import draw_filters
+from brightrun.ui.frame import page_head, told
+from brightrun.ui.reader import draw_reader
+from brightrun.ui.reviews import draw_list, draw_nothing, look
+from brightrun.ui.session import current_app
+
+app = current_app()
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(width="content"):
+        page_head("Review", "Read, then approve or reject. Only approved conversations reach a dataset.")
+    corner = st.container(width="content")
+with told():
+    chosen, sort = draw_filters(app)
+    queue = look(app, chosen, sort)
+    if not queue.rows:
+        draw_nothing(app, chosen)
+        st.stop()
+    with corner:
+        draw_bulk(app, chosen, queue.total)
+    draw_decisions(app, queue)
+    listed, read = st.columns([11, 9], gap="medium")
+    with listed:
+        draw_list(queue)
+    with read:
+        draw_reader(app, queue.reading)

@@ -1,0 +1,20 @@
+"""Templates: what the writer is told, and the next version of it."""
+
+from __future__ import annotations
+
+from brightrun.ui.frame import page_head, told
+from brightrun.ui.session import current_app
+from brightrun.ui.templates import draw_editor, draw_list, draw_template
+
+app = current_app()
+
+page_head(
+    "Templates",
+    "A template turns a scenario into the order the writer gets. Published versions never change.",
+)
+with told():
+    template = draw_list(app)
+    if template is None:
+        draw_editor(app, None)
+    else:
+        draw_template(app, template)
