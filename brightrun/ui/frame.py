@@ -42,18 +42,16 @@ def draw_banner(app: App) -> None:
     parts = mode_lines(app)
     if parts:
         with st.container(key="mode-banner"):
-            st.caption("  \n".join(parts))
+            st.caption(" · ".join(parts))
 
 
 def mode_lines(app: App) -> list[str]:
     """Return the sentences of the banner, safe for a label."""
     lines = []
     if app.settings.default_writer is WriterName.DEMO:
-        lines.append("**Demo writer**: the text is made up by rule, not by Claude.")
+        lines.append("**Demo writer**: text is made up by rule, not by Claude")
     if app.settings.database is Database.EMBEDDED:
-        lines.append(
-            f"**Embedded database**: data lives on this machine, in {label_safe(app.settings.home)}."
-        )
+        lines.append(f"**Embedded database** in {label_safe(app.settings.home)}")
     return lines
 
 

@@ -86,9 +86,9 @@ def _from_scaffolding(app: App) -> Intake | None:
 
 
 def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
-    column, kind = st.columns([4, 1], vertical_alignment="bottom")
+    column, kind = st.columns([7, 4], vertical_alignment="bottom")
     shown = kind.segmented_control(
-        "Arcs to choose from",
+        "Kinds of arc",
         ["all", "core", "edge"],
         default="all",
         required=True,

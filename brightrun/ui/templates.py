@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +13,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.template import Template, TemplateVersion
-from brightrun.services.prompts import RESERVED
+from brightrun.services.prompts import RESERVED, cast_variables
 from brightrun.services.templates import TemplateDraft
 from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.session import notify, person, place, set_place
@@ -215,14 +216,15 @@ def _draw_preview(app: App, template: Template) -> None:
     arc = _axis(columns[1], "Emotional arc", arcs, start=template.arc_key)
     topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
     turns = columns[3].number_input("Messages", 2, 200, 6, step=2, key="preview-turns")
-    own = [name for name in (*template.version.required, *template.version.optional) if name not in RESERVED]
-    known = {"persona", "arc", "topic"}
-    variables: dict[str, str] = {}
-    for name in own:
-        if name.split("_")[0] in known and name.split("_")[0] in _given(persona, arc, topic):
-            continue
-        variables[name] = st.text_input(label_safe(name), key=f"preview-{template.id}-{name}")
-    scenario = Scenario(template.tier, persona, arc, topic, {k: v for k, v in variables.items() if v})
+    scenario = Scenario(template.tier, persona, arc, topic)
+    given = cast_variables(app.scenarios.cast(scenario))
+    asked = [
+        name
+        for name in (*template.version.required, *template.version.optional)
+        if name not in RESERVED and name not in given
+    ]
+    own = {name: st.text_input(label_safe(name), key=f"preview-{template.id}-{name}") for name in asked}
+    scenario = replace(scenario, variables={name: value for name, value in own.items() if value})
     try:
         prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=int(turns))
     except BrightRunError as fault:
@@ -232,11 +234,6 @@ def _draw_preview(app: App, template: Template) -> None:
     for label, text in zip(TEXTS.values(), (prompt.system, prompt.user, prompt.dataset_system), strict=True):
         st.caption(label)
         st.code(text or "(empty)", language=None, wrap_lines=True)
-
-
-def _given(persona: str | None, arc: str | None, topic: str | None) -> set[str]:
-    pairs = {"persona": persona, "arc": arc, "topic": topic}
-    return {name for name, value in pairs.items() if value}
 
 
 def _axis(

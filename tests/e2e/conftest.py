@@ -1,0 +1,155 @@
+"""The real app in a process of its own, and a real Chromium that may speak to nobody else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60
+SIZE = {"width": 1440, "height": 1000}
+
+expect.set_options(timeout=15_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running app, and the same database seen from here."""
+
+    url: str
+    app: App
+    environment: dict[str, str]
+
+    def start_command(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the shell on the same data."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "brightrun", *arguments], cwd=ROOT, env=self.environment
+        )
+
+
+@pytest.fixture
+def extra_environment() -> dict[str, str]:
+    """Variables a test adds to the app's environment; overridden where they are needed."""
+    return {}
+
+
+@pytest.fixture
+def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str]) -> Iterator[Site]:
+    port = _free_port()
+    home = tmp_path / "home"
+    environment = {
+        **os.environ,
+        "BRIGHTRUN_HOME": str(home),
+        "DATABASE_URL": dsn,
+        "BRIGHTRUN_ACTOR": "ana",
+        "PYTHONPATH": str(ROOT),
+        **extra_environment,
+    }
+    command = [
+        sys.executable,
+        *("-m", "streamlit", "run", "Home.py", "--server.port", str(port)),
+        *("--server.headless", "true", "--server.fileWatcherType", "none"),
+    ]
+    with (tmp_path / "app.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    app = open_app(Settings(home=home, database_url=dsn, actor="ana"))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(f"{url}/_stcore/health", process, tmp_path / "app.log")
+        yield Site(url, app, environment)
+    finally:
+        app.close()
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("These tests need Debian's chromium: apt-get install chromium.")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_tab(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Open a tab at a path; afterwards, nothing outside this machine may have been asked for."""
+    contexts: list[BrowserContext] = []
+    outside: list[str] = []
+
+    def open_one(path: str = "", *, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light", accept_downloads=True
+        )
+        contexts.append(context)
+        context.on("request", lambda request: _note(request.url, outside))
+        page = context.new_page()
+        page.goto(f"{site.url}/{path}")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not outside, f"The browser asked others: {sorted(set(outside))}"
+
+
+@pytest.fixture
+def shoot() -> Callable[[Page, str], None]:
+    """Keep a picture of a page where BRIGHTRUN_SHOTS names a folder."""
+    folder = os.environ.get("BRIGHTRUN_SHOTS")
+
+    def take(page: Page, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.wait_for_timeout(600)  # fonts and charts settle; nothing is asserted by it
+            page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+    return take
+
+
+def _note(url: str, outside: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+        outside.append(url)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    ends = time.monotonic() + READY_SECONDS
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"The app did not start:\n{log.read_text()}")

@@ -1,0 +1,208 @@
+"""From an uploaded sheet to a downloaded dataset, by mouse and keyboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, expect
+
+from brightrun.domain.batch import ItemStatus, JobStatus
+from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.review import ConversationFilter
+from tests.conftest import SHARED
+from tests.e2e.conftest import ROOT, Site
+
+Shoot = Callable[[Page, str], None]
+OpenTab = Callable[..., Page]
+
+
+def sheets() -> list[pytest.param]:  # type: ignore[valid-type]
+    shared = SHARED / "star_scenarios.csv"
+    skip = pytest.mark.skipif(not shared.exists(), reason="the shared data folder is not beside the checkout")
+    return [
+        pytest.param(ROOT / "examples" / "scenarios.csv", 24, id="examples"),
+        pytest.param(shared, 100, id="star", marks=[skip, pytest.mark.shared]),
+    ]
+
+
+@pytest.mark.parametrize(("sheet", "number"), sheets())
+def test_a_sheet_becomes_a_downloaded_dataset(
+    site: Site, open_tab: OpenTab, shoot: Shoot, sheet: Path, number: int, tmp_path: Path
+) -> None:
+    """An analyst uploads a sheet, sees the cost, starts, cancels one batch, finishes another, reviews and downloads."""
+    page = open_tab()
+    expect(page.get_by_text("No batch yet")).to_be_visible()
+    start_batch(page, sheet, number, name="To be cancelled")
+    cancel_half_way(site, page)
+    shoot(page, "batch-cancelled-light")
+
+    start_batch(page, sheet, number, name="Errands")
+    seen = watch(page, site, number)
+    assert seen[0] < seen[len(seen) // 2] < seen[-1] == 100, f"The bar did not move: {seen}"
+    job = site.app.batches.page(limit=1)[0]
+    assert job.status is JobStatus.COMPLETED
+    shoot(page, "batch-light")
+
+    page.get_by_role("link", name="Review what it wrote").click()
+    approve_and_reject(site, page, shoot)
+    download(site, page, shoot, tmp_path)
+
+
+def start_batch(page: Page, sheet: Path, number: int, *, name: str) -> None:
+    page.get_by_role("link", name="New batch").click()
+    page.get_by_text("A CSV file", exact=True).click()
+    page.locator("input[type=file]").set_input_files(sheet)
+    expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
+    page.get_by_role("spinbutton", name="At most this many").fill(str(number))
+    page.get_by_role("spinbutton", name="At most this many").press("Enter")
+    start = page.get_by_role("button", name=f"Start batch of {number}")
+    expect(start).to_be_enabled()
+    expect(page.get_by_text("Expected cost")).to_be_visible()
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)
+    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
+    start.click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def cancel_half_way(site: Site, page: Page) -> None:
+    page.wait_for_function("document.body.innerText.match(/([1-9]\\d*) of \\d+ ended/)")
+    page.get_by_role("button", name="Cancel…").click()
+    confirm = page.get_by_role("button", name="Cancel the batch")
+    expect(confirm).to_be_visible()
+    began = time.monotonic()
+    confirm.click()
+    while site.app.batches.page(limit=1)[0].status is not JobStatus.CANCELLED:
+        assert time.monotonic() - began < 1.0, "Cancel took more than a second to reach the database."
+        time.sleep(0.02)
+    expect(page.get_by_text("Cancelled", exact=False).first).to_be_visible()
+    job = site.app.batches.page(limit=1)[0]
+    assert job.counts.completed >= 1
+    assert job.counts.cancelled >= 1
+    assert job.counts.queued == 0
+
+
+def watch(page: Page, site: Site, number: int) -> list[int]:
+    """Return the shares the bar showed, until it showed the whole."""
+    seen: list[int] = []
+    ends = time.monotonic() + 120
+    while time.monotonic() < ends:
+        found = re.search(r"(\d+) of (\d+) ended · (\d+)%", page.inner_text("body"))
+        if found:
+            assert int(found[2]) == number
+            seen.append(int(found[3]))
+            if seen[-1] == 100:
+                return seen
+        time.sleep(0.1)
+    raise AssertionError(f"The batch did not end: {seen[-5:]}, {site.app.batches.page(limit=1)[0]}")
+
+
+def grid_of(page: Page) -> FrameLocator:
+    grid = page.frame_locator("iframe").first
+    expect(grid.locator(".ag-center-cols-container [row-id]").first).to_be_visible(timeout=30_000)
+    return grid
+
+
+def row_ids(grid: FrameLocator) -> list[str]:
+    rows = grid.locator(".ag-center-cols-container [row-id]").all()
+    found = [(int(row.get_attribute("row-index") or 0), row.get_attribute("row-id") or "") for row in rows]
+    return [row_id for _, row_id in sorted(found)]
+
+
+def tick(grid: FrameLocator, row_id: str) -> None:
+    grid.locator(f"[row-id='{row_id}'] input[type=checkbox]").first.click()
+
+
+def statuses(site: Site) -> dict[str, int]:
+    return {s.value: site.app.reviews.count(ConversationFilter(status=s)) for s in ConversationStatus}
+
+
+def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
+    grid = grid_of(page)
+    ids = row_ids(grid)
+    grid.locator(f"[row-id='{ids[2]}'] [col-id=opening]").click()
+    reader = page.locator(".st-key-reader")
+    first = site.app.reviews.read(ids[2]).turns[0].content  # type: ignore[arg-type]
+    expect(reader.get_by_text(first[:60]).first).to_be_visible()
+    shoot(page, "review-light")
+
+    for row_id in ids[:3]:
+        tick(grid, row_id)
+    page.get_by_role("button", name="Approve 3").click()
+    expect(page.get_by_role("button", name="Undo “Approved: 3 conversations”")).to_be_visible()
+    assert statuses(site)["approved"] == 3
+    expect(grid.locator(f"[row-id='{ids[0]}']")).to_have_count(0)
+
+    grid = grid_of(page)
+    left = row_ids(grid)
+    tick(grid, left[0])
+    reason = page.get_by_role("combobox", name="Reason for rejecting")
+    reason.fill("Repetitive")
+    reason.press("Enter")
+    page.get_by_role("button", name="Reject 1").click()
+    expect(page.get_by_role("button", name="Undo “Rejected: 1 conversation”")).to_be_visible()
+    rejected = site.app.reviews.read(left[0])  # type: ignore[arg-type]
+    assert (rejected.status, rejected.review_reason) == (ConversationStatus.REJECTED, "Repetitive")
+    assert rejected.reviewed_by == "ana"
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone: 1 conversation")).to_be_visible()
+    assert statuses(site)["rejected"] == 0
+
+    page.get_by_role("button", name="Decide on all").click()
+    page.get_by_role("button", name=re.compile(r"Approve: \d+")).click()
+    expect(page.get_by_text(re.compile("All caught up|Nothing matches"))).to_be_visible()
+
+
+def download(site: Site, page: Page, shoot: Shoot, folder: Path) -> None:
+    page.get_by_role("link", name="Datasets", exact=True).click()
+    approved = statuses(site)["approved"]
+    page.get_by_role("button", name=f"Freeze {approved} conversations").click()
+    expect(page.get_by_role("button", name="JSONL for training")).to_be_visible()
+    shoot(page, "datasets-light")
+    jsonl = save(page, "JSONL for training", folder).read_text(encoding="utf-8").splitlines()
+    assert len(jsonl) == approved
+    row = json.loads(jsonl[0])
+    assert row["messages"][-1]["role"] == "assistant"
+    assert row["writer"] == "demo", "a demo row must say so"
+    table = save(page, "CSV", folder)
+    assert table.name.endswith("-demo.csv")
+    rows = list(csv.DictReader(io.StringIO(table.read_bytes().decode("utf-8-sig"), newline="")))
+    assert len({r["conversation_id"] for r in rows}) == approved
+    assert {r["status"] for r in rows} == {"approved"}
+
+
+def save(page: Page, label: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=label, exact=True).click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site, open_tab: OpenTab) -> None:
+    """What the pages wrote is linked by primary key, and the log and the files are where they belong."""
+    page = open_tab("generate")
+    page.get_by_text("A CSV file", exact=True).click()
+    page.locator("input[type=file]").set_input_files(ROOT / "examples" / "scenarios.csv")
+    page.get_by_role("spinbutton", name="At most this many").fill("3")
+    page.get_by_role("spinbutton", name="At most this many").press("Enter")
+    page.get_by_role("button", name="Start batch of 3").click()
+    watch(page, site, 3)
+    job = site.app.batches.page(limit=1)[0]
+    for item in site.app.batches.items(job.id, status=ItemStatus.COMPLETED):
+        assert item.conversation_id is not None
+        conversation = site.app.reviews.read(item.conversation_id)
+        assert conversation.id == item.conversation_id != conversation.key
+        for path in (conversation.raw_path, conversation.final_path, conversation.enriched_path):
+            assert path
+            assert json.loads(site.app.enrichment.document(path))
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download log").click()
+    assert "completed" in Path(started.value.path()).read_text(encoding="utf-8")
