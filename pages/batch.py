@@ -6,13 +6,13 @@ import streamlit as st
 
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.actions import draw_actions
-from brightrun.ui.frame import Place, empty_state, show_error
+from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
 from brightrun.ui.progress import draw_progress
-from brightrun.ui.session import current_app, place
+from brightrun.ui.session import place
 
-app = current_app()
+app = open_page()
 wanted = place("job")
 
 st.page_link(Place.BATCHES.value, label="← All batches")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.frame import Place, page_head, told
+from brightrun.ui.frame import Place, open_page, page_head, told
 from brightrun.ui.jobs import draw_jobs
-from brightrun.ui.session import current_app
 
-app = current_app()
+app = open_page()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content"):

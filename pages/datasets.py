@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from brightrun.ui.datasets import draw_datasets, draw_maker
-from brightrun.ui.frame import page_head, told
-from brightrun.ui.session import current_app
+from brightrun.ui.frame import open_page, page_head, told
 
-app = current_app()
+app = open_page()
 
 page_head("Datasets", "Freeze what is approved, then download it for a trainer or a spreadsheet.")
 with told():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.frame import page_head, told
+from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.intake import draw_intake
 from brightrun.ui.order import draw_options, draw_plan
-from brightrun.ui.session import current_app
 
-app = current_app()
+app = open_page()
 
 page_head("New batch", "One conversation is written for each scenario. Nothing starts before you say so.")
 form, summary = st.columns([8, 5], gap="large")

@@ -6,12 +6,11 @@ import streamlit as st
 
 from brightrun.ui.decisions import draw_bulk, draw_decisions
 from brightrun.ui.filters import draw_filters
-from brightrun.ui.frame import page_head, told
+from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.reader import draw_reader
 from brightrun.ui.reviews import draw_list, draw_nothing, look
-from brightrun.ui.session import current_app
 
-app = current_app()
+app = open_page()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from brightrun.ui.checks import draw_checks, draw_commands, draw_prices, draw_settings
-from brightrun.ui.frame import page_head, told
-from brightrun.ui.session import current_app
+from brightrun.ui.frame import open_page, page_head, told
 
-app = current_app()
+app = open_page()
 
 page_head("System", "What a batch needs, what is set, and what a model costs.")
 with told():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from brightrun.ui.frame import page_head, told
-from brightrun.ui.session import current_app
+from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.templates import draw_editor, draw_list, draw_template
 
-app = current_app()
+app = open_page()
 
 page_head(
     "Templates",

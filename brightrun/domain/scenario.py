@@ -123,7 +123,7 @@ class Scenario:
         keys = [k for k in (self.persona_key, self.arc_key, self.topic_key) if k]
         text = " · ".join(k.replace("_", " ") for k in keys)
         if not text:
-            text = next((v for v in self.variables.values() if v.strip()), "scenario")
+            text = max(self.variables.values(), key=len, default="") or "scenario"
         text = " ".join(text.split())
         return text if len(text) <= 80 else text[:79] + "…"
 

@@ -19,7 +19,7 @@ ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 def draw_actions(app: App, job: Job) -> None:
     """Draw what can be done with a job now; what cannot is disabled and says why."""
     has_ended = job.status in ENDED
-    with st.container(horizontal=True, key="batch-actions"):
+    with st.container(horizontal=True, vertical_alignment="center", key="batch-actions"):
         _pause_or_resume(app, job)
         if st.button(
             "Cancel…",

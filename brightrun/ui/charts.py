@@ -23,7 +23,7 @@ def status_bar(counts: Counts) -> alt.Chart:
     )
     chart: alt.Chart = (
         alt.Chart(frame)
-        .mark_bar(size=18)
+        .mark_bar(height=22)
         .encode(
             x=alt.X("items:Q", stack="normalize", axis=None),
             color=alt.Color(
@@ -31,12 +31,12 @@ def status_bar(counts: Counts) -> alt.Chart:
                 scale=alt.Scale(
                     domain=[words(s.value) for s in ORDER], range=[ITEM_SHADES[s] for s in ORDER]
                 ),
-                legend=alt.Legend(orient="bottom", title=None, symbolType="square"),
+                legend=alt.Legend(orient="bottom", title=None, symbolType="square", offset=0, padding=0),
             ),
             order="order:Q",
             tooltip=["status:N", "items:Q"],
         )
-        .properties(height=60)
+        .properties(height=22, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
         .configure_view(strokeWidth=0)
     )
     return chart

@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import take_complaints, take_notices
+from brightrun.ui.session import current_app, is_framed, set_framed, take_complaints, take_notices
 from brightrun.ui.text import label_safe
 
 
@@ -30,11 +30,24 @@ class Place(StrEnum):
 
 def draw_frame(app: App) -> None:
     """Draw what stands on every page: which mode this is, and messages kept from the run before."""
+    set_framed()
     draw_banner(app)
     for notice in take_notices():
         st.toast(notice.text, icon=notice.icon)
     for fault in take_complaints():
         show_error(fault)
+
+
+def open_page() -> App:
+    """Return the App for a page that Home.py has framed.
+
+    A server whose first visitor comes by a deep link runs the file of pages/ alone, until the router has
+    been declared once; then this declares it and starts the run again.
+    """
+    if not is_framed():
+        st.navigation([st.Page(place.value) for place in Place], position="hidden")
+        st.rerun()
+    return current_app()
 
 
 def draw_banner(app: App) -> None:

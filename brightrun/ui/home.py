@@ -122,7 +122,7 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
             ):
                 st.markdown(f"**{number + 1} · {name}**")
                 if number == nearest:
-                    st.badge("Next", color="primary")
+                    st.badge("Next", color="green")
             st.caption(state)
             if st.button(
                 label,

@@ -26,8 +26,9 @@ HEIGHT = 640
 GRID = "review-grid"
 
 COLUMNS: Sequence[dict[str, Any]] = (
-    {"field": "opening", "headerName": "Begins with", "flex": 3, "minWidth": 220, "tooltipField": "opening"},
+    {"field": "scenario", "headerName": "Scenario", "width": 250, "tooltipField": "scenario"},
     {"field": "score", "headerName": "Score", "width": 78, "type": "numericColumn"},
+    {"field": "opening", "headerName": "Begins with", "width": 300, "tooltipField": "opening"},
     {"field": "findings", "headerName": "Findings", "width": 130, "tooltipField": "findings"},
     {"field": "status", "headerName": "Status", "width": 130},
     {"field": "persona", "headerName": "Persona", "width": 140},
@@ -47,6 +48,7 @@ COLUMNS: Sequence[dict[str, Any]] = (
 class Queue:
     """One page of the list as the reviewer sees it."""
 
+    chosen: ConversationFilter
     rows: Sequence[dict[str, Any]]
     total: int
     pages: int
@@ -84,12 +86,12 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     reading = wanted or (ids[0] if ids else "")
     picked = set(touch.selected)
     selected = [_seen(row) for row in rows if row["id"] in picked]
-    return Queue(rows, total, pages, selected, ConversationId(reading))
+    return Queue(chosen, rows, total, pages, selected, ConversationId(reading))
 
 
 def draw_list(queue: Queue) -> None:
     """Draw the grid and its pages."""
-    draw_grid(_frame(queue.rows), COLUMNS, key=GRID, height=HEIGHT)
+    draw_grid(_frame(queue.rows), _columns(queue.chosen), key=GRID, height=HEIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(f"{counted(queue.total, 'conversation')} match.")
         if queue.pages > 1:
@@ -118,6 +120,16 @@ def draw_nothing(app: App, chosen: ConversationFilter) -> None:
     st.button("Clear filters", key="nothing-clear", on_click=forget_filters)
 
 
+def _columns(chosen: ConversationFilter) -> list[dict[str, Any]]:
+    """Leave out what the filter makes the same in every row."""
+    same = set()
+    if chosen.status is not None:
+        same.add("status")
+    if chosen.status is ConversationStatus.PENDING_REVIEW:
+        same.add("reviewer")
+    return [column for column in COLUMNS if column["field"] not in same]
+
+
 def _seen(row: dict[str, Any]) -> Seen:
     return Seen(ConversationId(row["id"]), int(row["row_version"]))
 
@@ -130,8 +142,9 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
     findings = ", ".join(words(flag) for flag in row["flags"] or ())
     return {
         "id": str(row["id"]),
-        "opening": plain(row["first_words"] or row["name"]),
-        "score": round(float(row["quality_score"]), 1),
+        "scenario": plain(row["name"]),
+        "opening": plain(row["first_words"] or ""),
+        "score": f"{float(row['quality_score']):.1f}",
         "findings": ("Blocked: " if row["has_blockers"] else "") + findings,
         "status": words(row["status"]),
         "persona": words(row["persona_key"] or "–"),

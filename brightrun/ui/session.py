@@ -19,6 +19,7 @@ NOTICES = "brightrun.notices"
 COMPLAINTS = "brightrun.complaints"
 SPENT = "brightrun.spent"
 DRAFTS = "brightrun.draft."
+FRAMED = "brightrun.framed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ def current_app() -> App:
 def person() -> str:
     """Return who is acting: a login where there is one, else the operating system's user."""
     return current_app().settings.person
+
+
+def set_framed() -> None:
+    """Note that the router has run in this session."""
+    st.session_state[FRAMED] = True
+
+
+def is_framed() -> bool:
+    """Whether the router has run in this session."""
+    return FRAMED in st.session_state
 
 
 def notify(text: str, *, icon: str | None = None) -> None:

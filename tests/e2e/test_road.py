@@ -126,7 +126,7 @@ def statuses(site: Site) -> dict[str, int]:
 def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     grid = grid_of(page)
     ids = row_ids(grid)
-    grid.locator(f"[row-id='{ids[2]}'] [col-id=opening]").click()
+    grid.locator(f"[row-id='{ids[2]}'] [col-id=scenario]").click()
     reader = page.locator(".st-key-reader")
     first = site.app.reviews.read(ids[2]).turns[0].content  # type: ignore[arg-type]
     expect(reader.get_by_text(first[:60]).first).to_be_visible()

@@ -1,0 +1,99 @@
+"""Every page as a person meets it, empty and in use, light and dark."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.services.scenarios import read_sheet
+from tests.e2e.conftest import ROOT, Site
+
+OpenTab = Callable[..., Page]
+Shoot = Callable[[Page, str], None]
+
+PAGES = {
+    "batch": "Errands in town",  # first, so that a cold server is entered by a deep link
+    "": "From parameters to a dataset",
+    "generate": "New batch",
+    "batches": "Batches",
+    "review": "Review",
+    "datasets": "Datasets",
+    "templates": "Templates",
+    "system": "System",
+}
+ITEMS = 12
+
+
+def fill(site: Site) -> str:
+    """Write a batch, approve some of it and freeze a dataset; returns the job's id."""
+    path = ROOT / "examples" / "scenarios.csv"
+    sheet = read_sheet(path.read_bytes(), path.name)
+    scenarios = site.app.scenarios.from_sheet(sheet).scenarios[:ITEMS]
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    plan = site.app.planner.plan(scenarios, options, template="auto")
+    job = site.app.batches.create(plan, name="Errands in town", actor="ana")
+    while site.app.batches.process_next(job.id).job.is_open:
+        time.sleep(0)
+    some = ConversationFilter(job_id=job.id, min_score=9.9)
+    site.app.reviews.decide_matching(some, Decision.APPROVED, reviewer="ana")
+    site.app.datasets.freeze(ConversationFilter(), name="errands", actor="ana")
+    return job.id
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
+    """Each page opens by its own address, shows its title and no error, and asks nobody outside for anything."""
+    job = fill(site)
+    for path, title in PAGES.items():
+        address = f"{path}?job={job}" if path == "batch" else path
+        page = open_tab(address, scheme=scheme)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        if path == "review":
+            expect(page.frame_locator("iframe").first.locator("[row-id]").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+        shoot(page, f"{path or 'home'}-{scheme}")
+        page.context.close()
+
+
+def test_an_empty_installation_says_what_to_do_next(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
+    """With nothing written yet, each page names the next step and leads there."""
+    for path, words in {
+        "batches": "Make the first batch",
+        "review": "Make the first batch",
+        "datasets": "New batch",
+        "batch": "See all batches",
+    }.items():
+        page = open_tab(path)
+        expect(page.get_by_test_id("stSidebar").get_by_role("link", name="New batch")).to_be_visible()
+        expect(page.get_by_test_id("stMain").get_by_text(words).first).to_be_visible()
+        shoot(page, f"{path}-empty")
+        page.context.close()
+
+
+def test_a_markdown_image_in_an_answer_is_never_fetched(
+    site: Site, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    """Text a model or a sheet brings in is shown as text: no picture is asked for, no heading appears."""
+    leak = '![x](http://leak.invalid/p.png) <img src="http://leak.invalid/q.png"> # Heading $a$ :red[b]'
+    sheet = tmp_path / "leak.csv"
+    sheet.write_text(f'scenario\n"{leak.replace(chr(34), chr(34) * 2)}"\n', encoding="utf-8")
+    read = read_sheet(sheet.read_bytes(), sheet.name)
+    scenarios = site.app.scenarios.from_sheet(read).scenarios
+    plan = site.app.planner.plan(scenarios, JobOptions(WriterName.DEMO, "demo", 8000), template="auto")
+    job = site.app.batches.create(plan, name=leak[:200], actor=leak[:100])
+    while site.app.batches.process_next(job.id).job.is_open:
+        time.sleep(0)
+    site.app.reviews.decide_matching(ConversationFilter(), Decision.NEEDS_REVISION, reviewer=leak[:60])
+    for address in (f"batch?job={job.id}", "batches", "review?status=Any", "", "datasets"):
+        page = open_tab(address)
+        expect(page.locator("h1").first).to_be_visible()
+        page.wait_for_timeout(1500)
+        assert "leak.invalid" not in page.locator("img").evaluate_all("all => all.map(i => i.src).join(' ')")
+        page.context.close()
