@@ -6,7 +6,7 @@ import streamlit as st
 
 from brightrun.ui.frame import Place, draw_frame
 from brightrun.ui.home import draw_home
-from brightrun.ui.session import current_app
+from brightrun.ui.session import current_app, framed
 from brightrun.ui.theme import MARK, draw_identity
 
 st.set_page_config(page_title="Bright Run", page_icon=str(MARK), layout="wide")
@@ -37,4 +37,5 @@ page = st.navigation(
 )
 draw_identity()
 draw_frame(current_app())
-page.run()
+with framed():
+    page.run()

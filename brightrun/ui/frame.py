@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import current_app, is_framed, set_framed, take_complaints, take_notices
+from brightrun.ui.session import current_app, is_framed, take_complaints, take_notices
 from brightrun.ui.text import label_safe
 
 
@@ -30,7 +30,6 @@ class Place(StrEnum):
 
 def draw_frame(app: App) -> None:
     """Draw what stands on every page: which mode this is, and messages kept from the run before."""
-    set_framed()
     draw_banner(app)
     for notice in take_notices():
         st.toast(notice.text, icon=notice.icon)

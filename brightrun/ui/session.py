@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar, cast
 
@@ -45,13 +47,18 @@ def person() -> str:
     return current_app().settings.person
 
 
-def set_framed() -> None:
-    """Note that the router has run in this session."""
+@contextmanager
+def framed() -> Iterator[None]:
+    """Hold, while a page runs, that the router has run before it."""
     st.session_state[FRAMED] = True
+    try:
+        yield
+    finally:
+        st.session_state.pop(FRAMED, None)
 
 
 def is_framed() -> bool:
-    """Whether the router has run in this session."""
+    """Whether the router has run before this page."""
     return FRAMED in st.session_state
 
 

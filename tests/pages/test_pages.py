@@ -1,0 +1,182 @@
+"""Each page without a browser: what it says when empty, when something is wrong, and when it is used."""
+
+from __future__ import annotations
+
+import time
+
+from streamlit.testing.v1 import AppTest
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
+from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.review import ConversationFilter, Decision
+from tests.fakes import scenarios
+from tests.pages.conftest import OpenPage
+
+
+def said(page: AppTest) -> str:
+    """Everything a page shows as text."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "error", "warning", "info", "success")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+
+
+def create(app: App, number: int = 3) -> Job:
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    return app.batches.create(app.planner.plan(scenarios(number), options), name="Pages", actor="ana")
+
+
+def write(app: App, number: int = 3) -> Job:
+    job = create(app, number)
+    while app.batches.process_next(job.id).job.is_open:
+        time.sleep(0)
+    return app.batches.get(job.id)
+
+
+def test_home_says_what_to_do_first(open_page: OpenPage) -> None:
+    """An empty installation leads to the first batch and says that the demo writer is in use."""
+    page = open_page()
+    assert "No batch yet. The demo writer is free." in said(page)
+    assert "Demo writer" in said(page)
+    assert page.button(key="go-write").value is False
+
+
+def test_home_points_at_what_waits(open_page: OpenPage, app: App) -> None:
+    """With conversations unread, home says how many and makes reviewing the next step."""
+    write(app, 3)
+    assert "3 conversations to read." in said(open_page())
+
+
+def test_the_generator_counts_and_prices_before_anything_starts(open_page: OpenPage, app: App) -> None:
+    """Choosing axes shows how many conversations that is and what they cost; nothing is created by looking."""
+    page = open_page("generate")
+    axes = app.scenarios.axes()
+    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas[:2]]).run()
+    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:3]]).run()
+    page.multiselect(key="axis-topics").set_value([axes.topics[0].topic_key]).run()
+    assert "**6 conversations**" in said(page)
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert figures["Conversations"] == "6"
+    assert "Expected cost" in figures
+    assert app.batches.count() == 0
+
+
+def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> None:
+    """The start button creates exactly the batch that was shown, in the name of whoever pressed it."""
+    page = open_page("generate")
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    page.text_input(key="order-name").set_value("First light").run()
+    page.button(key="order-start").click().run()
+    jobs = app.batches.page(limit=5)
+    assert [(j.name, j.counts.total, j.created_by) for j in jobs] == [("First light", 1, "ana")]
+
+
+def test_a_batch_runs_to_its_end_while_its_page_is_open(open_page: OpenPage, app: App) -> None:
+    """Opening a queued batch starts it; each look advances it by at most one item, until nothing is left."""
+    job = create(app, 3)
+    page = open_page("batch", job=job.id)
+    done = app.batches.get(job.id).counts.completed
+    assert 1 <= done <= 2, "opening the page makes a step, and no more than one a run"
+    for _ in range(12):
+        if not app.batches.get(job.id).is_open:
+            break
+        before = app.batches.get(job.id).counts.completed
+        page.run()
+        assert app.batches.get(job.id).counts.completed - before <= 2
+    page.run()
+    assert app.batches.get(job.id).status is JobStatus.COMPLETED
+    assert {m.label: m.value for m in page.metric}["Completed"] == "3"
+    assert page.button(key="batch-pause").disabled
+
+
+def test_an_unknown_batch_is_named_and_leads_back(open_page: OpenPage) -> None:
+    """A cut-off address says so and offers the list; nothing breaks."""
+    page = open_page("batch", job="00000000-0000-4000-8000-00000000dead")
+    assert "This batch is not here" in said(page)
+
+
+def test_cancelling_from_the_page_keeps_what_was_written(open_page: OpenPage, app: App) -> None:
+    """Cancel asks first, then ends the batch at once; finished items stay."""
+    job = create(app, 5)
+    page = open_page("batch", job=job.id)
+    page.button(key="batch-cancel").click().run()
+    page.button(key="batch-cancel-confirmed").click().run()
+    now = app.batches.get(job.id)
+    assert now.status is JobStatus.CANCELLED
+    assert now.counts.completed >= 1
+    assert now.counts.completed + now.counts.cancelled == 5
+
+
+def test_a_decision_applies_to_the_conversation_being_read(open_page: OpenPage, app: App) -> None:
+    """With nothing selected, approve decides on the conversation beside the grid and moves on to the next."""
+    write(app, 3)
+    first, second, _ = app.reviews.page(ConversationFilter())
+    page = open_page("review", id=first["id"])
+    page.button(key="decide-approved").click().run()
+    assert app.reviews.read(first["id"]).status is ConversationStatus.APPROVED
+    assert page.query_params["id"] in (second["id"], [second["id"]])
+    page.button(key="undo").click().run()
+    assert app.reviews.read(first["id"]).status is ConversationStatus.PENDING_REVIEW
+
+
+def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, app: App) -> None:
+    """Who decides on a row that changed meanwhile hears who was first; the first decision stands."""
+    write(app, 1)
+    row = app.reviews.page(ConversationFilter())[0]
+    page = open_page("review")
+    app.reviews.decide_matching(ConversationFilter(), Decision.REJECTED, reviewer="ben")
+    page.button(key="decide-approved").click().run()
+    assert app.reviews.read(row["id"]).status is ConversationStatus.REJECTED
+    assert "ben" in said(page)
+
+
+def test_nothing_approved_means_no_dataset(open_page: OpenPage, app: App) -> None:
+    """Before anything is approved the page says why there is nothing to freeze, and where to go."""
+    write(app, 1)
+    assert "Nothing is approved yet" in said(open_page("datasets"))
+
+
+def test_freezing_lists_the_dataset_with_its_demo_mark(open_page: OpenPage, app: App) -> None:
+    """A frozen dataset appears with its version, its size and how much of it the demo writer made."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    page = open_page("datasets")
+    page.button(key="dataset-freeze").click().run()
+    assert "approved v1" in said(page)
+    assert app.datasets.all()[0].demo_count == 2
+
+
+def test_a_template_with_an_undeclared_variable_is_not_published(open_page: OpenPage, app: App) -> None:
+    """Publishing says which variable nobody declared; no version appears."""
+    template = app.templates.all()[0]
+    page = open_page("templates", template=template.template_key)
+    prefix = f"edit-{template.version.id}"
+    page.text_area(key=f"{prefix}-user_text").set_value("About {{ nobody_declared_this }}.")
+    submit = next(button for button in page.button if button.label == "Publish the next version")
+    submit.click().run()
+    assert "nobody_declared_this" in said(page)
+    assert len(app.templates.versions(template.id)) == 1
+
+
+def test_a_template_is_published_as_its_next_version(open_page: OpenPage, app: App) -> None:
+    """Publishing makes version 2 and leaves version 1 as it was."""
+    template = app.templates.all()[0]
+    page = open_page("templates", template=template.template_key)
+    prefix = f"edit-{template.version.id}"
+    changed = template.version.user_text + "\nKeep it short."
+    page.text_area(key=f"{prefix}-user_text").set_value(changed)
+    next(button for button in page.button if button.label == "Publish the next version").click().run()
+    newest, oldest = app.templates.versions(template.id)
+    assert (newest.version, newest.user_text) == (2, changed)
+    assert oldest.user_text == template.version.user_text
+
+
+def test_the_system_page_names_what_is_missing(
+    open_page: OpenPage, home: object, monkeypatch: object
+) -> None:
+    """Everything a batch needs is listed with its state."""
+    page = open_page("system")
+    text = said(page)
+    for name in ("Database", "Migrations", "Scaffolding", "Writer", "Prices", "Disk space"):
+        assert f"**{name}**" in text
+    assert "Everything a batch needs is there." in text
