@@ -70,7 +70,7 @@ def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, W
 
 def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:
     db, require_migrations = _database(settings, closing)
-    files, logs = (_bucket(settings, name) for name in (CONVERSATION_FILES, BATCH_LOGS))
+    files, logs = _buckets(settings, closing)
     spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
     writer = _writers(settings, given)
     templates, scenarios = Templates(db), Scenarios(db)
@@ -134,15 +134,16 @@ def _visible(db: saol.Database) -> str:
     return "The tables, views and functions of the newest migration answer."
 
 
-def _bucket(settings: Settings, name: str) -> Bucket:
-    if settings.database is Database.SUPABASE or (settings.supabase_url and settings.supabase_secret_key):
+def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket]:
+    """Return the buckets of conversation files and of logs: a project's where its key is known."""
+    if settings.supabase_url and settings.supabase_secret_key:
         from brightrun.buckets.supabase import SupabaseBucket, connect_storage
 
-        assert settings.supabase_url
-        assert settings.supabase_secret_key
         storage = connect_storage(settings.supabase_url, settings.supabase_secret_key.get_secret_value())
-        return SupabaseBucket(storage, name)
-    return LocalBucket(settings.home / "buckets", name)
+        closing.callback(storage.session.close)
+        return SupabaseBucket(storage, CONVERSATION_FILES), SupabaseBucket(storage, BATCH_LOGS)
+    folder = settings.home / "buckets"
+    return LocalBucket(folder, CONVERSATION_FILES), LocalBucket(folder, BATCH_LOGS)
 
 
 def _writers(settings: Settings, given: Mapping[WriterName, Writer]) -> Callable[[WriterName], Writer]:

@@ -25,6 +25,9 @@ LIMITS = (
     "set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'"
 )
 
+UNSENDABLE = "22021"
+"""What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
+
 COMPARISONS = {
     "eq": "=",
     "neq": "<>",
@@ -163,12 +166,15 @@ class PostgresTransport:
             raise _rejected(fault) from fault
         except psycopg.Error as fault:
             raise _rejected(fault) from fault
+        except (UnicodeEncodeError, orjson.JSONEncodeError) as fault:
+            raise Rejected(UNSENDABLE, f"A value cannot be sent: {fault}.") from fault
 
 
 def _rejected(fault: psycopg.Error) -> Rejected:
     diagnosis = fault.diag
     message = diagnosis.message_primary or str(fault)
-    return Rejected(fault.sqlstate or "XX000", message, diagnosis.message_detail or diagnosis.message_hint)
+    unknown = UNSENDABLE if isinstance(fault, psycopg.DataError) else "XX000"
+    return Rejected(fault.sqlstate or unknown, message, diagnosis.message_detail or diagnosis.message_hint)
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:

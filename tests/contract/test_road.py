@@ -1,0 +1,105 @@
+"""The whole main road over Supabase's two interfaces: every use case is the same on the hosted road."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import JobOptions, JobStatus, WriterName
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.services.datasets import Format
+from tests.fakes import scenarios
+from tests.gateway import Gateway
+from tests.storage_api import SECRET_KEY, StorageApi
+
+ITEMS = 6
+
+
+@pytest.fixture
+def storage() -> Iterator[StorageApi]:
+    with StorageApi() as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(dsn: str, storage: StorageApi) -> Iterator[Gateway]:
+    with Gateway(dsn, storage_url=storage.url) as running:
+        yield running
+
+
+@pytest.fixture
+def app(gateway: Gateway, tmp_path: Path) -> Iterator[App]:
+    settings = Settings(
+        home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY, actor="ana", retry_base=0.01
+    )
+    opened = open_app(settings)
+    yield opened
+    opened.close()
+
+
+def write(app: App) -> str:
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    job = app.batches.create(app.planner.plan(scenarios(ITEMS), options), name="Hosted", actor="ana")
+    while app.batches.process_next(job.id).job.is_open:
+        continue
+    assert app.batches.get(job.id).status is JobStatus.COMPLETED
+    return job.id
+
+
+def test_a_batch_goes_from_plan_to_file_on_the_hosted_road(
+    app: App, storage: StorageApi, tmp_path: Path
+) -> None:
+    """With a Supabase address and its secret key alone, a batch is written, stored, reviewed and exported."""
+    job = app.batches.find(write(app))
+    files = storage.buckets["conversation-files"]
+    assert storage.buckets["batch-logs"][f"{job}/log.txt"].count(b"\n") >= ITEMS
+    for item in app.batches.items(job):
+        assert item.conversation_id
+        conversation = app.reviews.read(item.conversation_id)
+        assert conversation.id == item.conversation_id != conversation.key
+        for path in (conversation.raw_path, conversation.final_path, conversation.enriched_path):
+            assert json.loads(files[str(path)])
+    verdict = app.reviews.decide_matching(ConversationFilter(job_id=job), Decision.APPROVED, reviewer="ana")
+    assert verdict.decided == ITEMS
+    dataset = app.datasets.freeze(ConversationFilter(job_id=job), name="hosted", actor="ana")
+    export = app.datasets.write(dataset, Format.MESSAGES, tmp_path / "out")
+    assert len(export.files[0].read_text(encoding="utf-8").splitlines()) == export.rows == ITEMS
+
+
+def test_the_hosted_road_is_checked_before_it_is_used(app: App) -> None:
+    """The System page finds everything there on a project that has the migrations, the seed and the buckets."""
+    failed = {check.name: check.detail for check in app.system.checks() if not check.is_ok}
+    assert not failed
+
+
+def test_an_outage_in_the_middle_loses_nothing(app: App, gateway: Gateway) -> None:
+    """While the project is down a step says so; afterwards the batch goes on where it was."""
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    job = app.batches.create(app.planner.plan(scenarios(3), options), name="Outage", actor="ana")
+    app.batches.process_next(job.id)
+    gateway.broken.set()
+    with pytest.raises(BrightRunError, match="503"):
+        app.batches.process_next(job.id)
+    gateway.broken.clear()
+    while app.batches.process_next(job.id).job.is_open:
+        continue
+    assert app.batches.get(job.id).counts.completed == 3
+
+
+def test_a_project_without_the_migrations_says_so(gateway: Gateway, tmp_path: Path, dsn: str) -> None:
+    """An empty project is named as one that lacks the migrations, with what to do."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("drop function public.describe_schema")
+    settings = Settings(home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY)
+    opened = open_app(settings)
+    failed = {check.name: check.remedy for check in opened.system.checks() if not check.is_ok}
+    opened.close()
+    assert "Database" in failed
+    assert "migrations" in failed["Database"]
