@@ -27,12 +27,13 @@ from brightrun.cli.console import (
     reported,
 )
 from brightrun.config import Settings
-from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, StepOutcome, WriterName
-from brightrun.domain.errors import InvalidInput
+from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
+from brightrun.domain.errors import DatabaseFault, InvalidInput
 from brightrun.services.plans import AUTO, Plan
 from brightrun.services.scenarios import read_sheet
 
 LIST_LENGTH = 20
+OUTAGE_TRIES = 6
 
 
 def generate(
@@ -175,7 +176,7 @@ def _drive(app: App, job: Job, stopping: _StopAfterItem, *, quiet: bool) -> Job:
     with bar:
         task = bar.add_task("", total=job.counts.total, title=job.name[:30], figures="")
         while not stopping.asked:
-            step = app.batches.process_next(job.id)
+            step = _step(app, job)
             job = step.job
             bar.update(task, completed=job.counts.ended, figures=_figures(job))
             if step.message and not quiet:
@@ -187,6 +188,19 @@ def _drive(app: App, job: Job, stopping: _StopAfterItem, *, quiet: bool) -> Job:
             if step.again_in:
                 time.sleep(min(step.again_in, 1.0))
     return job
+
+
+def _step(app: App, job: Job) -> Step:
+    """Make one step; a database that went away for a moment is waited for."""
+    for attempt in range(OUTAGE_TRIES):
+        try:
+            return app.batches.process_next(job.id)
+        except DatabaseFault as fault:
+            if not fault.is_transient:
+                raise
+            err.print(f"[yellow]{escape(str(fault))} Trying again.[/yellow]")
+        time.sleep(min(0.5 * 2**attempt, 5.0))
+    return app.batches.process_next(job.id)
 
 
 def _figures(job: Job) -> str:

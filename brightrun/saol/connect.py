@@ -5,17 +5,19 @@ Each vendor is imported when its road is taken: a shell command should not wait 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from brightrun.domain.errors import DatabaseFault
 from brightrun.saol.database import Database
 from brightrun.saol.failures import Unreachable, explain
 
 
-def connect_postgres(dsn: str) -> Database:
-    """Open PostgreSQL by a connection string: the embedded server, or a hosted one."""
+def connect_postgres(dsn: str, *, revive: Callable[[], object] | None = None) -> Database:
+    """Open PostgreSQL by a connection string; `revive` starts an embedded server that died."""
     from brightrun.saol.transports.postgres import PostgresTransport
 
     try:
-        return Database(PostgresTransport(dsn))
+        return Database(PostgresTransport(dsn, revive=revive))
     except Unreachable as fault:
         failure = explain(fault)
         raise DatabaseFault(

@@ -181,8 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         if body["model"] not in MODELS:
             raise _Refused(404, "not_found_error", f"model: {body['model']}")
         prompt = prompt_of(body)
-        self.messages_api.stopping.wait(self.messages_api.seconds)
         fault = self.messages_api.script.next(number, prompt)
+        self.messages_api.stopping.wait(self.messages_api.seconds)
         text = turns_for(prompt)
         whole = message(body["model"], prompt, text, number=number)
         if fault is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,7 +48,9 @@ class PostgresTransport:
 
     name = "postgres"
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, revive: Callable[[], object] | None = None) -> None:
+        """`revive` is called when the server is gone: the embedded one can be started again."""
+        self._revive = revive
         self._pool = ConnectionPool(
             dsn,
             min_size=1,
@@ -56,7 +58,7 @@ class PostgresTransport:
             timeout=CHECKOUT_SECONDS,
             kwargs={"autocommit": True, "prepare_threshold": None},
             configure=_configure,
-            check=_check,
+            check=self._check,
             open=False,
             name="brightrun",
         )
@@ -153,6 +155,18 @@ class PostgresTransport:
         with self._connection() as connection:
             return [row[0] for row in connection.execute(query, values).fetchall()]
 
+    def _check(self, connection: psycopg.Connection[Any]) -> None:
+        """Ask the server only when the idle socket has something to say: an end of file, as a rule."""
+        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+        if not readable:
+            return
+        try:
+            connection.execute("select 1")
+        except psycopg.OperationalError:
+            if self._revive:
+                self._revive()  # before the pool tries to connect again, with growing pauses
+            raise
+
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
@@ -181,13 +195,6 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute(LIMITS)
     set_json_loads(orjson.loads, connection)
     set_json_dumps(orjson.dumps, connection)
-
-
-def _check(connection: psycopg.Connection[Any]) -> None:
-    """Ask the server only when the idle socket has something to say: an end of file, as a rule."""
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    if readable:
-        connection.execute("select 1")
 
 
 def _where(table: Table, where: Sequence[Where], alias: str | None = None) -> tuple[Part, list[Any]]:

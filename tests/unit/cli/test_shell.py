@@ -4,51 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.shell import Shell
+
 ROWS = [
     {"scenario": f"Ask the library to renew {n + 1} books before Friday.", "mood": "in a hurry"}
     for n in range(12)
 ]
-
-
-class Shell:
-    """Runs `brightrun` on one data folder."""
-
-    def __init__(self, home: Path, **extra: str) -> None:
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home.parent),
-            "BRIGHTRUN_HOME": str(home),
-            "BRIGHTRUN_ACTOR": "ana",
-            **extra,
-        }
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "brightrun", *words],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *words: str, code: int = 0) -> str:
-        process = self.start(*words)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
-        return out if code == 0 else out + err
-
-    def json(self, *words: str) -> dict[str, object]:
-        value: dict[str, object] = json.loads(self.run(*words, "--json"))
-        return value
 
 
 @pytest.fixture(scope="module")
