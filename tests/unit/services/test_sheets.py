@@ -1,0 +1,59 @@
+"""Uploaded sheets: what people really have on their disks, and what is wrong with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from brightrun.domain.errors import InvalidInput
+from brightrun.services.sheets import MAX_BYTES, MAX_CELL, read_sheet
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        'name,note\nJosé,"a, b"\n'.encode(),
+        'name,note\nJosé,"a, b"\n'.encode("utf-8-sig"),
+        'name,note\nJosé,"a, b"\n'.encode("utf-16"),
+        'name,note\nJosé,"a, b"\n'.encode("cp1252"),
+        'name,note\r\nJosé,"a, b"\r\n'.encode(),
+        "\r\nname;note\r\n\r\nJosé;a, b\r\n;\r\n".encode(),
+        "name\tnote\nJosé\ta, b\n".encode(),
+        ' name , note \nJosé,"a, b"\n'.encode(),
+    ],
+)
+def test_sheets_of_every_make_are_read(data: bytes) -> None:
+    """Commas, semicolons or tabs, Windows or Unix, any usual encoding: the same cells."""
+    sheet = read_sheet(data, "x.csv")
+    assert sheet.columns == ("name", "note")
+    assert sheet.rows == (("José", "a, b"),)
+
+
+def test_a_cell_may_hold_lines_and_quotes() -> None:
+    """A quoted cell keeps its line ends and its quotation marks."""
+    sheet = read_sheet(b'scenario\n"He said ""no"".\nThen left."\n', "x.csv")
+    assert sheet.rows == (('He said "no".\nThen left.',),)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b"  \n \n", "empty"),
+        (b"scenario\n", "no rows"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "binary"),
+        (b"PK\x03\x04\x14\x00\x06", "binary"),
+        (b"a,b\n1,2,3\n", "line 2"),
+        (b"a,b\n1\n", "line 2"),
+        (b"a,a\n1,2\n", "called a"),
+        (b"a,,c\n1,2,3\n", "column 2 has no name"),
+        (b'a\n"never closed\n', "line"),
+        (b"a\n" + b"x" * (MAX_CELL + 1), "characters"),
+        (b"x" * (MAX_BYTES + 1), "MB are allowed"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place_and_a_remedy(data: bytes, said: str) -> None:
+    """A file that cannot be used is refused with what, where and what to do."""
+    with pytest.raises(InvalidInput, match=said) as caught:
+        read_sheet(data, "mine.csv")
+    assert "mine.csv" in caught.value.message
+    assert caught.value.remedy

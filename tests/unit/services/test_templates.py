@@ -1,0 +1,169 @@
+"""Templates: one ranking, nothing left unfilled, versions that never change, no way out of the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
+from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId
+from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.template import Template
+from brightrun.services.prompts import render
+from brightrun.services.templates import TemplateDraft
+from tests.fakes import options, scenarios
+
+
+def draft(**changes: Any) -> TemplateDraft:
+    values: dict[str, Any] = {
+        "template_key": "mine",
+        "name": "Mine",
+        "system_text": "You write conversations.",
+        "user_text": "{{ turns }} turns about {{ scenario }}{{ extra }}.",
+        "required": ("scenario",),
+        "optional": ("extra",),
+        "tier": Tier.SCENARIO,
+    }
+    return TemplateDraft.model_validate(values | changes)
+
+
+def pool(app: App) -> list[Template]:
+    """Templates that differ in one thing each, all fit for the scenario below."""
+    base = app.templates.publish(draft(), actor="ana")
+    return [
+        replace(base, id=TemplateId(f"00000000-0000-4000-8000-00000000000{n}"), template_key=key, **changes)
+        for n, (key, changes) in enumerate(
+            {
+                "zz_plain": {"rating": 5.0},
+                "rated": {"rating": 6.0},
+                "for_persona": {"rating": 1.0, "suitable_personas": ("marcus_chen",)},
+                "for_other": {"rating": 10.0, "suitable_personas": ("somebody_else",)},
+                "wrong_tier": {"rating": 10.0, "tier": Tier.EDGE_CASE},
+                "used_more": {"rating": 6.0, "usage_count": 5},
+                "switched_off": {"rating": 10.0, "is_active": False},
+            }.items()
+        )
+    ]
+
+
+def test_the_ranking_is_the_documented_one(app: App) -> None:
+    """Tier must fit; then who it is for, then rating, then least used, then the key, whatever the order given."""
+    offered = pool(app)
+    persona = app.scenarios.axes().personas[0].persona_key
+    offered = [
+        replace(t, suitable_personas=(persona,)) if t.template_key == "for_persona" else t for t in offered
+    ]
+    scenario = Scenario(Tier.SCENARIO, persona_key=persona, variables={"scenario": "x"})
+    cast = app.scenarios.cast(scenario)
+    order = []
+    left = list(reversed(offered))
+    while True:
+        try:
+            choice = app.templates.choose(cast, left)
+        except InvalidInput:
+            break
+        order.append(choice.template.template_key)
+        assert choice.reason
+        left = [t for t in left if t.template_key != order[-1]]
+    assert order == ["for_persona", "rated", "used_more", "zz_plain", "for_other"]
+
+
+def test_nothing_that_fits_is_an_error_that_says_why(app: App) -> None:
+    """With no template for a scenario the plan names the scenario and what is missing; nothing is created."""
+    plan = app.planner.plan([Scenario(Tier.SCENARIO, variables={"weather": "rain"})], options())
+    assert not plan.items
+    assert "scenario" in plan.problems[0]
+    with pytest.raises(InvalidInput):
+        app.batches.create(plan, name="x", actor="ana")
+    assert app.batches.count() == 0
+
+
+def test_all_zeros_means_choose_for_me(app: App) -> None:
+    """The id of all zeros is the same as leaving the choice to Bright Run."""
+    plan = app.planner.plan(scenarios(2), options(), template=CHOOSE_FOR_ME)
+    assert plan.template_id == CHOOSE_FOR_ME
+    assert {item.choice.template.template_key for item in plan.items} == {"task_dialogue"}
+
+
+def test_a_missing_value_is_an_error_before_any_call(app: App) -> None:
+    """A variable that a scenario does not have, or has empty, is named; no placeholder is ever left in a prompt."""
+    template = app.templates.publish(draft(), actor="ana")
+    for variables in ({}, {"scenario": ""}):
+        cast = app.scenarios.cast(Scenario(Tier.SCENARIO, variables=variables))
+        with pytest.raises(TemplateFault, match="scenario"):
+            app.templates.render(template.version, cast, turns=4)
+    cast = app.scenarios.cast(Scenario(Tier.SCENARIO, variables={"scenario": "a {{ trap }}"}))
+    prompt = app.templates.render(template.version, cast, turns=4)
+    assert prompt.user == "4 turns about a {{ trap }}.", "a value is never read as a template"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ scenario.__init__.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{% include 'secrets' %}",
+        "{% for x in range(10**9) %}x{% endfor %}",
+        "{{ unknown }}",
+        "{{ unclosed",
+        "{% if %}",
+    ],
+)
+def test_a_template_cannot_leave_its_sandbox(text: str) -> None:
+    """Text that reaches for Python, files, endless work or nothing is an error, not an answer."""
+    with pytest.raises(TemplateFault):
+        render(text, {"scenario": "x"}, name="mine")
+
+
+def test_publishing_makes_the_next_version_and_keeps_the_last(app: App) -> None:
+    """A published version never changes: the next one stands beside it, and jobs keep what they were made with."""
+    first = app.templates.publish(draft(), actor="ana")
+    second = app.templates.publish(draft(user_text="Other: {{ scenario }}{{ extra }}"), actor="ben")
+    assert (first.id, first.version.version, second.version.version) == (second.id, 1, 2)
+    assert [v.version for v in app.templates.versions(first.id)] == [2, 1]
+    assert app.templates.version(first.version.id).user_text == draft().user_text
+
+
+def test_a_draft_with_problems_is_not_published(app: App) -> None:
+    """Undeclared, unused and unclosed variables are listed together, and nothing is written."""
+    bad = draft(user_text="{{ scnario }}{{ extra }}", words_min=9, words_max=3)
+    problems = "\n".join(app.templates.problems(bad))
+    assert "scnario" in problems
+    assert "scenario is declared as required but never used" in problems
+    assert "fewest words" in problems
+    with pytest.raises(TemplateFault):
+        app.templates.publish(bad, actor="ana")
+    with pytest.raises(NotFound):
+        app.templates.find("mine")
+
+
+def test_a_template_switched_off_is_not_chosen_and_comes_back(app: App) -> None:
+    """Switching a template off keeps it for running jobs and out of new choices."""
+    template = app.templates.find("task_dialogue")
+    app.templates.set_active(template.id, active=False)
+    plan = app.planner.plan(scenarios(1), options())
+    assert all(item.choice.template.id != template.id for item in plan.items)
+    app.templates.set_active(template.id, active=True)
+    assert app.planner.plan(scenarios(1), options()).items[0].choice.template.id == template.id
+
+
+def test_a_misspelt_template_gets_close_names(app: App) -> None:
+    """An unknown template is answered with the ones that look like it."""
+    with pytest.raises(NotFound) as caught:
+        app.templates.find("task_dialog")
+    assert "task_dialogue" in caught.value.remedy
+
+
+def test_the_same_scenario_always_asks_for_the_same_length(app: App) -> None:
+    """Without a number of messages the arc's own range decides, the same way each time, always even."""
+    arc = app.scenarios.axes().arcs[0]
+    cast = app.scenarios.cast(Scenario(Tier.TEMPLATE, arc_key=arc.arc_key))
+    lengths = {app.templates.turns_for(cast, None, seed=seed) for seed in range(40)}
+    assert all(n % 2 == 0 for n in lengths)
+    assert min(lengths) == arc.typical_turn_count_min
+    assert max(lengths) == arc.typical_turn_count_max
+    assert len({app.templates.turns_for(cast, None, seed=3) for _ in range(3)}) == 1
