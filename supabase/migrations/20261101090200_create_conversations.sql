@@ -90,6 +90,11 @@ create table public.dataset_rows (
   conversation_id uuid not null references public.conversations (id) on delete restrict,
   version integer not null,
   split text not null default 'train' check (split in ('train', 'validation', 'test')),
+  quality_score numeric(4, 2) not null, -- this and what follows: as it was when the dataset was frozen
+  flags text[] not null,
+  reviewed_by text,
+  reviewed_at timestamptz,
+  review_reason text,
   primary key (dataset_id, position),
   constraint dataset_rows_once unique (dataset_id, conversation_id)
 );

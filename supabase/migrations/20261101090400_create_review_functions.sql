@@ -130,8 +130,10 @@ begin
   values (p_name, 1 + coalesce((select max(version) from public.datasets where name = p_name), 0),
     p_filter, p_actor)
   returning * into v_dataset;
-  insert into public.dataset_rows (dataset_id, position, conversation_id, version)
-  select v_dataset.id, row_number() over (order by c.created_at, c.id), c.id, c.version
+  insert into public.dataset_rows (dataset_id, position, conversation_id, version, quality_score, flags,
+    reviewed_by, reviewed_at, review_reason)
+  select v_dataset.id, row_number() over (order by c.created_at, c.id), c.id, c.version, c.quality_score,
+    c.flags, c.reviewed_by, c.reviewed_at, c.review_reason
   from public.matching_conversations(p_filter || jsonb_build_object('status', 'approved')) c;
   get diagnostics v_rows = row_count;
   if v_rows = 0 then

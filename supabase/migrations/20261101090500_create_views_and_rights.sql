@@ -33,8 +33,8 @@ left join public.templates t on t.id = v.template_id;
 
 create view public.dataset_contents with (security_invoker = true) as
 select r.dataset_id, r.position, r.split, r.version, c.id, c.conversation_id, c.name, c.writer, c.model,
-  c.tier, c.persona_key, c.arc_key, c.topic_key, c.parameters, c.system_text, c.turns, c.quality_score,
-  c.flags, c.status, c.reviewed_by, c.reviewed_at, c.review_reason, c.job_id, c.created_at,
+  c.tier, c.persona_key, c.arc_key, c.topic_key, c.parameters, c.system_text, c.turns, r.quality_score,
+  r.flags, 'approved'::text as status, r.reviewed_by, r.reviewed_at, r.review_reason, c.job_id, c.created_at,
   t.template_key, v.version as template_version
 from public.dataset_rows r
 join public.conversations c on c.id = r.conversation_id
