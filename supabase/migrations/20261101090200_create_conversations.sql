@@ -90,7 +90,7 @@ create table public.dataset_rows (
   conversation_id uuid not null references public.conversations (id) on delete restrict,
   version integer not null,
   split text not null default 'train' check (split in ('train', 'validation', 'test')),
-  quality_score numeric(4, 2) not null, -- this and what follows: as it was when the dataset was frozen
+  quality_score numeric(3, 1) not null, -- this and what follows: as it was when the dataset was frozen
   flags text[] not null,
   reviewed_by text,
   reviewed_at timestamptz,

@@ -103,3 +103,24 @@ def test_a_project_without_the_migrations_says_so(gateway: Gateway, tmp_path: Pa
     opened.close()
     assert "Database" in failed
     assert "migrations" in failed["Database"]
+
+
+def test_a_list_costs_the_same_however_much_there_is(app: App, gateway: Gateway) -> None:
+    """The list of jobs and the page of one ask the database as often for a full list as for a short one."""
+
+    def asked() -> int:
+        before = len(gateway.requests)
+        app.batches.page(limit=20)
+        app.batches.count()
+        job = app.batches.page(limit=1)[0]
+        app.batches.get(job.id)
+        app.batches.items(job.id)
+        app.reviews.page(ConversationFilter())
+        app.reviews.count(ConversationFilter())
+        return len(gateway.requests) - before
+
+    write(app)
+    few = asked()
+    for _ in range(5):
+        write(app)
+    assert asked() == few

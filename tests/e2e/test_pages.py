@@ -12,13 +12,13 @@ from playwright.sync_api import Page, expect
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.services.scenarios import read_sheet
-from tests.e2e.conftest import ROOT, Site
+from tests.e2e.conftest import Site
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
 
 PAGES = {
-    "batch": "Errands in town",  # first, so that a cold server is entered by a deep link
+    "batch": "First steps with money",  # first, so that a cold server is entered by a deep link
     "": "From parameters to a dataset",
     "generate": "New batch",
     "batches": "Batches",
@@ -27,22 +27,24 @@ PAGES = {
     "templates": "Templates",
     "system": "System",
 }
-ITEMS = 12
 
 
 def fill(site: Site) -> str:
     """Write a batch, approve some of it and freeze a dataset; returns the job's id."""
-    path = ROOT / "examples" / "scenarios.csv"
-    sheet = read_sheet(path.read_bytes(), path.name)
-    scenarios = site.app.scenarios.from_sheet(sheet).scenarios[:ITEMS]
+    axes = site.app.scenarios.axes()
+    scenarios = site.app.scenarios.product(
+        [persona.persona_key for persona in axes.personas[:2]],
+        [arc.arc_key for arc in axes.arcs if arc.category == "core"][:4],
+        [topic.topic_key for topic in axes.topics[:3]],
+    )
     options = JobOptions(WriterName.DEMO, "demo", 8000)
     plan = site.app.planner.plan(scenarios, options, template="auto")
-    job = site.app.batches.create(plan, name="Errands in town", actor="ana")
+    job = site.app.batches.create(plan, name="First steps with money", actor="ana")
     while site.app.batches.process_next(job.id).job.is_open:
         time.sleep(0)
     some = ConversationFilter(job_id=job.id, min_score=9.9)
     site.app.reviews.decide_matching(some, Decision.APPROVED, reviewer="ana")
-    site.app.datasets.freeze(ConversationFilter(), name="errands", actor="ana")
+    site.app.datasets.freeze(ConversationFilter(), name="first steps", actor="ana")
     return job.id
 
 
