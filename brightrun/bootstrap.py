@@ -72,7 +72,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     db, require_migrations = _database(settings, closing)
     files, logs = _buckets(settings, closing)
     spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
-    writer = _writers(settings, given)
+    writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
     return App(
@@ -148,7 +148,9 @@ def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket]:
     return LocalBucket(folder, CONVERSATION_FILES), LocalBucket(folder, BATCH_LOGS)
 
 
-def _writers(settings: Settings, given: Mapping[WriterName, Writer]) -> Callable[[WriterName], Writer]:
+def _writers(
+    settings: Settings, given: Mapping[WriterName, Writer], closing: ExitStack
+) -> Callable[[WriterName], Writer]:
     """Make each writer once a process, when it is first needed: a demo needs no key."""
     made: dict[WriterName, Writer] = dict(given)
     lock = threading.Lock()
@@ -156,13 +158,13 @@ def _writers(settings: Settings, given: Mapping[WriterName, Writer]) -> Callable
     def writer(name: WriterName) -> Writer:
         with lock:
             if name not in made:
-                made[name] = _writer(name, settings)
+                made[name] = _writer(name, settings, closing)
             return made[name]
 
     return writer
 
 
-def _writer(name: WriterName, settings: Settings) -> Writer:
+def _writer(name: WriterName, settings: Settings, closing: ExitStack) -> Writer:
     if name is WriterName.DEMO:
         return DemoWriter(seconds=settings.demo_seconds)
     if not settings.anthropic_api_key:
@@ -172,9 +174,11 @@ def _writer(name: WriterName, settings: Settings) -> Writer:
         )
     from brightrun.writers.claude import ClaudeWriter
 
-    return ClaudeWriter(
+    claude = ClaudeWriter(
         api_key=settings.anthropic_api_key.get_secret_value(),
         base_url=settings.anthropic_base_url,
         timeout=settings.call_timeout,
         model=settings.model,
     )
+    closing.callback(claude.close)
+    return claude
