@@ -23,9 +23,14 @@ LABELS = {
     Decision.PENDING_REVIEW: "Back to the queue",
 }
 
+KEYS = {"a": Decision.APPROVED, "x": Decision.REJECTED, "n": Decision.NEEDS_REVISION}
+
 
 def draw_decisions(app: App, queue: Queue) -> None:
     """Draw what can be decided on the selection, or on the conversation being read."""
+    if queue.key in KEYS:
+        _decide(app, queue, KEYS[queue.key])
+        st.rerun()
     number = len(queue.selected)
     with st.container(horizontal=True, vertical_alignment="center", key="decisions"):
         for decision, label in LABELS.items():
@@ -51,7 +56,8 @@ def draw_decisions(app: App, queue: Queue) -> None:
     st.caption(
         f"{number} selected: a decision applies to them."
         if number
-        else "Nothing is selected: a decision applies to the conversation on the right."
+        else "Nothing is selected: a decision applies to the conversation on the right. In the list, the "
+        "arrow keys read on, and A approves, X rejects, N sends back."
     )
 
 

@@ -18,15 +18,24 @@ HEADER_HEIGHT = 40
 
 # Only ids come back: the default modes return every row at each click.
 RETURNED = JsCode("""
-function ({eventData}) {
+function ({streamlitRerunEventTriggerName, eventData}) {
   const api = eventData.api;
   const cell = api.getFocusedCell();
   const row = cell ? api.getDisplayedRowAtIndex(cell.rowIndex) : null;
   return {
     selected: api.getSelectedNodes().map((node) => node.id),
     read: row ? row.id : null,
+    key: streamlitRerunEventTriggerName === "cellKeyDown" ? eventData.event.key : null,
     at: Date.now(),
   };
+}
+""")
+# Of all keys only those that decide; the others stay the grid's own.
+RETURNS = JsCode("""
+function ({streamlitRerunEventTriggerName, eventData}) {
+  if (streamlitRerunEventTriggerName !== "cellKeyDown") return true;
+  const event = eventData.event;
+  return !event.ctrlKey && !event.metaKey && !event.altKey && "axn".includes(event.key);
 }
 """)
 ROW_ID = JsCode("function (params) { return params.data.id; }")
@@ -39,6 +48,8 @@ class Touch:
     selected: tuple[str, ...] = ()
     read: str | None = None
     """The row under the cursor, once for each time it moved; None when it did not move."""
+    key: str | None = None
+    """A key that was pressed there, once."""
 
 
 def touched(key: str, ids: Sequence[str]) -> Touch:
@@ -50,7 +61,9 @@ def touched(key: str, ids: Sequence[str]) -> Touch:
     selected = tuple(i for i in value.get("selected") or () if i in shown)
     read = value.get("read")
     is_new = once(f"grid.{key}", value.get("at"))
-    return Touch(selected, read if is_new and read in shown else None)
+    if not is_new:
+        return Touch(selected)
+    return Touch(selected, read if read in shown else None, value.get("key"))
 
 
 def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: str, height: int) -> None:
@@ -91,7 +104,8 @@ def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: 
         },
         data_return_mode="CUSTOM",
         custom_jscode_for_grid_return=RETURNED,
-        update_on=[("selectionChanged", 120), ("cellFocused", 150)],
+        should_grid_return=RETURNS,
+        update_on=[("selectionChanged", 120), ("cellFocused", 150), "cellKeyDown"],
         allow_unsafe_jscode=True,
         server_sync_strategy="server_wins",
         show_toolbar=False,

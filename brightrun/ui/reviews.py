@@ -54,6 +54,8 @@ class Queue:
     pages: int
     selected: Sequence[Seen]
     reading: ConversationId
+    key: str | None = None
+    """A key pressed on the row being read."""
 
     @property
     def targets(self) -> Sequence[Seen]:
@@ -86,7 +88,7 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     reading = wanted or (ids[0] if ids else "")
     picked = set(touch.selected)
     selected = [_seen(row) for row in rows if row["id"] in picked]
-    return Queue(chosen, rows, total, pages, selected, ConversationId(reading))
+    return Queue(chosen, rows, total, pages, selected, ConversationId(reading), touch.key)
 
 
 def draw_list(queue: Queue) -> None:

@@ -155,9 +155,28 @@ def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     expect(page.get_by_text("Undone: 1 conversation")).to_be_visible()
     assert statuses(site)["rejected"] == 0
 
+    decide_by_keyboard(site, page)
     page.get_by_role("button", name="Decide on all").click()
     page.get_by_role("button", name=re.compile(r"Approve: \d+")).click()
     expect(page.get_by_text(re.compile("All caught up|Nothing matches"))).to_be_visible()
+
+
+def decide_by_keyboard(site: Site, page: Page) -> None:
+    grid = grid_of(page)
+    before = statuses(site)
+    grid.locator(f"[row-id='{row_ids(grid)[0]}'] [col-id=scenario]").click()
+    for number in (1, 2):
+        grid.locator(".ag-cell-focus").first.press("a")
+        expect(page.get_by_role("button", name="Undo “Approved: 1 conversation”")).to_be_visible()
+        until(lambda number=number: statuses(site)["approved"] == before["approved"] + number)  # type: ignore[misc]
+        grid_of(page)
+
+
+def until(what: Callable[[], bool], seconds: float = 15) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def download(site: Site, page: Page, shoot: Shoot, folder: Path) -> None:

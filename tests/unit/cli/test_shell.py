@@ -160,3 +160,24 @@ def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path
     assert isinstance(worst, float)
     assert 0 < expected < worst
     assert shell.json("status")["total"] == before
+
+
+@pytest.mark.shared
+def test_a_hundred_real_scenarios_go_the_whole_way(tmp_path: Path, shared_data: Path) -> None:
+    """A hundred rows of a real sheet end, are linked by primary key, lie in their files and load for training."""
+    shell = Shell(tmp_path / "home")
+    sheet = str(shared_data / "star_scenarios.csv")
+    job = str(shell.json("generate", "--scenarios", sheet, "--limit", "100")["id"])
+    done = shell.json("process", job)
+    assert done["counts"] == {"queued": 0, "processing": 0, "completed": 100, "failed": 0, "cancelled": 0}
+    shell.run("review", job, "--approve", "--min-score", "9.5")
+    export = shell.json("export", "--out", str(tmp_path / "out"), "--job", job)
+    files = tmp_path / "home" / "buckets" / "conversation-files"
+    for kind, number in (("raw", 100), ("final", 100), ("enriched", 100)):
+        assert len(list((files / kind).rglob("*.json"))) == number
+    log = tmp_path / "home" / "buckets" / "batch-logs" / job / "log.txt"
+    assert log.read_text(encoding="utf-8").count("completed (conversation") == 100
+    assert isinstance(export["files"], list)
+    training = next(f for f in export["files"] if f.endswith(".jsonl"))
+    lines = [json.loads(line) for line in Path(training).read_text(encoding="utf-8").splitlines()]
+    assert 0 < len(lines) == export["rows"] <= 100

@@ -1,0 +1,63 @@
+"""Plans: what a batch would be and cost, before anything exists."""
+
+from __future__ import annotations
+
+import pytest
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import WriterName
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.price import MILLION
+from brightrun.services.plans import MAX_ITEMS
+from tests.fakes import options, scenarios
+
+
+def test_the_estimate_is_tokens_times_price(app: App) -> None:
+    """The expected cost follows from the tokens it names and the price table; the worst case is above it."""
+    given = options(WriterName.CLAUDE)
+    plan = app.planner.plan(scenarios(5), given)
+    price = next(p for p in app.prices.in_force() if p.model == given.model and not p.above_input_tokens)
+    estimate = plan.estimate
+    cost = (estimate.input_tokens * price.input_usd + estimate.output_tokens * price.output_usd) / MILLION
+    assert estimate.items == 5
+    assert estimate.expected_usd == pytest.approx(cost)
+    assert estimate.worst_usd >= 5 * given.max_tokens * price.output_usd / MILLION > estimate.expected_usd
+    assert estimate.method
+
+
+def test_the_demo_costs_nothing_and_says_so(app: App) -> None:
+    """A demo batch shows no cost, not an unknown one."""
+    estimate = app.planner.plan(scenarios(3), options()).estimate
+    assert (estimate.expected_usd, estimate.worst_usd) == (0, 0)
+    assert "demo" in estimate.method.lower()
+
+
+def test_an_unpriced_model_is_refused_with_the_remedy(app: App) -> None:
+    """A model without a price is never taken for free."""
+    with pytest.raises(InvalidInput) as caught:
+        app.planner.plan(scenarios(1), options(WriterName.CLAUDE, model="claude-unknown-9")).require()
+    assert "price" in str(caught.value).lower()
+
+
+def test_a_plan_names_every_problem_and_creates_nothing(app: App) -> None:
+    """Scenarios that cannot be written are listed by number, the others do not start without them."""
+    mixed = [*scenarios(1), scenarios(1)[0].__class__(variables={"weather": "rain"})]
+    plan = app.planner.plan(mixed, options())
+    assert len(plan.items) == 1
+    assert plan.problems[0].startswith("Scenario 2")
+    with pytest.raises(InvalidInput, match="Scenario 2"):
+        plan.require()
+    assert app.batches.count() == 0
+
+
+def test_too_many_scenarios_are_refused(app: App) -> None:
+    """A job has an upper size, said with the number that was given."""
+    with pytest.raises(InvalidInput, match=f"{MAX_ITEMS + 1:,}"):
+        app.planner.plan(scenarios(1) * (MAX_ITEMS + 1), options())
+
+
+def test_odd_turns_become_even_with_a_note(app: App) -> None:
+    """An odd number of messages is rounded up, and the plan says so."""
+    plan = app.planner.plan(scenarios(1), options(turns=5))
+    assert plan.options.turns == 6
+    assert plan.notes

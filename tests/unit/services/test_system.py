@@ -1,0 +1,56 @@
+"""The System page's checks: each can fail, and then says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import WriterName
+
+
+def failed(app: App) -> dict[str, str]:
+    return {check.name: f"{check.detail} {check.remedy}" for check in app.system.checks() if not check.is_ok}
+
+
+def test_a_fresh_installation_lacks_nothing(app: App) -> None:
+    """With migrations and seed applied, everything a batch needs is there."""
+    assert failed(app) == {}
+
+
+def test_missing_scaffolding_is_named(app: App, dsn: str) -> None:
+    """A database without personas or templates says which table is empty and how to fill it."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("delete from public.personas")
+    assert "personas" in failed(app)["Scaffolding"]
+
+
+def test_a_bucket_that_cannot_be_written_is_named(app: App, tmp_path: Path) -> None:
+    """A file in the way of a bucket is found before a batch meets it."""
+    bucket = tmp_path / "buckets" / "conversation-files"
+    bucket.parent.mkdir(parents=True, exist_ok=True)
+    if bucket.exists():
+        bucket.rmdir()
+    bucket.write_text("in the way")
+    assert "Bucket conversation-files" in failed(app)
+
+
+def test_claude_without_a_key_or_a_price_is_named(dsn: str, tmp_path: Path) -> None:
+    """A writer without its key and a model without a price each have their own line."""
+    settings = Settings(home=tmp_path, database_url=dsn, writer=WriterName.CLAUDE, model="claude-unpriced-1")
+    app = open_app(settings)
+    found = failed(app)
+    app.close()
+    assert "ANTHROPIC_API_KEY" in found["Writer"]
+    assert "claude-unpriced-1" in found["Prices"]
+
+
+def test_a_database_that_went_away_is_named_and_no_check_raises(app: App, dsn: str) -> None:
+    """Checks look on when one of them cannot: each failure is a line, not an end."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("drop table public.batch_jobs cascade")
+    found = failed(app)
+    assert "Database" in found
+    assert len(app.system.checks()) >= 7
