@@ -71,7 +71,7 @@ def draw_datasets(app: App) -> None:
     found = app.datasets.all(limit=PAGE)
     if not found:
         return
-    st.subheader("Datasets", anchor=False)
+    st.subheader("Frozen so far", anchor=False)
     for dataset in found:
         _draw_one(app, dataset)
 

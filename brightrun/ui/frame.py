@@ -41,10 +41,12 @@ def open_page() -> App:
     """Return the App for a page that Home.py has framed.
 
     A server whose first visitor comes by a deep link runs the file of pages/ alone, until the router has
-    been declared once; then this declares it and starts the run again.
+    been declared once; then this declares it and starts the run again. The first page declared answers for
+    the bare address, so Home has to stand first here too, or the page asked for is not found.
     """
     if not is_framed():
-        st.navigation([st.Page(place.value) for place in Place], position="hidden")
+        home = st.Page(st.rerun, title="Home", default=True)
+        st.navigation([home, *(st.Page(place.value) for place in Place)], position="hidden")
         st.rerun()
     return current_app()
 

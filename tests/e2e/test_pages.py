@@ -55,7 +55,7 @@ def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot
     for path, title in PAGES.items():
         address = f"{path}?job={job}" if path == "batch" else path
         page = open_tab(address, scheme=scheme)
-        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
         if path == "review":
             expect(page.frame_locator("iframe").first.locator("[row-id]").first).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)

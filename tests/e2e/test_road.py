@@ -110,9 +110,11 @@ def grid_of(page: Page) -> FrameLocator:
 
 
 def row_ids(grid: FrameLocator) -> list[str]:
-    rows = grid.locator(".ag-center-cols-container [row-id]").all()
-    found = [(int(row.get_attribute("row-index") or 0), row.get_attribute("row-id") or "") for row in rows]
-    return [row_id for _, row_id in sorted(found)]
+    """Return the rows in view, from the top, as they stand at one moment."""
+    found: list[list[str]] = grid.locator(".ag-center-cols-container [row-id]").evaluate_all(
+        "rows => rows.map(row => [row.getAttribute('row-index'), row.getAttribute('row-id')])"
+    )
+    return [row_id for _, row_id in sorted((int(index), row_id) for index, row_id in found)]
 
 
 def tick(grid: FrameLocator, row_id: str) -> None:

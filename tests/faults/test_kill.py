@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -31,6 +32,8 @@ from tests.shell import Shell
 TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "4"))
 SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 CALL_SECONDS = 0.25
+START_SECONDS = 1.2
+"""About as long as a new process takes from its claim to the end of its first item."""
 SHORT = {"BRIGHTRUN_CALL_TIMEOUT": "1.0", "BRIGHTRUN_LEASE_MARGIN": "0.5"}
 """What a killed process held is free again soon."""
 MANY = 20
@@ -119,28 +122,44 @@ def check(dsn: str, app: App, witness: Witness, job: Job) -> dict[str, int]:
     assert Counter(item.status for item in items) == {ItemStatus.COMPLETED: total}, "lost or stuck"
     assert len({item.conversation_id for item in items}) == total, "doubled"
     with psycopg.connect(dsn) as connection:
-        linked = connection.execute(
+
+        def rows(query: LiteralString) -> list[tuple[Any, ...]]:
+            return connection.execute(query, [job.id]).fetchall()
+
+        linked = rows(
             "select count(*) from batch_items i join conversations c on c.id = i.conversation_id"
-            " and c.item_id = i.id where i.job_id = %s",
-            [job.id],
-        ).fetchone()
-        ledger = connection.execute(
-            "select item_id::text, outcome, count(*)::int from attempts where job_id = %s group by 1, 2",
-            [job.id],
-        ).fetchall()
-    assert linked == (total,)
+            " and c.item_id = i.id where i.job_id = %s"
+        )
+        written = rows("select count(*) from conversations where job_id = %s")
+        endings = rows(
+            "select item_id, count(*) from job_log where job_id = %s"
+            " and message like '%%completed (conversation%%' group by 1"
+        )
+        ledger = rows(
+            "select item_id::text, outcome, count(*)::int from attempts where job_id = %s group by 1, 2"
+        )
+    assert linked == written == [(total,)], "a conversation without its item, or an item without its own"
+    assert [times for _, times in endings] == [1] * total, "an item that ended twice"
     assert not witness.too_late, f"called again although an answer was stored: {witness.too_late}"
     outcomes: Counter[str] = Counter()
-    attempts: Counter[str] = Counter()
+    paid: Counter[str] = Counter()
     for item, outcome, number in ledger:
         outcomes[outcome] += number
-        attempts[item] += number
+        paid[item] += number if outcome in ("stored", "failed", "unknown") else 0
     assert outcomes["started"] == 0, "an attempt whose end nobody wrote down"
     assert outcomes["stored"] == total
     for item in items:
         assert len(witness.stored(item.id)) == 1
-        assert witness.calls[item.id] <= attempts[item.id], "a call without a row in the ledger"
+        assert 1 <= witness.calls[item.id] <= paid[item.id], "a call that the ledger does not list"
     return {"calls": sum(witness.calls.values()), **outcomes}
+
+
+def summary(kills: str, total: int, seen: dict[str, int]) -> str:
+    return (
+        f"\n{kills}; {total} of {total} items completed once; {seen['calls']} calls: {seen['stored']} stored,"
+        f" {seen.get('unknown', 0)} attempts listed as possibly paid, {seen.get('skipped', 0)} resumed from a"
+        " stored answer, 0 calls after one"
+    )
 
 
 def until(what: Callable[[], bool], message: str, seconds: float = 60) -> None:
@@ -159,22 +178,34 @@ def test_a_shell_killed_in_the_middle_of_an_item_loses_nothing(
     shell: Shell, app: App, api: MessagesApi, witness: Witness, dsn: str
 ) -> None:
     """Whatever moment kill -9 comes at, the next start goes on and no stored answer is paid for again."""
-    random.seed(SEED)
+    chance = random.Random(SEED)
     number = TIMES + 6
     job = create(app, witness, number)
-    in_call = 0
-    for _ in range(TIMES):
-        process = shell.start("process", job.id)
-        seen = api.journal.arrived
-        until(lambda seen=seen: api.journal.arrived > seen, "The shell never called.")  # type: ignore[misc]
-        time.sleep(random.uniform(0, CALL_SECONDS * 1.6))
-        in_call += api.journal.at_once > 0
-        kill(process)
-        if not app.batches.get(job.id).is_open:
-            break
+    moments: Counter[str] = Counter()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+
+        def claims() -> int:
+            (found,) = connection.execute("select count(*) from attempts").fetchone() or (0,)
+            return int(found)
+
+        for _ in range(TIMES):
+            called, claimed = api.journal.arrived, claims()
+            process = shell.start("process", job.id)
+            if chance.random() < 0.5:
+                until(lambda claimed=claimed: claims() > claimed, "The shell never claimed.")  # type: ignore[misc]
+                time.sleep(chance.uniform(0, START_SECONDS))
+            else:
+                until(lambda called=called: api.journal.arrived > called, "The shell never called.")  # type: ignore[misc]
+                time.sleep(chance.uniform(0, CALL_SECONDS * 1.6))
+            before = api.journal.arrived == called
+            moments["before the call" if before else "in a call" if api.journal.at_once else "between"] += 1
+            kill(process)
+            if not app.batches.get(job.id).is_open:
+                break
     finish(shell, app, job)
     seen = check(dsn, app, witness, job)
-    print(f"\n{TIMES} kills (seed {SEED}), {in_call} of them while a call was out; {number} items: {seen}")
+    kills = f"{moments.total()} kills of a shell (seed {SEED}): {dict(moments)}"
+    print(summary(kills, number, seen))
 
 
 def test_a_stored_answer_survives_a_kill_before_it_was_recorded(
@@ -236,20 +267,37 @@ def test_a_killed_database_comes_back_with_every_committed_step(
     home: Path, api: MessagesApi, witness: Witness
 ) -> None:
     """kill -9 of the embedded server in the middle of a job: it is started again and the job goes on by itself."""
-    settings = Settings(home=home, anthropic_api_key=KEY, anthropic_base_url=api.url)
+    chance = random.Random(SEED)
+    kills = max(2, TIMES // 5)
+    settings = Settings(home=home, anthropic_api_key=KEY, anthropic_base_url=api.url, max_attempts=MANY)
     shell = Shell(home, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=api.url, **SHORT)
     app = open_app(settings)
-    job = create(app, witness, 6)
+    number = 4 * kills
+    job = create(app, witness, number)
     process = shell.start("process", job.id)
-    until(lambda: app.batches.get(job.id).counts.completed >= 2, "Nothing was completed.")
-    done = app.batches.get(job.id).counts.completed
-    os.kill(int((EmbeddedServer(home).cluster / "postmaster.pid").read_text().splitlines()[0]), 9)
+    for time_around in range(kills):
+        done = app.batches.get(job.id).counts.completed
+        until(lambda done=done: app.batches.get(job.id).counts.completed > done, "Nothing was completed.")  # type: ignore[misc]
+        time.sleep(chance.uniform(0, CALL_SECONDS * 1.6))
+        known = conversations(app, job)
+        os.kill(int((EmbeddedServer(home).cluster / "postmaster.pid").read_text().splitlines()[0]), 9)
+        if time_around == kills - 1:
+            kill(process)  # the shell with it, as when the machine goes down
+            process = shell.start("process", job.id)
+        assert known <= conversations(app, job), "what was committed is gone"
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    now = app.batches.get(job.id)
-    assert now.status is JobStatus.COMPLETED
-    assert now.counts.completed == 6 > done
-    assert not witness.too_late
-    rows = saol.agent_query(app.batches._db, "conversations", where=[("job_id", "eq", job.id)]).rows()
-    assert len({row["item_id"] for row in rows}) == len(rows) == 6
+    server = EmbeddedServer(home)
+    seen = check(server.acquire(), app, witness, job)
+    server.release()
+    print(
+        summary(
+            f"{kills} kills of the embedded database (seed {SEED}), the last with its shell", number, seen
+        )
+    )
     app.close()
+
+
+def conversations(app: App, job: Job) -> set[tuple[str, str]]:
+    rows = saol.agent_query(app.batches._db, "conversations", where=[("job_id", "eq", job.id)]).rows()
+    return {(row["id"], row["item_id"]) for row in rows}
