@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.frame import Place, draw_frame
+from brightrun.ui.frame import Place, draw_frame, follow_goal
 from brightrun.ui.home import draw_home
 from brightrun.ui.session import current_app, framed
 from brightrun.ui.theme import MARK, draw_identity
@@ -35,6 +35,7 @@ page = st.navigation(
         ],
     }
 )
+follow_goal(page.url_path)
 draw_identity()
 draw_frame(current_app())
 with framed():

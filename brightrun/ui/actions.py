@@ -10,7 +10,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.frame import Place
-from brightrun.ui.session import complain, notify, person
+from brightrun.ui.session import begin, person
 from brightrun.ui.text import counted, label_safe
 
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
@@ -105,9 +105,10 @@ def _retry(app: App, job: Job) -> None:
 
 
 def _act(action: Callable[[], object], done: str) -> None:
+    own = begin()
     try:
         action()
     except BrightRunError as fault:
-        complain(fault)
+        own.complain(fault)
     else:
-        notify(done)
+        own.notify(done)

@@ -16,7 +16,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.price import Price
 from brightrun.services.system import Check
 from brightrun.ui.frame import show_error
-from brightrun.ui.session import notify
+from brightrun.ui.session import begin
 from brightrun.ui.text import counted, label_safe
 
 COMMANDS = """\
@@ -138,6 +138,7 @@ def _draw_price_form(app: App) -> None:
         source = st.text_input("Where it stands", key="price-source", placeholder="A page and its date")
         if not st.form_submit_button("Save price", type="primary"):
             return
+    own = begin()
     try:
         app.prices.save(
             Price((model or "").strip(), day, input_usd, output_usd, cache_usd), source=source or ""
@@ -145,5 +146,5 @@ def _draw_price_form(app: App) -> None:
     except BrightRunError as fault:
         show_error(fault)
         return
-    notify(f"The price of {label_safe(model)} is saved.")
+    own.notify(f"The price of {label_safe(model)} is saved.")
     st.rerun()

@@ -12,7 +12,7 @@ from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import MEDIA_TYPES, SIDECAR_SUFFIX, Format, file_name
 from brightrun.ui.filters import draw_job_chip
 from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.session import notify, person
+from brightrun.ui.session import begin, person
 from brightrun.ui.text import ago, counted, label_safe
 
 PAGE = 20
@@ -77,12 +77,15 @@ def draw_datasets(app: App) -> None:
 
 
 def _freeze(app: App, chosen: ConversationFilter, name: str) -> None:
+    own, actor = begin(), person()
     try:
-        dataset = app.datasets.freeze(chosen, name=name, actor=person())
+        dataset = own.once(
+            ("freeze", chosen, name), lambda: app.datasets.freeze(chosen, name=name, actor=actor)
+        )
     except BrightRunError as fault:
         show_error(fault)
         return
-    notify(f"{label_safe(dataset.name)} v{dataset.version} holds {counted(dataset.row_count, 'row')}.")
+    own.notify(f"{label_safe(dataset.name)} v{dataset.version} holds {counted(dataset.row_count, 'row')}.")
     st.rerun()
 
 

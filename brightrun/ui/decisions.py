@@ -9,11 +9,12 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.review import REJECT_REASONS, ConversationFilter, Decision, Seen, Verdict
-from brightrun.ui.reviews import Queue
-from brightrun.ui.session import complain, draft, drop_draft, notify, person, set_draft, set_place
+from brightrun.ui.desk import Desk, Undo
+from brightrun.ui.grid import Press, hear_press
+from brightrun.ui.reviews import GRID, Queue
+from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import counted, label_safe, words
 
-UNDO = "review.undo"
 REASON = "decide-reason"
 SHOWN_REFUSALS = 3
 LABELS = {
@@ -28,8 +29,8 @@ KEYS = {"a": Decision.APPROVED, "x": Decision.REJECTED, "n": Decision.NEEDS_REVI
 
 def draw_decisions(app: App, queue: Queue) -> None:
     """Draw what can be decided on the selection, or on the conversation being read."""
-    if queue.key in KEYS:
-        _decide(app, queue, KEYS[queue.key])
+    if queue.presses:
+        _decide_by_key(app, queue)
         st.rerun()
     number = len(queue.selected)
     with st.container(horizontal=True, vertical_alignment="center", key="decisions"):
@@ -40,7 +41,7 @@ def draw_decisions(app: App, queue: Queue) -> None:
                 type="primary" if decision is Decision.APPROVED else "secondary",
                 disabled=not queue.targets,
                 on_click=_decide,
-                args=(app, queue, decision),
+                args=(app, queue, decision, queue.targets),
             )
         st.selectbox(
             "Reason for rejecting",
@@ -88,46 +89,70 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
     st.caption("Conversations with a blocking finding are not approved. It can be undone as one.")
     label = LABELS[Decision(decision)]
     if st.button(f"{label}: {number:,}", type="primary", key="bulk-confirmed", disabled=not number):
+        own, reviewer = begin(), person()
         try:
             verdict = app.reviews.decide_matching(
-                narrowed, Decision(decision), reviewer=person(), reason=reason
+                narrowed, Decision(decision), reviewer=reviewer, reason=reason
             )
         except BrightRunError as fault:
-            complain(fault)
+            own.complain(fault)
         else:
-            _tell(verdict, Decision(decision))
-            set_place("id", None)
+            _tell(own, verdict, Decision(decision))
+            own.moves["id"] = None
         st.rerun()
 
 
-def _decide(app: App, queue: Queue, decision: Decision) -> None:
-    targets: Sequence[Seen] = queue.targets
+def _decide_by_key(app: App, queue: Queue) -> None:
+    """Act on each key once, in their order, whatever was pressed while the page was being drawn."""
+    own = desk()
+    gone: list[Seen] = []
+    for press in queue.presses:
+        targets = [seen for seen in queue.pressed(press) if seen not in gone]
+        if targets and press.key in KEYS:
+            _decide(app, queue, KEYS[press.key], targets, press=press, gone=gone)
+            gone.extend(targets)
+        else:
+            hear_press(own, GRID, press)
+
+
+def _decide(
+    app: App,
+    queue: Queue,
+    decision: Decision,
+    targets: Sequence[Seen],
+    *,
+    press: Press | None = None,
+    gone: Sequence[Seen] = (),
+) -> None:
+    own, reviewer = begin(), person()
     reason = st.session_state.get(REASON) if decision is Decision.REJECTED else None
+    if press is not None:
+        hear_press(own, GRID, press)
     try:
-        verdict = app.reviews.decide(targets, decision, reviewer=person(), reason=reason)
+        verdict = app.reviews.decide(targets, decision, reviewer=reviewer, reason=reason)
     except BrightRunError as fault:
-        complain(fault)
+        own.complain(fault)
         return
-    _tell(verdict, decision)
+    _tell(own, verdict, decision)
     if verdict.refused:
-        _tell_refused(verdict)
+        _tell_refused(own, verdict)
         return
-    set_place("id", queue.after(targets))
+    own.moves["id"] = queue.after([*gone, *targets])
 
 
-def _tell(verdict: Verdict, decision: Decision) -> None:
+def _tell(own: Desk, verdict: Verdict, decision: Decision) -> None:
     done = f"{words(decision.value)}: {counted(verdict.decided, 'conversation')}"
     if verdict.decided:
-        set_draft(UNDO, (verdict.operation_id, done))
+        own.undo = Undo(verdict.operation_id, done)
     blocked = f" {verdict.blocked:,} with blocking findings were left alone." if verdict.blocked else ""
-    notify(f"{done}.{blocked}")
+    own.notify(f"{done}.{blocked}")
 
 
-def _tell_refused(verdict: Verdict) -> None:
+def _tell_refused(own: Desk, verdict: Verdict) -> None:
     sentences = [refusal.sentence() for refusal in verdict.refused[:SHOWN_REFUSALS]]
     more = len(verdict.refused) - len(sentences)
     tail = f" And {more} more." if more > 0 else ""
-    complain(
+    own.complain(
         NotAllowed(
             f"{counted(len(verdict.refused), 'conversation')} left as it was"
             if len(verdict.refused) == 1
@@ -138,19 +163,19 @@ def _tell_refused(verdict: Verdict) -> None:
 
 
 def _draw_undo(app: App) -> None:
-    kept = draft(UNDO, None)
-    if kept is None:
-        return
-    operation, done = kept
-    st.button(f"Undo “{done}”", key="undo", type="tertiary", on_click=_undo, args=(app, operation))
+    offer = desk().undo
+    if offer is not None:
+        st.button(f"Undo “{offer.label}”", key="undo", type="tertiary", on_click=_undo, args=(app, offer))
 
 
-def _undo(app: App, operation: str) -> None:
+def _undo(app: App, offer: Undo) -> None:
+    own, reviewer = begin(), person()
+    own.undo = None
     try:
-        undone, kept = app.reviews.undo(operation, reviewer=person())
+        undone, kept = app.reviews.undo(offer.operation_id, reviewer=reviewer)
     except BrightRunError as fault:
-        complain(fault)
+        own.undo = offer
+        own.complain(fault)
         return
-    drop_draft(UNDO)
     tail = f" {kept:,} had been decided on again since and stay." if kept else ""
-    notify(f"Undone: {counted(undone, 'conversation')}.{tail}")
+    own.notify(f"Undone: {counted(undone, 'conversation')}.{tail}")

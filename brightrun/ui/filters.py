@@ -14,7 +14,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
 from brightrun.domain.review import ConversationFilter
 from brightrun.domain.scenario import Tier
-from brightrun.ui.session import place, set_place
+from brightrun.ui.session import desk, place
 from brightrun.ui.text import label_safe, plain, words
 
 ANY = "any"
@@ -79,7 +79,7 @@ def draw_job_chip(app: App) -> JobId | None:
     with st.container(horizontal=True, vertical_alignment="center", key="job-chip"):
         name = label_safe(job.name, limit=60) if job else label_safe(wanted)
         st.badge(f"Only from the batch {name}", color="blue")
-        st.button("Show all batches", key="job-any", type="tertiary", on_click=set_place, args=("job", None))
+        st.button("Show all batches", key="job-any", type="tertiary", on_click=_show_all)
     return job.id if job else None
 
 
@@ -92,8 +92,12 @@ def forget_filters() -> None:
     """Set every choice but the status back to any."""
     for name in CHOICES:
         st.session_state.pop(name, None)
-    set_place("job", None)
+    _show_all()
     first_page()
+
+
+def _show_all() -> None:
+    desk().moves["job"] = None
 
 
 def _more(app: App) -> ConversationFilter:

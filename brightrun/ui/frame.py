@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import current_app, is_framed, take_complaints, take_notices
+from brightrun.ui.session import current_app, desk, is_framed, set_place
 from brightrun.ui.text import label_safe
 
 
@@ -29,12 +30,28 @@ class Place(StrEnum):
 
 
 def draw_frame(app: App) -> None:
-    """Draw what stands on every page: which mode this is, and messages kept from the run before."""
+    """Draw what stands on every page: which mode this is, and what earlier runs left to be told."""
+    own = desk()
+    while own.moves:
+        name = next(iter(own.moves))
+        set_place(name, own.moves[name])
+        del own.moves[name]
     draw_banner(app)
-    for notice in take_notices():
-        st.toast(notice.text, icon=notice.icon)
-    for fault in take_complaints():
+    while own.notices:
+        st.toast(own.notices[0].text, icon=own.notices[0].icon)
+        del own.notices[0]
+    for fault in own.complaints():
         show_error(fault)
+
+
+def follow_goal(page: str) -> None:
+    """Go where the last deed leads, even where the run that did it was cut off; `page` is where we are."""
+    own = desk()
+    if own.goal is None:
+        return
+    if Path(own.goal.page).stem != page:
+        st.switch_page(own.goal.page, query_params=dict(own.goal.query))
+    own.goal = None
 
 
 def open_page() -> App:

@@ -10,22 +10,30 @@ import pandas as pd
 import streamlit as st
 from st_aggrid import AgGrid, JsCode, StAggridTheme
 
-from brightrun.ui.session import once
+from brightrun.ui.desk import Desk
+from brightrun.ui.session import desk
 from brightrun.ui.theme import is_dark
 
 ROW_HEIGHT = 38
 HEADER_HEIGHT = 40
 
-# Only ids come back: the default modes return every row at each click.
+# Only ids come back: the default modes return every row at each click. The page sees the last state alone, and
+# a quick hand is faster than a run of it, so the keys pressed lately come along with every state.
 RETURNED = JsCode("""
 function ({streamlitRerunEventTriggerName, eventData}) {
   const api = eventData.api;
   const cell = api.getFocusedCell();
   const row = cell ? api.getDisplayedRowAtIndex(cell.rowIndex) : null;
+  window.presses = window.presses || [];
+  if (streamlitRerunEventTriggerName === "cellKeyDown" && eventData.node) {
+    const last = window.presses.length ? window.presses[window.presses.length - 1][0] : 0;
+    window.presses.push([Math.max(Date.now(), last + 1), eventData.event.key, eventData.node.id]);
+    window.presses = window.presses.slice(-20);
+  }
   return {
     selected: api.getSelectedNodes().map((node) => node.id),
     read: row ? row.id : null,
-    key: streamlitRerunEventTriggerName === "cellKeyDown" ? eventData.event.key : null,
+    presses: window.presses,
     at: Date.now(),
   };
 }
@@ -42,14 +50,23 @@ ROW_ID = JsCode("function (params) { return params.data.id; }")
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """A key that was pressed on a row."""
+
+    at: int
+    key: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """What a person chose in the grid; ids that left the page are gone from it."""
 
     selected: tuple[str, ...] = ()
     read: str | None = None
-    """The row under the cursor, once for each time it moved; None when it did not move."""
-    key: str | None = None
-    """A key that was pressed there, once."""
+    """The row under the cursor; None where it has not moved since it was heard."""
+    presses: tuple[Press, ...] = ()
+    """Keys that nobody has acted on yet, in their order."""
 
 
 def touched(key: str, ids: Sequence[str]) -> Touch:
@@ -60,10 +77,25 @@ def touched(key: str, ids: Sequence[str]) -> Touch:
     shown = set(ids)
     selected = tuple(i for i in value.get("selected") or () if i in shown)
     read = value.get("read")
-    is_new = once(f"grid.{key}", value.get("at"))
-    if not is_new:
-        return Touch(selected)
-    return Touch(selected, read if read in shown else None, value.get("key"))
+    heard = desk().heard
+    presses = [Press(int(at), str(pressed), str(row)) for at, pressed, row in value.get("presses") or ()]
+    return Touch(
+        selected,
+        read if read in shown and heard.get(key) != value.get("at") else None,
+        tuple(press for press in presses if press.at > heard.get((key, "press"), 0)),
+    )
+
+
+def hear_move(key: str) -> None:
+    """Note that the last move in the grid of this key was followed; until then each run tells of it."""
+    value = st.session_state.get(key)
+    if isinstance(value, Mapping):
+        desk().heard[key] = value.get("at")
+
+
+def hear_press(own: Desk, key: str, press: Press) -> None:
+    """Note that a key is being acted on, and those before it."""
+    own.heard[key, "press"] = press.at
 
 
 def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: str, height: int) -> None:

@@ -13,9 +13,10 @@ from brightrun.domain.price import Estimate
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
 from brightrun.services.plans import AUTO, Plan
+from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
-from brightrun.ui.session import person
+from brightrun.ui.session import begin, person
 from brightrun.ui.text import clamp, counted, dollars, label_safe, plain
 
 SHOWN_PROBLEMS = 5
@@ -218,11 +219,16 @@ def _draw_start(app: App, plan: Plan, intake: Intake) -> None:
         help=None if is_ready else "Something above has to be mended first.",
     ):
         return
+    own, actor = begin(), person()
+    title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
     try:
         app.writer(plan.options.writer)  # a missing key is said now, not at the first item
-        title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
-        job = app.batches.create(plan, name=title, actor=person())
+        job = own.once(
+            ("start", intake.key, plan.options, plan.estimate, title),
+            lambda: app.batches.create(plan, name=title, actor=actor),
+        )
     except BrightRunError as fault:
         show_error(fault)
         return
-    st.switch_page(Place.BATCH.value, query_params={"job": job.id})
+    own.goal = Goal(Place.BATCH.value, {"job": job.id})
+    st.rerun()

@@ -7,9 +7,10 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
 from brightrun.ui.charts import status_bar
+from brightrun.ui.desk import Desk
 from brightrun.ui.frame import show_error, told
 from brightrun.ui.runner import Runner, current_runner
-from brightrun.ui.session import notify
+from brightrun.ui.session import desk
 from brightrun.ui.text import counted, dollars, duration, label_safe, words
 
 QUICK_TICK = 0.3
@@ -44,7 +45,8 @@ def draw_progress(app: App, job: Job) -> None:
         _draw(now, is_ours=was_busy or runner.is_busy(job.id))
         _tell_error(runner, now)
         if _frame_of(now, tick_seconds(now, runner)) != drawn:
-            _tell_end(job, now)
+            own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
+            _tell_end(own, job, now)
             st.rerun(scope="app")
         if now.is_open:
             runner.advance(now.id)
@@ -117,9 +119,9 @@ def _tell_error(runner: Runner, job: Job) -> None:
         st.caption("It is tried again by itself, a little later each time.")
 
 
-def _tell_end(before: Job, now: Job) -> None:
+def _tell_end(own: Desk, before: Job, now: Job) -> None:
     if not before.is_open or now.is_open:
         return
     counts = now.counts
     text = f"{words(now.status.value)}: {counts.completed:,} written, {counts.failed:,} failed."
-    notify(text)
+    own.notify(text)

@@ -14,7 +14,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import Review
 from brightrun.ui.frame import show_error
-from brightrun.ui.session import complain, notify
+from brightrun.ui.session import begin
 from brightrun.ui.text import clamp, dollars, label_safe, words
 from brightrun.ui.theme import REVIEW_COLOURS
 
@@ -167,12 +167,13 @@ def _draw_files(app: App, conversation: Conversation) -> None:
 
 
 def _enrich(app: App, conversation_id: ConversationId) -> None:
+    own = begin()
     try:
         app.enrichment.enrich(conversation_id)
     except BrightRunError as fault:
-        complain(fault)
+        own.complain(fault)
     else:
-        notify("Both documents were made again.")
+        own.notify("Both documents were made again.")
 
 
 def _findings(conversation: Conversation) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Seen
 from brightrun.ui.filters import AT, forget_filters
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.grid import draw_grid, touched
+from brightrun.ui.grid import Press, draw_grid, hear_move, touched
 from brightrun.ui.session import place, set_place
 from brightrun.ui.text import counted, plain, words
 
@@ -54,8 +54,8 @@ class Queue:
     pages: int
     selected: Sequence[Seen]
     reading: ConversationId
-    key: str | None = None
-    """A key pressed on the row being read."""
+    presses: Sequence[Press]
+    """Keys pressed on rows; who decides by them has to hear them."""
 
     @property
     def targets(self) -> Sequence[Seen]:
@@ -63,6 +63,10 @@ class Queue:
         if self.selected:
             return self.selected
         return [_seen(row) for row in self.rows if row["id"] == self.reading]
+
+    def pressed(self, press: Press) -> Sequence[Seen]:
+        """What a key decides on: the selection, or else the row it was pressed on."""
+        return self.selected or [_seen(row) for row in self.rows if row["id"] == press.id]
 
     def after(self, decided: Sequence[Seen]) -> str | None:
         """Return the row to read once some have left the page: the next below, else the last above."""
@@ -84,11 +88,12 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     touch = touched(GRID, ids)
     if touch.read:
         set_place("id", touch.read)
+        hear_move(GRID)
     wanted = place("id")
     reading = wanted or (ids[0] if ids else "")
     picked = set(touch.selected)
     selected = [_seen(row) for row in rows if row["id"] in picked]
-    return Queue(chosen, rows, total, pages, selected, ConversationId(reading), touch.key)
+    return Queue(chosen, rows, total, pages, selected, ConversationId(reading), touch.presses)
 
 
 def draw_list(queue: Queue) -> None:

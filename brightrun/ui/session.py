@@ -5,31 +5,20 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar, cast
+from contextvars import ContextVar
+from typing import NoReturn, cast
 
 import streamlit as st
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.errors import BrightRunError, SetupFault
+from brightrun.ui.desk import Desk
 from brightrun.ui.text import label_safe
 
-T = TypeVar("T")
+DESK = "brightrun.desk"
 
-NOTICES = "brightrun.notices"
-COMPLAINTS = "brightrun.complaints"
-SPENT = "brightrun.spent"
-DRAFTS = "brightrun.draft."
-FRAMED = "brightrun.framed"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A message that must outlive a rerun or a change of page; its text is already safe for a label."""
-
-    text: str
-    icon: str | None = None
+_framed: ContextVar[bool] = ContextVar("framed", default=False)
 
 
 def current_app() -> App:
@@ -47,67 +36,31 @@ def person() -> str:
     return current_app().settings.person
 
 
+def desk() -> Desk:
+    """Return the desk of this session."""
+    return cast("Desk", st.session_state.setdefault(DESK, Desk()))
+
+
+def begin() -> Desk:
+    """Return the desk for a deed that changes something; errors of earlier deeds are settled by it."""
+    taken = desk()
+    taken.settle()
+    return taken
+
+
 @contextmanager
 def framed() -> Iterator[None]:
-    """Hold, while a page runs, that the router has run before it."""
-    st.session_state[FRAMED] = True
+    """Hold, while a page runs, that the router has run before it in the same run."""
+    before = _framed.set(True)
     try:
         yield
     finally:
-        st.session_state.pop(FRAMED, None)
+        _framed.reset(before)
 
 
 def is_framed() -> bool:
     """Whether the router has run before this page."""
-    return FRAMED in st.session_state
-
-
-def notify(text: str, *, icon: str | None = None) -> None:
-    """Keep a message for the next full run, which shows it once."""
-    _notices().append(Notice(text, icon))
-
-
-def take_notices() -> list[Notice]:
-    """Return the messages kept so far and forget them."""
-    taken = list(_notices())
-    _notices().clear()
-    return taken
-
-
-def complain(fault: BrightRunError) -> None:
-    """Keep an error of a callback for the run that follows it, which shows it above the page."""
-    _complaints().append(fault)
-
-
-def take_complaints() -> list[BrightRunError]:
-    """Return the errors kept so far and forget them."""
-    taken = list(_complaints())
-    _complaints().clear()
-    return taken
-
-
-def once(topic: str, nonce: object) -> bool:
-    """Return True the first time a topic meets a nonce: components repeat their last event at every run."""
-    spent = cast("dict[str, object]", st.session_state.setdefault(SPENT, {}))
-    if spent.get(topic) == nonce:
-        return False
-    spent[topic] = nonce
-    return True
-
-
-def draft(name: str, start: T) -> T:
-    """Return what a person has begun on a page and not yet saved, or `start`."""
-    return cast("T", st.session_state.setdefault(DRAFTS + name, start))
-
-
-def set_draft(name: str, value: object) -> None:
-    """Keep what a person has begun."""
-    st.session_state[DRAFTS + name] = value
-
-
-def drop_draft(name: str) -> None:
-    """Forget a draft, once it is saved or given up."""
-    st.session_state.pop(DRAFTS + name, None)
+    return _framed.get()
 
 
 def place(name: str) -> str | None:
@@ -129,14 +82,6 @@ def _opened() -> App:
     app = open_app(Settings())
     atexit.register(app.close)
     return app
-
-
-def _notices() -> list[Notice]:
-    return cast("list[Notice]", st.session_state.setdefault(NOTICES, []))
-
-
-def _complaints() -> list[BrightRunError]:
-    return cast("list[BrightRunError]", st.session_state.setdefault(COMPLAINTS, []))
 
 
 def _stop(fault: BrightRunError) -> NoReturn:

@@ -16,7 +16,7 @@ from brightrun.domain.template import Template, TemplateVersion
 from brightrun.services.prompts import RESERVED, cast_variables
 from brightrun.services.templates import TemplateDraft
 from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.session import notify, person, place, set_place
+from brightrun.ui.session import begin, person, place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
 
 TEXTS = {
@@ -176,13 +176,16 @@ def _publish(app: App, values: dict[str, object]) -> None:
         st.error(f"**{counted(len(problems), 'problem')}; nothing was published.**")
         st.text("\n".join(f"• {problem}" for problem in problems))
         return
+    own, actor = begin(), person()
     try:
-        published = app.templates.publish(draft, actor=person())
+        published = own.once(
+            ("publish", draft.model_dump_json()), lambda: app.templates.publish(draft, actor=actor)
+        )
     except BrightRunError as fault:
         show_error(fault)
         return
-    notify(f"{label_safe(published.name)} v{published.version.version} is published.")
-    set_place("template", published.template_key)
+    own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
+    own.moves["template"] = published.template_key
     st.rerun()
 
 

@@ -1,0 +1,87 @@
+"""What one session keeps beside Streamlit's own state: what was done, and what is still to be told or shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from brightrun.domain.errors import BrightRunError
+
+T = TypeVar("T")
+
+DOUBLE_CLICK_SECONDS = 3.0
+COMPLAINT_SECONDS = 15.0
+"""Grids and timers redraw a page at any moment: an error must outlive that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message that must outlive a rerun or a change of page; its text is already safe for a label."""
+
+    text: str
+    icon: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The last decision, while it can still be taken back as one."""
+
+    operation_id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The page a deed leads to."""
+
+    page: str
+    query: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Desk:
+    """A plain object, because every call of Streamlit may end the run, in a callback too.
+
+    That happens whenever the browser has sent something newer. A deed that changes the database therefore
+    takes the desk first and notes its outcome here before it calls Streamlit again; nothing on the desk does.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    notices: list[Notice] = field(default_factory=list)
+    undo: Undo | None = None
+    goal: Goal | None = None
+    moves: dict[str, str | None] = field(default_factory=dict)
+    """Parts of the address to be changed by the next run."""
+    heard: dict[Hashable, Any] = field(default_factory=dict)
+    """The last event of each component that was acted on: components repeat it at every run."""
+    _complaints: list[tuple[float, BrightRunError]] = field(default_factory=list)
+    _deeds: dict[Hashable, tuple[float, object]] = field(default_factory=dict)
+
+    def notify(self, text: str, *, icon: str | None = None) -> None:
+        """Keep a message until a run has shown it."""
+        self.notices.append(Notice(text, icon))
+
+    def complain(self, fault: BrightRunError) -> None:
+        """Keep an error for the runs of the next seconds, which show it above the page."""
+        self._complaints.append((self.clock(), fault))
+
+    def settle(self) -> None:
+        """Forget the errors of earlier deeds: a new one begins."""
+        self._complaints.clear()
+
+    def complaints(self) -> list[BrightRunError]:
+        """Return the errors that are still to be shown."""
+        since = self.clock() - COMPLAINT_SECONDS
+        self._complaints = [(at, fault) for at, fault in self._complaints if at > since]
+        return [fault for _, fault in self._complaints]
+
+    def once(self, deed: Hashable, do: Callable[[], T]) -> T:
+        """Do something, or return what it returned a moment ago: a double click is one deed."""
+        known = self._deeds.get(deed)
+        if known is not None and self.clock() - known[0] < DOUBLE_CLICK_SECONDS:
+            return cast("T", known[1])
+        done = do()
+        self._deeds = {deed: (self.clock(), done)}
+        return done
