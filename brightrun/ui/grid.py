@@ -120,6 +120,7 @@ def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: 
             "headerCheckbox": True,
             "enableClickSelection": False,
         },
+        "animateRows": False,
         "suppressContextMenu": True,
         "suppressDragLeaveHidesColumns": True,
         "tooltipShowDelay": 400,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import streamlit as st
@@ -87,7 +88,8 @@ def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limi
     _draw_templates(plan)
     for note in (*intake.notes, *plan.notes):
         st.caption(label_safe(note))
-    _draw_start(app, plan, intake)
+    shown = repr((intake.key, template, options, limit, plan.estimate))
+    _draw_start(app, plan, intake, hashlib.sha256(shown.encode()).hexdigest()[:12])
 
 
 @st.cache_resource(max_entries=3, ttl=600, scope="session", show_spinner="Checking every prompt…")
@@ -202,7 +204,8 @@ def _draw_templates(plan: Plan) -> None:
         st.text(first.choice.reason)
 
 
-def _draw_start(app: App, plan: Plan, intake: Intake) -> None:
+def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
+    """Start what is shown and nothing else: with another plan it is another button."""
     name = st.text_input(
         "Name",
         max_chars=255,
@@ -213,7 +216,7 @@ def _draw_start(app: App, plan: Plan, intake: Intake) -> None:
     if not st.button(
         f"Start batch of {plan.estimate.items:,}" if is_ready else "Start batch",
         type="primary",
-        key="order-start",
+        key=f"order-start-{shown}",
         disabled=not is_ready,
         width="stretch",
         help=None if is_ready else "Something above has to be mended first.",
@@ -224,7 +227,7 @@ def _draw_start(app: App, plan: Plan, intake: Intake) -> None:
     try:
         app.writer(plan.options.writer)  # a missing key is said now, not at the first item
         job = own.once(
-            ("start", intake.key, plan.options, plan.estimate, title),
+            ("start", shown, title),
             lambda: app.batches.create(plan, name=title, actor=actor),
         )
     except BrightRunError as fault:
