@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from brightrun.domain.batch import ItemStatus, JobStatus
 from brightrun.domain.conversation import ConversationStatus
@@ -57,18 +57,23 @@ def test_a_sheet_becomes_a_downloaded_dataset(
 
 def start_batch(page: Page, sheet: Path, number: int, *, name: str) -> None:
     page.get_by_role("link", name="New batch").click()
-    page.get_by_text("A CSV file", exact=True).click()
-    page.locator("input[type=file]").set_input_files(sheet)
-    expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
-    page.get_by_role("spinbutton", name="At most this many").fill(str(number))
-    page.get_by_role("spinbutton", name="At most this many").press("Enter")
-    start = page.get_by_role("button", name=f"Start batch of {number}", exact=True)
+    start = prepare(page, sheet, number)
     expect(start).to_be_enabled()
     expect(page.get_by_text("Expected cost")).to_be_visible()
     page.get_by_role("textbox", name="Name", exact=True).fill(name)
     page.get_by_role("textbox", name="Name", exact=True).press("Enter")
     start.click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def prepare(page: Page, sheet: Path, number: int) -> Locator:
+    """Upload a sheet, take its first rows, and return the button that starts them."""
+    page.get_by_text("A CSV file", exact=True).click()
+    page.locator("input[type=file]").set_input_files(sheet)
+    expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
+    page.get_by_role("spinbutton", name="At most this many").fill(str(number))
+    page.get_by_role("spinbutton", name="At most this many").press("Enter")
+    return page.get_by_role("button", name=f"Start batch of {number}", exact=True)
 
 
 def cancel_half_way(site: Site, page: Page) -> None:
@@ -212,12 +217,7 @@ def save(page: Page, label: str, folder: Path) -> Path:
 def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site, open_tab: OpenTab) -> None:
     """What the pages wrote is linked by primary key, and the log and the files are where they belong."""
     page = open_tab("generate")
-    page.get_by_text("A CSV file", exact=True).click()
-    page.locator("input[type=file]").set_input_files(ROOT / "examples" / "scenarios.csv")
-    expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
-    page.get_by_role("spinbutton", name="At most this many").fill("3")
-    page.get_by_role("spinbutton", name="At most this many").press("Enter")
-    page.get_by_role("button", name="Start batch of 3", exact=True).click()
+    prepare(page, ROOT / "examples" / "scenarios.csv", 3).click()
     watch(page, site, 3)
     job = site.app.batches.page(limit=1)[0]
     for item in site.app.batches.items(job.id, status=ItemStatus.COMPLETED):
@@ -235,12 +235,7 @@ def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site,
 def test_a_double_click_starts_one_batch(site: Site, open_tab: OpenTab) -> None:
     """An impatient double click on Start makes one batch, is taken to it, and pays for nothing twice."""
     page = open_tab("generate")
-    page.get_by_text("A CSV file", exact=True).click()
-    page.locator("input[type=file]").set_input_files(ROOT / "examples" / "scenarios.csv")
-    expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
-    page.get_by_role("spinbutton", name="At most this many").fill("2")
-    page.get_by_role("spinbutton", name="At most this many").press("Enter")
-    page.get_by_role("button", name="Start batch of 2", exact=True).dblclick()
+    prepare(page, ROOT / "examples" / "scenarios.csv", 2).dblclick()
     watch(page, site, 2)
     expect(page).to_have_url(re.compile("/batch\\?job="))
     assert [job.counts.completed for job in site.app.batches.page(limit=5)] == [2]
