@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 import pytest
@@ -23,11 +23,14 @@ from brightrun import saol
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
+from brightrun.domain.errors import DatabaseFault
 from brightrun.saol.server.launcher import EmbeddedServer
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.messages_api.script import Script
 from tests.shell import Shell
+
+T = TypeVar("T")
 
 TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "4"))
 SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
@@ -272,30 +275,55 @@ def test_a_killed_database_comes_back_with_every_committed_step(
     settings = Settings(home=home, anthropic_api_key=KEY, anthropic_base_url=api.url, max_attempts=MANY)
     shell = Shell(home, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=api.url, **SHORT)
     app = open_app(settings)
-    number = 4 * kills
+    number = 12 * kills
     job = create(app, witness, number)
+    killed = 0
     process = shell.start("process", job.id)
     for time_around in range(kills):
-        done = app.batches.get(job.id).counts.completed
-        until(lambda done=done: app.batches.get(job.id).counts.completed > done, "Nothing was completed.")  # type: ignore[misc]
+        done = len(once_back(lambda: conversations(app, job)))
+        until(
+            lambda done=done: (
+                process.poll() is not None  # type: ignore[misc]
+                or len(once_back(lambda: conversations(app, job))) > done
+            ),
+            "Nothing was completed.",
+        )
+        if process.poll() is not None:
+            break  # it was done before this process had found the server again
         time.sleep(chance.uniform(0, CALL_SECONDS * 1.6))
-        known = conversations(app, job)
+        known = once_back(lambda: conversations(app, job))
         os.kill(int((EmbeddedServer(home).cluster / "postmaster.pid").read_text().splitlines()[0]), 9)
+        killed += 1
         if time_around == kills - 1:
             kill(process)  # the shell with it, as when the machine goes down
             process = shell.start("process", job.id)
-        assert known <= conversations(app, job), "what was committed is gone"
+        assert known <= once_back(lambda: conversations(app, job)), "what was committed is gone"
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
+    assert killed >= 1
     server = EmbeddedServer(home)
     seen = check(server.acquire(), app, witness, job)
     server.release()
     print(
         summary(
-            f"{kills} kills of the embedded database (seed {SEED}), the last with its shell", number, seen
+            f"{killed} kills of the embedded database (seed {SEED}), the {kills}th with its shell",
+            number,
+            seen,
         )
     )
     app.close()
+
+
+def once_back(read: Callable[[], T], seconds: float = 60) -> T:
+    """Read as soon as the server has been started again; a connection may still be dying with the old one."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            return read()
+        except DatabaseFault as fault:
+            if not fault.is_transient or time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
 
 
 def conversations(app: App, job: Job) -> set[tuple[str, str]]:
