@@ -8,7 +8,7 @@ from typing import Any
 from brightrun import saol
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.ids import ConversationId
+from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict
 from brightrun.stores import conversations
 from brightrun.stores import reviews as store
@@ -38,8 +38,8 @@ class Reviews:
         return conversations.count(self._db, chosen)
 
     def read(self, conversation_id: ConversationId) -> Conversation:
-        """Return one conversation; raises NotFound."""
-        return conversations.get(self._db, conversation_id)
+        """Return one conversation; raises NotFound, or InvalidInput where that is no id."""
+        return conversations.get(self._db, ConversationId(parse_uuid(conversation_id, "conversation")))
 
     def history(self, conversation_id: ConversationId) -> list[Review]:
         """Return every decision on a conversation, newest first."""

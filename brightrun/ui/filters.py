@@ -67,7 +67,10 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
 
 
 def draw_job_chip(app: App) -> JobId | None:
-    """Say when only one batch is shown, with a way back to all; returns its id."""
+    """Say when only one batch is shown, with a way back to all; returns its id.
+
+    Where there is no such batch the run ends here: everything would be shown instead, and could be decided on.
+    """
     wanted = place("job")
     if wanted is None:
         return None
@@ -80,7 +83,9 @@ def draw_job_chip(app: App) -> JobId | None:
         name = label_safe(job.name, limit=60) if job else label_safe(wanted)
         st.badge(f"Only from the batch {name}", color="blue")
         st.button("Show all batches", key="job-any", type="tertiary", on_click=_show_all)
-    return job.id if job else None
+    if job is None:
+        st.stop()
+    return job.id
 
 
 def first_page() -> None:

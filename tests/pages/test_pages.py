@@ -130,6 +130,22 @@ def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, a
     assert "ben" in said(page)
 
 
+def test_a_cut_off_batch_in_the_address_never_means_all_batches(open_page: OpenPage, app: App) -> None:
+    """Review of a batch that is not there offers nothing to decide on, and the way back to all."""
+    write(app, 2)
+    page = open_page("review", job="zzz")
+    assert "is not a job id" in said(page)
+    assert not [button for button in page.button if (button.key or "").startswith(("decide", "bulk"))]
+    page.button(key="job-any").click().run()
+    assert page.button(key="bulk").label == "Decide on all 2…"
+
+
+def test_an_address_with_no_conversation_id_says_so(open_page: OpenPage, app: App) -> None:
+    """A mangled address of a conversation is named in plain words; the list stands."""
+    write(app, 1)
+    assert "is not a conversation id" in said(open_page("review", id="nonsense"))
+
+
 def test_nothing_approved_means_no_dataset(open_page: OpenPage, app: App) -> None:
     """Before anything is approved the page says why there is nothing to freeze, and where to go."""
     write(app, 1)
