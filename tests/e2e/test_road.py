@@ -219,6 +219,7 @@ def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site,
     page = open_tab("generate")
     prepare(page, ROOT / "examples" / "scenarios.csv", 3).click()
     watch(page, site, 3)
+    expect(page.get_by_role("button", name="Pause")).to_be_disabled()  # drawn again for the last time
     job = site.app.batches.page(limit=1)[0]
     for item in site.app.batches.items(job.id, status=ItemStatus.COMPLETED):
         assert item.conversation_id is not None
