@@ -1,15 +1,17 @@
-"""The durable step beside two plain three-commit scripts on the same server, in turns.
+"""The durable step beside plain three-commit scripts on the same server, in turns.
 
 Each script does for one item: claim it, keep the raw answer of the same bytes, finish. `bare` keeps a
 queue, the answers and the turns, and nothing else. `same rows` writes by hand what our step leaves
-behind: the attempt with its request, a conversation in a table like ours with its indexes, and the log
-line. Ours also renders the prompt, parses, validates, scores and enriches, writes two documents, keeps
-the job's counters and returns its figures. The writer's own time is taken off. What was done is counted
-and checked on every side.
+behind in the database: the attempt with its request, a conversation in a table like ours with its
+indexes, and the log line. `same rows and files` goes on to write the two documents of the bucket, of the
+same bytes. Ours also renders the prompt, parses, validates, scores and enriches, keeps the job's
+counters and returns its figures. The writer's own time is taken off. What was done is counted and
+checked on every side.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -21,8 +23,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from brightrun.bootstrap import App, open_app
+from brightrun.buckets.local import LocalBucket
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, StepOutcome, WriterName
+from brightrun.domain.bucket import CONVERSATION_FILES
 from brightrun.domain.ids import JobId
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.writing import Order, RawAnswer
@@ -57,7 +61,8 @@ class Figure:
     place: str
     ours: float
     bare: float
-    same: float
+    rows: float
+    files: float
 
 
 class TimedDemo(DemoWriter):
@@ -151,20 +156,23 @@ def _compare(
     wanted = min(sample, size // 10)
     ours: list[float] = []
     bare: list[float] = []
-    same: list[float] = []
+    rows: list[float] = []
+    files: list[float] = []
     while len(ours) < wanted:
         share = min(ROUND, wanted - len(ours))
         ours += [_our_item(app, job, writer) for _ in range(share)]
         bare += [_bare_item(script, job, writer.body) for _ in range(share)]
-        rows = _rows(script, job)
-        same += [_same_rows_item(script, job, writer.body, rows) for _ in range(share)]
+        left = _left(app, script, job)
+        times = [_same_item(script, job, writer.body, left) for _ in range(share)]
+        rows += [before for before, _ in times]
+        files += [whole for _, whole in times]
     ended = script.execute(
         "select count(*) from script.items where job = any(%s) and status = 'ended'",
         [[f"bare {job}", f"same {job}"]],
     ).fetchone()
     assert ended is not None
     assert ended[0] >= 2 * wanted, "the scripts did their share"
-    return Figure(size, place, *(statistics.median(times) * 1e3 for times in (ours, bare, same)))
+    return Figure(size, place, *(statistics.median(times) * 1e3 for times in (ours, bare, rows, files)))
 
 
 def _our_item(app: App, job: JobId, writer: TimedDemo) -> float:
@@ -207,25 +215,32 @@ def _bare_item(script: psycopg.Connection, job: JobId, body: bytes) -> float:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """One of our finished items as JSON, for the script that writes the same by hand."""
+class Left:
+    """What one of our finished items left behind, for the script that leaves the same by hand."""
 
     conversation: str
     attempt: str
+    documents: tuple[bytes, ...]
+    folder: Path
 
 
-def _rows(script: psycopg.Connection, job: JobId) -> Rows:
+def _left(app: App, script: psycopg.Connection, job: JobId) -> Left:
     row = script.execute(
-        "select (to_jsonb(c) - 'id' - 'item_id' - 'conversation_id')::text, (to_jsonb(a) - 'id' - 'item_id')::text"
+        "select (to_jsonb(c) - 'id' - 'item_id' - 'conversation_id')::text, (to_jsonb(a) - 'id' - 'item_id')::text,"
+        " c.final_path, c.enriched_path"
         " from public.conversations c join public.attempts a on a.item_id = c.item_id"
         " where c.job_id = %s order by c.created_at desc limit 1",
         [job],
     ).fetchone()
     assert row is not None
-    return Rows(*row)
+    bucket = app.settings.home / "buckets" / CONVERSATION_FILES
+    folder = app.settings.home / "script"
+    folder.mkdir(exist_ok=True)
+    return Left(row[0], row[1], tuple((bucket / path).read_bytes() for path in row[2:]), folder)
 
 
-def _same_rows_item(script: psycopg.Connection, job: JobId, body: bytes, rows: Rows) -> float:
+def _same_item(script: psycopg.Connection, job: JobId, body: bytes, left: Left) -> tuple[float, float]:
+    """Return the seconds until the rows were there, and until the documents were too."""
     started = time.perf_counter()
     with script.transaction():
         item, token = _claim(script, f"same {job}")
@@ -241,27 +256,50 @@ def _same_rows_item(script: psycopg.Connection, job: JobId, body: bytes, rows: R
             "insert into script.conversations select r.* from jsonb_populate_record(null::script.conversations,"
             " %s::jsonb || jsonb_build_object('id', gen_random_uuid(), 'item_id', gen_random_uuid(),"
             " 'conversation_id', gen_random_uuid())) r",
-            [rows.conversation],
+            [left.conversation],
         )
         script.execute(
             "update script.attempts set outcome = 'stored', request = (%s::jsonb) -> 'request',"
             " ended_at = clock_timestamp() where id = %s",
-            [rows.attempt, attempt[0]],
+            [left.attempt, attempt[0]],
         )
         script.execute("insert into script.log (job_id, message) values (%s, 'item completed')", [job])
         _end(script, item, token)
-    return time.perf_counter() - started
+    rows = time.perf_counter() - started
+    for number, document in enumerate(left.documents):
+        path = left.folder / f"{item}-{number}.json"
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(document)
+        unfinished.rename(path)
+    return rows, time.perf_counter() - started
+
+
+def file_costs(count: int = 300, size: int = 7_000) -> tuple[float, float]:
+    """Return the median milliseconds of keeping a raw answer and of writing one document of `size` bytes."""
+    body = os.urandom(size)
+    kept: list[float] = []
+    written: list[float] = []
+    with TemporaryDirectory(prefix="br") as folder:
+        bucket = LocalBucket(Path(folder), CONVERSATION_FILES)
+        for number in range(count):
+            started = time.perf_counter()
+            bucket.put(f"raw/job/{number}.json", body)
+            middle = time.perf_counter()
+            bucket.put(f"final/{number}.json", body, overwrite=True, durable=False)
+            kept.append(middle - started)
+            written.append(time.perf_counter() - middle)
+    return statistics.median(kept) * 1e3, statistics.median(written) * 1e3
 
 
 def table(figures: list[Figure]) -> str:
     """Return the figures as a Markdown table."""
     lines = [
-        "| items | place | ours, ms | bare script, ms | same rows by hand, ms | ours : bare | ours : same rows |",
-        "|---|---|---|---|---|---|---|",
+        "| items | place | ours, ms | bare, ms | rows, ms | rows and files, ms | ours : bare | : rows | : rows and files |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.bare:.2f} | {f.same:.2f} |"
-        f" {f.ours / f.bare:.2f} | {f.ours / f.same:.2f} |"
+        f"| {f.size:,} | {f.place} | {f.ours:.2f} | {f.bare:.2f} | {f.rows:.2f} | {f.files:.2f} |"
+        f" {f.ours / f.bare:.2f} | {f.ours / f.rows:.2f} | {f.ours / f.files:.2f} |"
         for f in figures
     ]
     return "\n".join(lines)

@@ -10,7 +10,9 @@ CONTROL_TOKEN = re.compile(
     re.IGNORECASE,
 )
 """What chat templates act on: in a text it would become a real control token at training time."""
-_PUNCTUATION = str.maketrans(dict.fromkeys('.,;:!?…()[]{}<>"“”„–—/\\|*_#=+', " "))
+_MARKS = '.,;:!?…()[]{}<>"“”„–—/\\|*_#=+'
+_PUNCTUATION = str.maketrans(dict.fromkeys(_MARKS, " "))
+_WORD = re.compile(rf"[^\s{re.escape(_MARKS)}]+")
 
 
 def clean(text: str) -> str:
@@ -22,7 +24,9 @@ def clean(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the words of a text, in lower case."""
-    return text.lower().translate(_PUNCTUATION).split()
+    if text.isascii():
+        return text.lower().translate(_PUNCTUATION).split()
+    return _WORD.findall(text.lower())  # the same words: translating is slow where a text has curly quotes
 
 
 def word_count(text: str) -> int:
