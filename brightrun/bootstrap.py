@@ -5,18 +5,22 @@ The adapters of a vendor are imported when they are picked: a demo on this machi
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
-from brightrun import saol
+from brightrun import __version__, saol
 from brightrun.buckets.local import LocalBucket
 from brightrun.config import Database, Settings, supabase_folder
 from brightrun.domain.batch import WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, Bucket
 from brightrun.domain.errors import SetupFault
 from brightrun.domain.writing import Writer
+from brightrun.events.event import Event, emit
+from brightrun.events.log import open_log
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.batches import Batches
@@ -62,10 +66,19 @@ def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, W
     settings = settings or Settings()
     closing = ExitStack()
     try:
-        return _assemble(settings, closing, writers or {})
+        closing.callback(open_log(settings))
+        app = _assemble(settings, closing, writers or {})
+        emit(Event.APP_OPENED, version=__version__, database=settings.database, program=_program())
     except BaseException:
         closing.close()
         raise
+    closing.callback(emit, Event.APP_CLOSED)
+    return app
+
+
+def _program() -> str:
+    """Return what this process was started as, without its arguments."""
+    return Path(sys.argv[0]).name or "python"
 
 
 def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:

@@ -34,6 +34,20 @@ class RunnerMode(StrEnum):
     INLINE = "inline"
 
 
+class LogTarget(StrEnum):
+    FILE = "file"
+    STDERR = "stderr"
+    BOTH = "both"
+    OFF = "off"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 def default_home() -> Path:
     """Return the data folder of this user; root's lies where the server's own user can reach it."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -87,6 +101,10 @@ class Settings(BaseSettings):
     """Seconds a lease outlives the call's time-out."""
     runner: RunnerMode = Field(RunnerMode.THREAD)
     actor: str | None = Field(None)
+    log: LogTarget = Field(LogTarget.FILE)
+    log_level: LogLevel = Field(LogLevel.INFO)
+    log_megabytes: float = Field(10.0, gt=0, le=10_000)
+    """Size at which the log's file rotates; five older ones are kept."""
 
     @classmethod
     def settings_customise_sources(

@@ -7,13 +7,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from brightrun import saol
 from brightrun.domain.batch import Claim, Item, ItemStatus, Job, JobStatus, Step, StepOutcome
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written
 from brightrun.services.plans import Plan
 from brightrun.stores import batches as store
@@ -75,16 +77,27 @@ class Batches:
             }
             for position, item in enumerate(plan.items, start=1)
         ]
-        return store.create(self._db, job, items)
+        created = store.create(self._db, job, items)
+        emit(Event.JOB_CREATED, job=created.id, items=len(items), actor=actor, **_order(created))
+        return created
 
     def process_next(self, job_id: JobId) -> Step:
         """Advance a job by at most one item and return what a screen needs; raises NotFound."""
-        claimed = store.claim(self._db, job_id, _worker(), self._lease_seconds)
+        worker = _worker()
+        claimed = store.claim(self._db, job_id, worker, self._lease_seconds)
         if isinstance(claimed, store.Nothing):
             if claimed.outcome == "done":
                 self._publish_log(claimed.job)
+            elif claimed.outcome == "paused":
+                emit(Event.JOB_PAUSED, job=job_id, reason=claimed.job.pause_reason)
             return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
         claim, judged = claimed
+        with about(job=claim.job_id, item=claim.item_id, attempt=claim.attempt):
+            emit(Event.ITEM_CLAIMED, worker=worker, may_call=claim.may_call)
+            return self._step(claim, judged)
+
+    def _step(self, claim: Claim, judged: Sequence[int]) -> Step:
+        """Write one claimed item, record what became of it, and tell it."""
         try:
             result = self._generation.write(claim, judged)
         except Exception as fault:
@@ -93,6 +106,7 @@ class Batches:
             entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
             result = Unwritten("failed", entry | {"error_message": reason})
         settled = self._insist(lambda: self._record(claim, result))
+        _tell(settled, result)
         if settled.finished or not settled.job.is_open:
             self._publish_log(settled.job)
         message = result.message if isinstance(result, Unwritten) else ""
@@ -125,12 +139,15 @@ class Batches:
             cause = "it is cancelled" if data["outcome"] == "refused" else "no item of it has failed"
             raise NotAllowed(f"Nothing was retried: {cause}.")
         job: Job = data["job"]
+        emit(Event.JOB_RETRIED, job=job_id, actor=actor, items=data["retried"])
         return job
 
     def get(self, job_id: JobId) -> Job:
         """Return one job; items whose worker vanished are taken back first."""
         job = store.view(self._db, job_id)
-        if job.counts.processing and store.reclaim(self._db, job_id):
+        reclaimed = store.reclaim(self._db, job_id) if job.counts.processing else 0
+        if reclaimed:
+            emit(Event.ITEMS_RECLAIMED, job=job_id, items=reclaimed)
             job = store.view(self._db, job_id)
         return job
 
@@ -162,10 +179,9 @@ class Batches:
         return store.items(self._db, job_id, status=status, limit=limit, offset=offset)
 
     def log_text(self, job_id: JobId) -> str:
-        """Return the log as text, one `[time] message` a line, and refresh its file in the bucket."""
+        """Return the log as text, `[time] message (call)` a line, and refresh its file in the bucket."""
         store.view(self._db, job_id)
-        lines = store.log_lines(self._db, job_id)
-        text = "".join(f"[{at.isoformat()}] {message}\n" for at, message in lines)
+        text = "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
         self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
         return text
 
@@ -204,6 +220,8 @@ class Batches:
                 if job.status is not JobStatus.CANCELLED
                 else "Start a new job.",
             )
+        if data["outcome"] == "ok":
+            emit(_DEEDS[done], job=job_id, **params)
         return job
 
     def _publish_log(self, job: Job) -> None:
@@ -222,6 +240,42 @@ _OUTCOMES = {
     "cancelled": StepOutcome.FAILED,
     "fenced": StepOutcome.FENCED,
 }
+
+
+_TOLD = {
+    "completed": Event.ITEM_COMPLETED,
+    "failed": Event.ITEM_FAILED,
+    "retry": Event.ITEM_RETRIED,
+    "pause": Event.ITEM_PUT_BACK,
+    "cancelled": Event.ITEM_CANCELLED,
+    "fenced": Event.ITEM_FENCED,
+}
+
+_DEEDS = {
+    "paused": Event.JOB_PAUSED,
+    "resumed": Event.JOB_RESUMED,
+    "cancelled": Event.JOB_CANCELLED,
+}
+
+
+def _tell(settled: store.Settled, result: Written | Unwritten) -> None:
+    """Tell what became of an item, and of its job where that has changed with it."""
+    fields: dict[str, object] = {"conversation": settled.conversation_id}
+    if isinstance(result, Unwritten):
+        fields |= {"error_code": result.attempt.get("error_code"), "message": result.message}
+        fields["delay"] = result.delay or None
+    emit(_TOLD[settled.outcome], cost_usd=result.attempt.get("cost_usd"), **fields)
+    job = settled.job
+    if settled.finished:
+        emit(Event.JOB_ENDED, status=job.status, **asdict(job.counts), spent_usd=job.money.spent)
+    elif job.status is JobStatus.PAUSED and isinstance(result, Unwritten):
+        emit(Event.JOB_PAUSED, reason=job.pause_reason)
+
+
+def _order(job: Job) -> dict[str, object]:
+    """Return what a job was ordered with, as its first line tells it."""
+    options = job.options
+    return {"writer": options.writer, "model": options.model, "budget_usd": options.budget}
 
 
 def _worker() -> str:

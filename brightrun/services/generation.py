@@ -38,6 +38,7 @@ from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.text import word_count
 from brightrun.domain.writing import Answer, Order, RawAnswer, Writer
+from brightrun.events.event import Event, emit, note
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import prices
@@ -137,17 +138,22 @@ class Generation:
             if found:
                 ledger["number"], ledger["raw_path"], body = found
                 ledger["outcome"] = "stored"
+                emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
                 return body
         if not claim.may_call:
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._files.check()  # never pay for an answer that could not be kept
         order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
+        emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
         ledger["request_id"] = raw.request_id
         ledger["raw_path"] = self._keep(claim, raw)
         ledger["outcome"] = "stored"
+        note(request_id=raw.request_id)
+        emit(Event.CALL_ANSWERED, seconds=round(raw.seconds, 3), bytes=len(raw.body))
+        emit(Event.ANSWER_STORED, raw_path=ledger["raw_path"])
         return raw.body
 
     def _keep(self, claim: Claim, raw: RawAnswer) -> str:
@@ -198,7 +204,9 @@ class Generation:
         """Parse, assess and enrich a stored answer: pure, so that it may be done again for nothing."""
         try:
             answer = writer.read(body)
-            ledger |= self._usage(claim, answer)
+            usage = self._usage(claim, answer)
+            emit(Event.ANSWER_READ, model=answer.model, **usage)
+            ledger |= usage
             turns = accept(answer)
         except AnswerFault as fault:
             ledger |= {"error_code": fault.code, "error_message": str(fault)}
@@ -324,6 +332,8 @@ def _not_answered(
 ) -> Unwritten:
     """Turn a writer's fault into what failure-model demands of the item and the job."""
     ledger |= {"error_code": fault.code, "error_message": str(fault), "request_id": fault.request_id}
+    note(request_id=fault.request_id)
+    emit(Event.CALL_FAILED, error_code=fault.code, status=fault.status, retry_after=fault.retry_after)
     if isinstance(fault, WriterRejected):
         return Unwritten("pause", ledger, refund=True, pause_reason=str(fault))
     if isinstance(fault, WriterDeclined):

@@ -29,6 +29,7 @@ from brightrun.domain.ids import (
     TemplateId,
     TemplateVersionId,
 )
+from brightrun.domain.log import LogLine
 from brightrun.domain.scenario import Scenario
 
 
@@ -171,16 +172,10 @@ def items(
     return [_item(row) for row in result.rows()]
 
 
-def log_lines(db: saol.Database, job_id: JobId) -> list[tuple[datetime, str]]:
+def log_lines(db: saol.Database, job_id: JobId) -> list[LogLine]:
     """Return the whole log of a job in the order it was written."""
-    result = saol.agent_query(
-        db,
-        "job_log",
-        select=["id", "created_at", "message"],
-        where=[("job_id", "eq", job_id)],
-        order_by=[saol.Order("id")],
-    )
-    return [(datetime.fromisoformat(row["created_at"]), str(row["message"])) for row in result.rows()]
+    result = saol.agent_query(db, "log_rows", where=[("job_id", "eq", job_id)], order_by=[saol.Order("id")])
+    return [_line(row) for row in result.rows()]
 
 
 def _call(db: saol.Database, function: str, **params: object) -> dict[str, Any]:
@@ -271,6 +266,21 @@ def _item(row: Mapping[str, Any]) -> Item:
         cost=float(row["cost_usd"]),
         template_name=f"{row['template_name']} v{row['template_version']}",
         quality_score=row["quality_score"],
+    )
+
+
+def _line(row: Mapping[str, Any]) -> LogLine:
+    return LogLine(
+        at=datetime.fromisoformat(row["created_at"]),
+        message=str(row["message"]),
+        position=row["position"],
+        attempt=row["attempt"],
+        request_id=row["request_id"],
+        error_code=row["error_code"],
+        input_tokens=int(row["input_tokens"] or 0),
+        output_tokens=int(row["output_tokens"] or 0),
+        seconds=row["seconds"],
+        cost=float(row["cost_usd"] or 0.0),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,8 @@ from brightrun.ui.desk import Desk
 from brightrun.ui.text import label_safe
 
 DESK = "brightrun.desk"
+
+log = logging.getLogger(__name__)
 
 _framed: ContextVar[bool] = ContextVar("framed", default=False)
 
@@ -54,6 +57,9 @@ def framed() -> Iterator[None]:
     before = _framed.set(True)
     try:
         yield
+    except Exception:
+        log.exception("A page met an unexpected fault.")
+        raise
     finally:
         _framed.reset(before)
 

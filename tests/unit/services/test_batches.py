@@ -107,6 +107,19 @@ class TestTheMainRoad:
         assert sum("completed (conversation" in line for line in lines) == 2
         assert lines[-1].endswith("Batch job complete - 2 successful, 0 failed")
 
+    def test_the_log_says_which_call_a_line_is_about(
+        self, app: App, start: Start, writer: ScriptedWriter
+    ) -> None:
+        """Item, attempt, error, request id, tokens and price stand on the line, for whoever asks the vendor."""
+        busy = WriterBusy("Overloaded.", code="overloaded", status=529, request_id="req_busy")
+        writer._acts = [busy]
+        job = run(app, start(1, options(WriterName.CLAUDE)))
+        _, retried, completed, ended = app.batches.log_text(job.id).splitlines()
+        assert "(item 1, attempt 1, overloaded, request req_busy, " in retried
+        assert "(item 1, attempt 2, request req_test, 1000 + 500 tokens, " in completed
+        assert completed.endswith(" s, $0.0070)")
+        assert ended.endswith("1 successful, 0 failed")
+
     def test_a_template_of_all_zeros_is_chosen_and_the_choice_explained(self, app: App, start: Start) -> None:
         """A person who leaves the template open can see which one was taken and why."""
         job = start(1)

@@ -1,0 +1,1 @@
+"""What happens, one line an event: for the app, the shell and every worker alike."""
