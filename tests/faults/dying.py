@@ -1,0 +1,163 @@
+"""A worker that kills itself at one named point of the step: `python -m tests.faults.dying POINT …`.
+
+The adapters of the real app are wrapped; the step between them is the product's own, untouched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from brightrun import saol
+from brightrun.buckets.local import LocalBucket
+from brightrun.domain.batch import StepOutcome
+from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES
+from brightrun.domain.errors import StorageFault
+from brightrun.domain.ids import JobId
+from brightrun.domain.writing import Answer, Order, RawAnswer
+from brightrun.saol.schema import Function
+from brightrun.saol.transports.postgres import PostgresTransport
+from brightrun.services.batches import Batches
+from brightrun.services.generation import Generation
+from brightrun.services.scenarios import Scenarios
+from brightrun.services.templates import Templates
+from brightrun.writers.claude import ClaudeWriter
+from tests.messages_api import KEY
+
+IN_CALL_SECONDS = 0.15
+"""How long after the request left the worker dies; the server answers later than that."""
+
+Reached = Callable[[str], None]
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
+
+
+class Transport:
+    """The real transport, with a point on either side of each function."""
+
+    def __init__(self, inner: PostgresTransport, reached: Reached) -> None:
+        self._inner = inner
+        self._reached = reached
+
+    def call(self, function: Function, params: Mapping[str, Any]) -> Any:
+        self._reached(f"before {function.name}")
+        value = self._inner.call(function, params)
+        self._reached(f"after {function.name}")
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Bucket(LocalBucket):
+    """The real bucket, with points around each kind of object, and while one gets its name."""
+
+    def __init__(self, root: Path, name: str, reached: Reached, label: str, *, down: bool = False) -> None:
+        super().__init__(root, name)
+        self._reached = reached
+        self._label = label
+        self._down = down
+
+    def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
+        point = self._point(key)
+        self._reached(f"before {point}")
+        if self._down and point != "probe":  # it went down after the probe, while the call was out
+            raise StorageFault("The store is down.", bucket=self.name, key=key)
+        super().put(key, data, overwrite=overwrite, durable=durable)
+        self._reached(f"after {point}")
+
+    def delete(self, key: str) -> None:
+        self._reached(f"before deleting {self._point(key)}")
+        super().delete(key)
+
+    def _publish_once(self, unfinished: Path, target: Path, key: str) -> None:
+        self._reached(f"written {self._point(key)}")
+        super()._publish_once(unfinished, target, key)
+        self._reached(f"named {self._point(key)}")
+
+    def _point(self, key: str) -> str:
+        kind = key.split("/")[0] if self._label == "store" else ""
+        return f"{self._label} {kind}".strip() if not key.startswith("check-") else "probe"
+
+
+class Writer(ClaudeWriter):
+    """The real writer, with points around the call and around reading."""
+
+    def __init__(self, url: str, reached: Reached, in_call: bool) -> None:
+        super().__init__(KEY, url, timeout=10)
+        self._reached = reached
+        self._in_call = in_call
+
+    def write(self, order: Order) -> RawAnswer:
+        self._reached("before the call")
+        if self._in_call:
+            threading.Thread(target=lambda: (time.sleep(IN_CALL_SECONDS), die()), daemon=True).start()
+        raw = super().write(order)
+        self._reached("after the call")
+        return raw
+
+    def read(self, body: bytes) -> Answer:
+        self._reached("before parsing")
+        answer = super().read(body)
+        self._reached("after parsing")
+        return answer
+
+
+def batches(
+    dsn: str, home: Path, url: str, reached: Reached, *, lease: float, in_call: bool, store_down: bool
+) -> Batches:
+    """Assemble the use case on wrapped adapters, as bootstrap does on bare ones."""
+    db = saol.Database(Transport(PostgresTransport(dsn), reached))
+    files = Bucket(home / "buckets", CONVERSATION_FILES, reached, "store", down=store_down)
+    spool = Bucket(home / "spool", CONVERSATION_FILES, reached, "spool")
+    logs = Bucket(home / "buckets", BATCH_LOGS, reached, "log")
+    writer = Writer(url, reached, in_call)
+    templates, scenarios = Templates(db), Scenarios(db)
+    generation = Generation(
+        db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05, pause=lambda _: None
+    )
+    return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("point")
+    parser.add_argument("job", type=JobId)
+    parser.add_argument("--dsn", required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--lease", type=float, default=60.0)
+    parser.add_argument("--store-down", action="store_true")
+    given = parser.parse_args()
+
+    def reached(point: str) -> None:
+        if point == given.point:
+            die()
+
+    work = batches(
+        given.dsn,
+        given.home,
+        given.url,
+        reached,
+        lease=given.lease,
+        in_call=given.point == "in the call",
+        store_down=given.store_down,
+    )
+    while True:
+        step = work.process_next(given.job)
+        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
+            raise SystemExit(f"the point {given.point!r} was never reached: {step.outcome}")
+        time.sleep(min(step.again_in, 0.1))
+
+
+if __name__ == "__main__":
+    main()
