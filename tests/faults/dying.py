@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,9 +80,11 @@ class Bucket(LocalBucket):
         self._reached(f"before deleting {self._point(key)}")
         super().delete(key)
 
-    def _publish_once(self, unfinished: Path, target: Path, key: str) -> None:
+    @contextmanager
+    def _only_once(self, key: str) -> Iterator[None]:
         self._reached(f"written {self._point(key)}")
-        super()._publish_once(unfinished, target, key)
+        with super()._only_once(key):
+            yield
         self._reached(f"named {self._point(key)}")
 
     def _point(self, key: str) -> str:
