@@ -5,6 +5,7 @@ The adapters of a vendor are imported when they are picked: a demo on this machi
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from brightrun.buckets.local import LocalBucket
 from brightrun.config import Database, Settings, supabase_folder
 from brightrun.domain.batch import WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, Bucket
-from brightrun.domain.errors import SetupFault
+from brightrun.domain.errors import SetupFault, StorageFault
 from brightrun.domain.writing import Writer
 from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
@@ -31,9 +32,12 @@ from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spool import Spool
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
 from brightrun.writers.demo import DemoWriter
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ def _program() -> str:
 def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:
     db, require_migrations = _database(settings, closing)
     files, logs = _buckets(settings, closing)
-    spool = LocalBucket(settings.home / "spool", CONVERSATION_FILES)
+    spool = Spool(files, LocalBucket(settings.home / "spool", CONVERSATION_FILES))
+    _upload(spool)
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
@@ -100,11 +105,13 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
             generation,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
+            pause_after_failures=settings.pause_after_failures,
+            pause_after_refusals=settings.pause_after_refusals,
         ),
         enrichment=Enrichment(db, templates, scenarios, files),
         reviews=Reviews(db),
         datasets=Datasets(db),
-        system=System(db, (files, logs), writer, settings, require_migrations),
+        system=System(db, (files, logs), spool, writer, settings, require_migrations),
         writer=writer,
         _closing=closing,
     )
@@ -159,6 +166,15 @@ def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket]:
         return SupabaseBucket(storage, CONVERSATION_FILES), SupabaseBucket(storage, BATCH_LOGS)
     folder = settings.home / "buckets"
     return LocalBucket(folder, CONVERSATION_FILES), LocalBucket(folder, BATCH_LOGS)
+
+
+def _upload(spool: Spool) -> None:
+    """Pick up answers that an earlier process could not store; where the store is still down, they wait on."""
+    try:
+        if uploaded := spool.upload():
+            log.info("%s answers that waited on this machine are in the store now", uploaded)
+    except StorageFault as fault:
+        log.warning("Answers wait on this machine for the store: %s", fault)
 
 
 def _writers(

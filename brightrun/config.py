@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     max_tokens: int = Field(16_000, ge=256, le=128_000)
     call_timeout: float = Field(180.0, gt=0, le=3600)
     max_attempts: int = Field(5, ge=1, le=20)
+    pause_after_failures: int = Field(5, ge=1, le=1000)
+    """So many items that fail in a row pause their job."""
+    pause_after_refusals: int = Field(3, ge=1, le=1000)
+    """So many items that the model declines in a row pause their job."""
     retry_base: float = Field(2.0, gt=0, le=60)
     """Seconds the first back-off lasts; it doubles with each attempt."""
     demo_seconds: float = Field(0.0, ge=0, le=60)

@@ -160,6 +160,8 @@ class JobOptions:
     """Pause the job at its first failed item."""
     budget: float | None = None
     """US dollars the job may never exceed."""
+    retry_cut: bool = False
+    """Buy an answer that was cut at the token limit once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class Job:
     rate_per_minute: float | None = None
     """Items ended per minute, over the latest ones."""
     seconds_left: float | None = None
+    next_attempt_at: datetime | None = None
+    """Nothing of the job is called before: the API asked to slow down."""
 
     @property
     def is_open(self) -> bool:
@@ -212,6 +216,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """An earlier attempt whose answer may be stored and was not found useless."""
+
+    number: int
+    worker: str
+    """Who made it: host, process and thread."""
+    is_stored: bool
+    """Whether the ledger says that the answer is stored; else its worker vanished and nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One leased item with all a worker needs to write it."""
 
@@ -220,6 +235,14 @@ class Claim:
     token: FencingToken
     attempt_id: AttemptId
     attempt: int
+    tries: int
+    """The attempt's number since the item was last retried by hand."""
+    crashes: int
+    """How often a worker vanished with the item."""
+    claimed_at: datetime
+    """By the database's clock."""
+    answers: tuple[EarlierAnswer, ...]
+    """Newest first."""
     may_call: bool
     """False when the attempts are used up: only a stored answer may still be used."""
     scenario: Scenario

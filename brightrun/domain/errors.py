@@ -10,6 +10,7 @@ BrightRunError
 ├── DatabaseFault           the database refused or could not be reached
 ├── StorageFault            the object store refused or could not be reached
 │   ├── ObjectMissing
+│   ├── AnswerElsewhere     a stored answer is kept on another machine, not yet in the store
 │   └── ObjectExists        a write-once key was written already
 ├── AnswerFault             an answer arrived, was paid for, and cannot be used
 │   ├── AnswerUnreadable    not JSON, or not of the asked shape
@@ -102,6 +103,10 @@ class ObjectMissing(StorageFault):
 
 class ObjectExists(StorageFault):
     """A write-once key was written already."""
+
+
+class AnswerElsewhere(StorageFault):
+    """A stored answer is kept on another machine and not in the store yet."""
 
 
 class AnswerFault(BrightRunError):

@@ -44,7 +44,9 @@ class Event(StrEnum):
     CALL_FAILED = "call.failed"
     """No answer arrived, and why."""
     ANSWER_STORED = "answer.stored"
-    """The raw bytes stand at their write-once key, or in the spool."""
+    """The raw bytes stand at their write-once key."""
+    ANSWER_SPOOLED = "answer.spooled"
+    """The store did not take them: they wait on this machine."""
     ANSWER_REUSED = "answer.reused"
     """An earlier attempt's answer was found: nothing is paid."""
     ANSWER_READ = "answer.read"
@@ -67,6 +69,7 @@ LEVELS = {
     Event.JOB_PAUSED: logging.WARNING,
     Event.ITEMS_RECLAIMED: logging.WARNING,
     Event.CALL_FAILED: logging.WARNING,
+    Event.ANSWER_SPOOLED: logging.WARNING,
     Event.ITEM_RETRIED: logging.WARNING,
     Event.ITEM_PUT_BACK: logging.WARNING,
     Event.ITEM_FENCED: logging.WARNING,

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 
 from brightrun import saol
@@ -37,6 +37,8 @@ class Batches:
         *,
         lease_seconds: float,
         max_attempts: int,
+        pause_after_failures: int = 5,
+        pause_after_refusals: int = 3,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._db = db
@@ -44,6 +46,8 @@ class Batches:
         self._generation = generation
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
+        self._pause_after_failures = pause_after_failures
+        self._pause_after_refusals = pause_after_refusals
         self._pause = pause
 
     def create(self, plan: Plan, *, name: str, actor: str) -> Job:
@@ -62,8 +66,11 @@ class Batches:
             "turns": options.turns,
             "seed": options.seed,
             "stop_on_error": options.stop_on_error,
+            "retry_cut": options.retry_cut,
             "budget_usd": options.budget,
             "max_attempts": self._max_attempts,
+            "pause_after_failures": self._pause_after_failures,
+            "pause_after_refusals": self._pause_after_refusals,
             "created_by": actor,
         }
         items = [
@@ -91,15 +98,15 @@ class Batches:
             elif claimed.outcome == "paused":
                 emit(Event.JOB_PAUSED, job=job_id, reason=claimed.job.pause_reason)
             return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
-        claim, judged = claimed
+        claim = claimed
         with about(job=claim.job_id, item=claim.item_id, attempt=claim.attempt):
             emit(Event.ITEM_CLAIMED, worker=worker, may_call=claim.may_call)
-            return self._step(claim, judged)
+            return self._step(claim)
 
-    def _step(self, claim: Claim, judged: Sequence[int]) -> Step:
+    def _step(self, claim: Claim) -> Step:
         """Write one claimed item, record what became of it, and tell it."""
         try:
-            result = self._generation.write(claim, judged)
+            result = self._generation.write(claim)
         except Exception as fault:
             log.exception("item %s met an unexpected fault", claim.item_id)
             reason = f"Unexpected fault: {type(fault).__name__}: {fault}"
@@ -178,6 +185,10 @@ class Batches:
         """Return one page of a job's items in their order."""
         return store.items(self._db, job_id, status=status, limit=limit, offset=offset)
 
+    def refusals(self, job_id: JobId) -> dict[str, int]:
+        """Return how often the model declined by its own category, most first."""
+        return store.refusals(self._db, job_id)
+
     def log_text(self, job_id: JobId) -> str:
         """Return the log as text, `[time] message (call)` a line, and refresh its file in the bucket."""
         store.view(self._db, job_id)
@@ -195,7 +206,8 @@ class Batches:
             result.attempt,
             delay_seconds=result.delay,
             refund=result.refund,
-            pause_reason=result.pause_reason,
+            slow_down=result.slow_down,
+            reason=result.reason,
         )
 
     def _insist(self, record: Callable[[], store.Settled]) -> store.Settled:

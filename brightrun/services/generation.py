@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -20,10 +19,11 @@ from brightrun.domain.batch import Claim, WriterName
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import (
+    AnswerCut,
+    AnswerElsewhere,
     AnswerFault,
+    AnswerRefused,
     InvalidInput,
-    ObjectExists,
-    ObjectMissing,
     StorageFault,
     WriterBusy,
     WriterDeclined,
@@ -37,16 +37,18 @@ from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.text import word_count
-from brightrun.domain.writing import Answer, Order, RawAnswer, Writer
+from brightrun.domain.writing import Answer, Order, Usage, Writer
 from brightrun.events.event import Event, emit, note
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spool import Spool
 from brightrun.services.templates import Templates
 from brightrun.stores import prices
 
 KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
 """Business keys are derived from items, so that a step done twice writes the same files."""
-STORE_TRIES = 4
 RETRY_CAP_SECONDS = 900.0
+ELSEWHERE_SECONDS = 60.0
+"""How long an item waits for the machine that keeps its answer."""
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +69,13 @@ class Unwritten:
     attempt: Mapping[str, object]
     delay: float = 0.0
     refund: bool = False
-    pause_reason: str | None = None
+    slow_down: bool = False
+    reason: str | None = None
+    """What is said of the item and a paused job, where it is not the attempt that is at fault."""
 
     @property
     def message(self) -> str:
-        return str(self.attempt.get("error_message") or "")
+        return self.reason or str(self.attempt.get("error_message") or "")
 
 
 class Generation:
@@ -83,11 +87,10 @@ class Generation:
         templates: Templates,
         scenarios: Scenarios,
         files: Bucket,
-        spool: Bucket,
+        spool: Spool,
         writers: Callable[[WriterName], Writer],
         *,
         retry_base: float,
-        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._db = db
         self._templates = templates
@@ -96,11 +99,10 @@ class Generation:
         self._spool = spool
         self._writers = writers
         self._retry_base = retry_base
-        self._pause = pause
         self._prices: tuple[float, list[Price]] = (0.0, [])
 
-    def write(self, claim: Claim, judged: Sequence[int]) -> Written | Unwritten:
-        """Bring one claimed item as far as it goes; `judged` are attempts whose answers were useless."""
+    def write(self, claim: Claim) -> Written | Unwritten:
+        """Bring one claimed item as far as it goes."""
         ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
         try:
             version = self._templates.version(claim.template_version_id)
@@ -109,87 +111,63 @@ class Generation:
             prompt = self._templates.render(version, cast, turns=turns)
             ledger["request"] = _request(prompt, claim)
             writer = self._writers(claim.options.writer)
-            body = self._answer(claim, judged, prompt, cast, writer, ledger)
+            body = self._answer(claim, prompt, cast, writer, ledger)
             if body is None:
                 return _crashed(claim, ledger)
             return self._read(claim, body, writer, version, cast, prompt, ledger)
         except WriterFault as fault:
             return _not_answered(fault, claim, ledger, self._retry_base)
+        except AnswerElsewhere as fault:
+            ledger |= {"outcome": "skipped", "error_code": "answer_elsewhere", "error_message": str(fault)}
+            return Unwritten("retry" if claim.may_call else "failed", ledger, delay=ELSEWHERE_SECONDS)
         except StorageFault as fault:
-            reason = f"The answer store is not usable: {fault}"
-            ledger |= {"error_code": "storage", "error_message": reason}
-            return Unwritten("pause", ledger, refund=True, pause_reason=reason)
+            return _not_stored(fault, ledger)
         except InvalidInput as fault:
             ledger |= {"error_code": "invalid_input", "error_message": str(fault)}
             return Unwritten("failed", ledger)
 
     def _answer(
-        self,
-        claim: Claim,
-        judged: Sequence[int],
-        prompt: Prompt,
-        cast: Cast,
-        writer: Writer,
-        ledger: dict[str, object],
+        self, claim: Claim, prompt: Prompt, cast: Cast, writer: Writer, ledger: dict[str, object]
     ) -> bytes | None:
         """Return a stored answer where there is one, else call once and store before anything else."""
-        if claim.attempt > 1:
-            found = self._stored(claim, judged)
-            if found:
-                ledger["number"], ledger["raw_path"], body = found
-                ledger["outcome"] = "stored"
-                emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
-                return body
+        found = self._stored(claim)
+        if found:
+            ledger["number"], ledger["raw_path"], body = found
+            ledger["outcome"] = "stored"
+            emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
+            return body
         if not claim.may_call:
             return None
         if claim.options.writer is not WriterName.DEMO:
-            self._files.check()  # never pay for an answer that could not be kept
+            self._spool.require_store()
         order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
         ledger["request_id"] = raw.request_id
-        ledger["raw_path"] = self._keep(claim, raw)
-        ledger["outcome"] = "stored"
+        key = raw_key(claim, claim.attempt)
+        is_spooled = not self._spool.keep(key, raw.body)
+        ledger |= {"outcome": "stored", "raw_path": key}
         note(request_id=raw.request_id)
         emit(Event.CALL_ANSWERED, seconds=round(raw.seconds, 3), bytes=len(raw.body))
-        emit(Event.ANSWER_STORED, raw_path=ledger["raw_path"])
+        emit(Event.ANSWER_SPOOLED if is_spooled else Event.ANSWER_STORED, raw_path=key)
         return raw.body
 
-    def _keep(self, claim: Claim, raw: RawAnswer) -> str:
-        """Store the raw bytes at their write-once key; a failing store is retried, then spooled."""
-        key = raw_key(claim, claim.attempt)
-        for attempt in range(STORE_TRIES):
-            try:
-                self._files.put(key, raw.body)
-                return key
-            except ObjectExists:
-                return key  # an upload that was answered too late
-            except StorageFault as fault:
-                log.warning("raw answer %s could not be stored (%s)", key, fault)
-                if attempt + 1 < STORE_TRIES:
-                    self._pause(0.2 * 2**attempt)
-        self._spool.put(key, raw.body)
-        return key
-
-    def _stored(self, claim: Claim, judged: Sequence[int]) -> tuple[int, str, bytes] | None:
-        """Return the newest answer of an earlier attempt that was not judged useless."""
-        for number in range(claim.attempt - 1, 0, -1):
-            key = raw_key(claim, number)
-            if number in judged:
-                continue
-            if self._spool.exists(key):
-                self._unspool(key)
-            with suppress(ObjectMissing):
-                return number, key, self._files.get(key)
+    def _stored(self, claim: Claim) -> tuple[int, str, bytes] | None:
+        """Return the newest answer of an earlier attempt; raises AnswerElsewhere where it is out of reach."""
+        for earlier in claim.answers:
+            key = raw_key(claim, earlier.number)
+            body = self._spool.find(key)
+            if body is not None:
+                return earlier.number, key, body
+            if earlier.is_stored:
+                raise AnswerElsewhere(
+                    f"Its answer of attempt {earlier.number} is paid for and waits on the machine"
+                    f" {earlier.worker.split(':')[0]}.",
+                    remedy="Start Bright Run there, and it is uploaded; it is not bought again by itself.",
+                    key=key,
+                )
         return None
-
-    def _unspool(self, key: str) -> None:
-        try:
-            self._files.put(key, self._spool.get(key))
-        except ObjectExists:
-            log.info("spooled answer %s was stored already", key)
-        self._spool.delete(key)
 
     def _read(
         self,
@@ -209,15 +187,14 @@ class Generation:
             ledger |= usage
             turns = accept(answer)
         except AnswerFault as fault:
-            ledger |= {"error_code": fault.code, "error_message": str(fault)}
-            return Unwritten("failed", ledger)
+            return _of_no_use(fault, claim, ledger)
         assessment = assess(turns, cast=cast, prompt=prompt)
         template = self._templates.of_version(version)
         record = Record(
             key=ConversationKey(str(uuid5(KEY_SPACE, claim.item_id))),
             item_id=claim.item_id,
             job_id=claim.job_id,
-            created_at=datetime.now(UTC).isoformat(),
+            created_at=claim.claimed_at.isoformat(),
             cast=cast,
             prompt=prompt,
             turns=tuple(turns),
@@ -244,11 +221,16 @@ class Generation:
 
     def _usage(self, claim: Claim, answer: Answer) -> dict[str, object]:
         usage = answer.usage
+        if claim.options.writer is WriterName.CLAUDE and usage == Usage():
+            return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
         cost = 0.0
         if claim.options.writer is WriterName.CLAUDE:
             total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
             price = price_for(
-                self._known_prices(), claim.options.model, on=datetime.now(UTC).date(), input_tokens=total
+                self._known_prices(),
+                claim.options.model,
+                on=claim.claimed_at.astimezone(UTC).date(),
+                input_tokens=total,
             )
             cost = cost_of(usage, price)
         return {
@@ -322,8 +304,32 @@ def _reports(assessment: Assessment) -> dict[str, Any]:
 
 
 def _crashed(claim: Claim, ledger: dict[str, object]) -> Unwritten:
-    reason = f"Its worker vanished in each of {claim.attempt - 1} attempts, and no answer was stored."
+    reason = (
+        f"Its worker vanished {claim.crashes} times in {claim.tries - 1} attempts, and no answer was stored."
+    )
     ledger |= {"outcome": "skipped", "error_code": "crashed", "error_message": reason}
+    return Unwritten("failed", ledger)
+
+
+def _not_stored(fault: StorageFault, ledger: dict[str, object]) -> Unwritten:
+    """Pause the job whose answers cannot be stored; one that was kept is not at fault and is gone on from."""
+    reason = f"The answer store is not usable: {fault}"
+    if ledger["outcome"] == "stored":
+        reason += " The answer that came is safe; it is gone on from, and nothing is paid for again."
+    else:
+        lost = " The answer that came could be kept nowhere." if ledger["outcome"] == "unknown" else ""
+        reason += lost
+        ledger |= {"error_code": "storage", "error_message": reason}
+    return Unwritten("pause", ledger, reason=reason)
+
+
+def _of_no_use(fault: AnswerFault, claim: Claim, ledger: dict[str, object]) -> Unwritten:
+    """Fail the item whose answer is useless; a cut one is bought once more where that was allowed."""
+    ledger |= {"judged": True, "error_code": fault.code, "error_message": str(fault)}
+    if isinstance(fault, AnswerRefused):
+        ledger["refusal_category"] = fault.category
+    if isinstance(fault, AnswerCut) and claim.options.retry_cut:
+        return Unwritten("retry", ledger)
     return Unwritten("failed", ledger)
 
 
@@ -335,19 +341,29 @@ def _not_answered(
     note(request_id=fault.request_id)
     emit(Event.CALL_FAILED, error_code=fault.code, status=fault.status, retry_after=fault.retry_after)
     if isinstance(fault, WriterRejected):
-        return Unwritten("pause", ledger, refund=True, pause_reason=str(fault))
+        return Unwritten("pause", ledger)
     if isinstance(fault, WriterDeclined):
         return Unwritten("failed", ledger)
-    delay = _back_off(claim.attempt, retry_base)
+    delay = _back_off(claim.tries, retry_base)
     if isinstance(fault, WriterUncertain):
         ledger["outcome"] = "unknown"
         return Unwritten("retry", ledger, delay=delay)
     assert isinstance(fault, WriterBusy)
     if fault.retry_after is not None:
-        delay = max(delay, min(fault.retry_after, RETRY_CAP_SECONDS))
-    return Unwritten("retry", ledger, delay=delay, refund=fault.status == 429)
+        delay = _asked(fault.retry_after, retry_base)
+    is_limit = fault.status == 429
+    return Unwritten("retry", ledger, delay=delay, refund=is_limit, slow_down=is_limit)
 
 
-def _back_off(attempt: int, base: float) -> float:
+def _back_off(tries: int, base: float) -> float:
     """Return 2^n times the base with up to a quarter of jitter, capped."""
-    return min(base * 2.0 ** (attempt - 1), RETRY_CAP_SECONDS) * (1 + random.random() / 4)
+    return _jittered(base * 2.0 ** min(tries - 1, 16))
+
+
+def _asked(seconds: float, base: float) -> float:
+    """Return the seconds a server asked for, or a little more; never so few that it is asked all the time."""
+    return _jittered(max(seconds, base))
+
+
+def _jittered(seconds: float) -> float:
+    return min(seconds * (1 + random.random() / 4), RETRY_CAP_SECONDS)

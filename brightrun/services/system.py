@@ -15,6 +15,7 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.domain.price import price_for
 from brightrun.domain.writing import Writer
+from brightrun.services.spool import Spool
 from brightrun.stores import prices
 
 LOW_SPACE_BYTES = 500_000_000
@@ -37,12 +38,14 @@ class System:
         self,
         db: saol.Database,
         buckets: Sequence[Bucket],
+        spool: Spool,
         writer: Callable[[WriterName], Writer],
         settings: Settings,
         require_migrations: Callable[[], str],
     ) -> None:
         self._db = db
         self._buckets = buckets
+        self._spool = spool
         self._writer = writer
         self._settings = settings
         self._require_migrations = require_migrations
@@ -55,6 +58,7 @@ class System:
             _check("Scaffolding", self._scaffolding),
         ]
         found += [_check(f"Bucket {b.name}", lambda b=b: self._bucket(b)) for b in self._buckets]  # type: ignore[misc]
+        found.append(_check("Spool", self._spooled))
         found += [_check("Writer", self._write), _check("Prices", self._priced)]
         found.append(_check("Disk space", self._space))
         return found
@@ -81,6 +85,16 @@ class System:
     def _bucket(self, bucket: Bucket) -> str:
         bucket.check()
         return "Can be written to."
+
+    def _spooled(self) -> str:
+        waiting = len(self._spool.waiting())
+        if waiting:
+            raise SetupFault(
+                f"{waiting} paid answers wait in {self._settings.home / 'spool'} for the store.",
+                remedy="Nothing is lost. Make the bucket usable again, then start Bright Run again or resume"
+                " the batch: they are uploaded by themselves. Do not delete that folder.",
+            )
+        return "No answer waits for the store."
 
     def _write(self) -> str:
         return self._writer(self._settings.default_writer).check()

@@ -11,6 +11,7 @@ from brightrun import saol
 from brightrun.domain.batch import (
     Claim,
     Counts,
+    EarlierAnswer,
     Item,
     ItemStatus,
     Job,
@@ -57,16 +58,14 @@ def create(db: saol.Database, job: Mapping[str, object], items: Sequence[Mapping
     return _job(_call(db, "create_job", p_job=dict(job), p_items=list(items)))
 
 
-def claim(
-    db: saol.Database, job_id: JobId, worker: str, lease_seconds: float
-) -> tuple[Claim, list[int]] | Nothing:
-    """Lease the next item; with it come the numbers of attempts whose answers were judged useless."""
+def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Claim | Nothing:
+    """Lease the next item."""
     data = _call(db, "claim_item", p_job=job_id, p_worker=worker, p_lease_seconds=lease_seconds)
     if data["outcome"] == "missing":
         raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
     if data["outcome"] != "claimed":
         return Nothing(data["outcome"], _job(data["job"]), float(data.get("seconds") or 0.0))
-    return _claim(data), [int(n) for n in data["judged"]]
+    return _claim(data)
 
 
 def complete(
@@ -92,9 +91,10 @@ def settle(
     *,
     delay_seconds: float = 0.0,
     refund: bool = False,
-    pause_reason: str | None = None,
+    slow_down: bool = False,
+    reason: str | None = None,
 ) -> Settled:
-    """End or put back an item that gave no conversation."""
+    """End or put back an item that gave no conversation; `slow_down` lets its whole job wait as long."""
     data = _call(
         db,
         "settle_item",
@@ -104,7 +104,8 @@ def settle(
         p_attempt=dict(attempt),
         p_delay_seconds=delay_seconds,
         p_refund=refund,
-        p_pause_reason=pause_reason,
+        p_slow_down=slow_down,
+        p_reason=reason,
     )
     return _settled(data, claim)
 
@@ -172,6 +173,13 @@ def items(
     return [_item(row) for row in result.rows()]
 
 
+def refusals(db: saol.Database, job_id: JobId) -> dict[str, int]:
+    """Return how often the model declined by its own category, most first; an empty one where it gave none."""
+    rows = saol.agent_query(db, "refusal_counts", where=[("job_id", "eq", job_id)]).rows()
+    ranked = sorted(rows, key=lambda row: (-int(row["refusals"]), str(row["category"])))
+    return {str(row["category"]): int(row["refusals"]) for row in ranked}
+
+
 def log_lines(db: saol.Database, job_id: JobId) -> list[LogLine]:
     """Return the whole log of a job in the order it was written."""
     result = saol.agent_query(db, "log_rows", where=[("job_id", "eq", job_id)], order_by=[saol.Order("id")])
@@ -203,6 +211,12 @@ def _claim(data: Mapping[str, Any]) -> Claim:
         token=FencingToken(data["token"]),
         attempt_id=AttemptId(data["attempt_id"]),
         attempt=int(data["attempt"]),
+        tries=int(data["tries"]),
+        crashes=int(data["crashes"]),
+        claimed_at=datetime.fromisoformat(data["claimed_at"]),
+        answers=tuple(
+            EarlierAnswer(int(a["number"]), str(a["worker"]), bool(a["is_stored"])) for a in data["answers"]
+        ),
         may_call=bool(data["may_call"]),
         scenario=Scenario.from_json(data["parameters"]),
         template_version_id=TemplateVersionId(data["template_version_id"]),
@@ -220,6 +234,7 @@ def _options(data: Mapping[str, Any]) -> JobOptions:
         seed=int(data["seed"]),
         stop_on_error=bool(data.get("stop_on_error")),
         budget=float(budget) if budget is not None else None,
+        retry_cut=bool(data.get("retry_cut")),
     )
 
 
@@ -245,6 +260,7 @@ def _job(data: Mapping[str, Any]) -> Job:
         completed_at=_time(data["completed_at"]),
         rate_per_minute=data.get("rate_per_minute"),
         seconds_left=data.get("seconds_left"),
+        next_attempt_at=_time(data.get("next_attempt_at")),
     )
 
 

@@ -27,6 +27,7 @@ from brightrun.saol.transports.postgres import PostgresTransport
 from brightrun.services.batches import Batches
 from brightrun.services.generation import Generation
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spool import Spool
 from brightrun.services.templates import Templates
 from brightrun.writers.claude import ClaudeWriter
 from tests.messages_api import KEY
@@ -121,13 +122,12 @@ def batches(
     """Assemble the use case on wrapped adapters, as bootstrap does on bare ones."""
     db = saol.Database(Transport(PostgresTransport(dsn), reached))
     files = Bucket(home / "buckets", CONVERSATION_FILES, reached, "store", down=store_down)
-    spool = Bucket(home / "spool", CONVERSATION_FILES, reached, "spool")
+    local = Bucket(home / "spool", CONVERSATION_FILES, reached, "spool")
     logs = Bucket(home / "buckets", BATCH_LOGS, reached, "log")
     writer = Writer(url, reached, in_call)
     templates, scenarios = Templates(db), Scenarios(db)
-    generation = Generation(
-        db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05, pause=lambda _: None
-    )
+    spool = Spool(files, local, pause=lambda _: None)
+    generation = Generation(db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05)
     return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
 
 

@@ -77,9 +77,7 @@ POINTS = [
     Point("after log", "completed stored store"),
     Point("before settle_item", "processing started nowhere", 2, PAID_TWICE, fault=BUSY),
     Point("after settle_item", "queued failed nowhere", 2, ("failed", "stored"), fault=BUSY),
-    Point(
-        "before settle_item", "processing started store", 1, GONE_ON, fault=CUT, ends=ItemStatus.FAILED
-    ),
+    Point("before settle_item", "processing started store", 1, GONE_ON, fault=CUT, ends=ItemStatus.FAILED),
     Point("after settle_item", "failed stored store", fault=CUT, ends=ItemStatus.FAILED),
 ]
 

@@ -1,0 +1,83 @@
+"""Raw answers kept: in the store, or on this machine until the store can take them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.errors import ObjectExists, ObjectMissing, StorageFault
+
+STORE_TRIES = 4
+
+log = logging.getLogger(__name__)
+
+
+class Spool:
+    """Shared by every process of this machine that works in the same data folder."""
+
+    def __init__(self, files: Bucket, local: Bucket, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self._files = files
+        self._local = local
+        self._pause = pause
+
+    def require_store(self) -> None:
+        """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
+        self._files.check()
+
+    def keep(self, key: str, body: bytes) -> bool:
+        """Store an answer at its write-once key, and say whether the store took it.
+
+        A failing store is tried again; then the answer stays on this machine. Raises StorageFault when
+        neither takes it.
+        """
+        for attempt in range(STORE_TRIES):
+            try:
+                self._files.put(key, body)
+                return True
+            except ObjectExists:
+                return True  # an upload that was answered too late
+            except StorageFault as fault:
+                log.warning("raw answer %s could not be stored (%s)", key, fault)
+                if attempt + 1 < STORE_TRIES:
+                    self._pause(0.2 * 2**attempt)
+        with suppress(ObjectExists):
+            self._local.put(key, body)
+        return False
+
+    def find(self, key: str) -> bytes | None:
+        """Return a kept answer, and upload it if it waited here; None where there is none.
+
+        Raises StorageFault when the store cannot say.
+        """
+        with suppress(ObjectMissing):
+            body = self._local.get(key)
+            try:
+                self._upload(key, body)
+            except StorageFault as fault:
+                log.warning("raw answer %s still waits on this machine (%s)", key, fault)
+            return body
+        with suppress(ObjectMissing):
+            return self._files.get(key)
+        return None
+
+    def waiting(self) -> list[str]:
+        """Return the keys of the answers that are only on this machine."""
+        return self._local.list("")
+
+    def upload(self) -> int:
+        """Upload every answer that waits here and return how many; raises StorageFault at the first refusal."""
+        keys = self.waiting()
+        for key in keys:
+            with suppress(ObjectMissing):  # another process was quicker
+                self._upload(key, self._local.get(key))
+        return len(keys)
+
+    def _upload(self, key: str, body: bytes) -> None:
+        try:
+            self._files.put(key, body)
+        except ObjectExists:
+            log.info("spooled answer %s was stored already", key)
+        self._local.delete(key)
