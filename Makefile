@@ -33,8 +33,9 @@ e2e: $(DEV) ## drive the app in a real Chromium
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
 	$(BIN)/pytest -m e2e -q
 
-faults: $(DEV) ## kill real processes; FAULTS=50 says how often
-	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) $(BIN)/pytest tests/faults -q -s
+faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS and SEED say how much and when
+	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \
+	  BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest tests/faults -q -s
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -36,7 +36,7 @@ class LocalBucket:
     def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
         with self._faults(key):
             target = self._inside(key)
-            if overwrite or not self._put_nameless(target, data, key, durable=durable):
+            if not self._put_nameless(target, data, key, overwrite=overwrite, durable=durable):
                 self._put_named(target, data, key, overwrite=overwrite, durable=durable)
 
     def get(self, key: str) -> bytes:
@@ -90,7 +90,7 @@ class LocalBucket:
             self._checked.add(path.parent)  # resolving it again at every write would double its cost
         return path
 
-    def _put_nameless(self, target: Path, data: bytes, key: str, *, durable: bool) -> bool:
+    def _put_nameless(self, target: Path, data: bytes, key: str, *, overwrite: bool, durable: bool) -> bool:
         """Fill a file without a name and give it one; False where the system has no such files.
 
         One folder entry instead of two and a removal; a killed process leaves nothing behind.
@@ -108,7 +108,7 @@ class LocalBucket:
             try:
                 _fill(handle, data, durable=durable)
                 with self._only_once(key):
-                    os.link(f"/proc/self/fd/{handle}", target.name, dst_dir_fd=folder, follow_symlinks=True)
+                    _name(handle, target.name, folder, overwrite=overwrite)
             finally:
                 os.close(handle)
             if durable:
@@ -207,6 +207,19 @@ def _fill(handle: int, data: bytes, *, durable: bool) -> None:
         view = view[os.write(handle, view) :]
     if durable:
         os.fsync(handle)
+
+
+def _name(handle: int, name: str, folder: int, *, overwrite: bool) -> None:
+    """Give a file without a name one; where the name is taken, by way of another that is renamed at once."""
+    source = f"/proc/self/fd/{handle}"
+    try:
+        os.link(source, name, dst_dir_fd=folder, follow_symlinks=True)
+    except FileExistsError:
+        if not overwrite:
+            raise
+        unfinished = f".{uuid.uuid4().hex}.part"
+        os.link(source, unfinished, dst_dir_fd=folder, follow_symlinks=True)
+        os.replace(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 @contextlib.contextmanager

@@ -7,169 +7,33 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, LiteralString, TypeVar
 
 import psycopg
-import pytest
 
 from brightrun import saol
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
-from brightrun.domain.errors import DatabaseFault
+from brightrun.domain.batch import Job, JobStatus
 from brightrun.saol.server.launcher import EmbeddedServer
-from tests.fakes import options, scenarios
-from tests.messages_api import KEY, Fault, MessagesApi
-from tests.messages_api.script import Script
+from tests.faults.conftest import CALL_SECONDS, MANY, SHORT
+from tests.faults.ledger import Witness, check, create, once_back, summary, until
+from tests.messages_api import KEY, MessagesApi
 from tests.shell import Shell
-
-T = TypeVar("T")
 
 TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "4"))
 SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
-CALL_SECONDS = 0.25
 START_SECONDS = 1.2
 """About as long as a new process takes from its claim to the end of its first item."""
-SHORT = {"BRIGHTRUN_CALL_TIMEOUT": "1.0", "BRIGHTRUN_LEASE_MARGIN": "0.5"}
-"""What a killed process held is free again soon."""
-MANY = 20
-"""Tries an item gets: the same one may be hit often, and is not to be given up as a poison item."""
-
-
-class Witness(Script):
-    """Notes each call by its item, and whether an answer for that item was stored when it came."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-        self.item_of: dict[str, str] = {}
-        self.calls: Counter[str] = Counter()
-        self.too_late: list[str] = []
-
-    def next(self, number: int, prompt: str) -> Fault | None:
-        found = re.search(r"Book a table for \d+ people", prompt)
-        assert found, prompt
-        item = self.item_of[found[0]]
-        self.calls[item] += 1
-        if self.stored(item):
-            self.too_late.append(item)
-        return super().next(number, prompt)
-
-    def stored(self, item: str) -> list[Path]:
-        return sorted(self.folder.glob(f"raw/*/{item}-*.json"))
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def witness(home: Path) -> Witness:
-    return Witness(home / "buckets" / "conversation-files")
-
-
-@pytest.fixture
-def api(witness: Witness) -> Iterator[MessagesApi]:
-    with MessagesApi(witness, seconds=CALL_SECONDS) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(home: Path, dsn: str, api: MessagesApi) -> Shell:
-    return Shell(home, DATABASE_URL=dsn, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=api.url, **SHORT)
-
-
-@pytest.fixture
-def app(home: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
-    opened = open_app(
-        Settings(
-            home=home,
-            database_url=dsn,
-            anthropic_api_key=KEY,
-            anthropic_base_url=api.url,
-            actor="ana",
-            max_attempts=MANY,
-        )
-    )
-    yield opened
-    opened.close()
-
-
-def create(app: App, witness: Witness, number: int) -> Job:
-    plan = app.planner.plan(scenarios(number), options(WriterName.CLAUDE))
-    job = app.batches.create(plan, name="Under fire", actor="ana")
-    for item in app.batches.items(job.id, limit=number):
-        found = re.search(r"Book a table for \d+ people", item.scenario.variables["scenario"])
-        assert found
-        witness.item_of[found[0]] = item.id
-    return job
 
 
 def finish(shell: Shell, app: App, job: Job) -> None:
     shell.run("process", job.id)
     assert app.batches.get(job.id).status is JobStatus.COMPLETED
-
-
-def check(dsn: str, app: App, witness: Witness, job: Job) -> dict[str, int]:
-    """Every promise of the failure model, read from the rows, the files and the server's journal."""
-    total = job.counts.total
-    items = app.batches.items(job.id, limit=total)
-    assert Counter(item.status for item in items) == {ItemStatus.COMPLETED: total}, "lost or stuck"
-    assert len({item.conversation_id for item in items}) == total, "doubled"
-    with psycopg.connect(dsn) as connection:
-
-        def rows(query: LiteralString) -> list[tuple[Any, ...]]:
-            return connection.execute(query, [job.id]).fetchall()
-
-        linked = rows(
-            "select count(*) from batch_items i join conversations c on c.id = i.conversation_id"
-            " and c.item_id = i.id where i.job_id = %s"
-        )
-        written = rows("select count(*) from conversations where job_id = %s")
-        endings = rows(
-            "select item_id, count(*) from job_log where job_id = %s"
-            " and message like '%%completed (conversation%%' group by 1"
-        )
-        ledger = rows(
-            "select item_id::text, outcome, count(*)::int from attempts where job_id = %s group by 1, 2"
-        )
-    assert linked == written == [(total,)], "a conversation without its item, or an item without its own"
-    assert [times for _, times in endings] == [1] * total, "an item that ended twice"
-    assert not witness.too_late, f"called again although an answer was stored: {witness.too_late}"
-    outcomes: Counter[str] = Counter()
-    paid: Counter[str] = Counter()
-    for item, outcome, number in ledger:
-        outcomes[outcome] += number
-        paid[item] += number if outcome in ("stored", "failed", "unknown") else 0
-    assert outcomes["started"] == 0, "an attempt whose end nobody wrote down"
-    assert outcomes["stored"] == total
-    for item in items:
-        assert len(witness.stored(item.id)) == 1
-        assert 1 <= witness.calls[item.id] <= paid[item.id], "a call that the ledger does not list"
-    return {"calls": sum(witness.calls.values()), **outcomes}
-
-
-def summary(kills: str, total: int, seen: dict[str, int]) -> str:
-    return (
-        f"\n{kills}; {total} of {total} items completed once; {seen['calls']} calls: {seen['stored']} stored,"
-        f" {seen.get('unknown', 0)} attempts listed as possibly paid, {seen.get('skipped', 0)} resumed from a"
-        " stored answer, 0 calls after one"
-    )
-
-
-def until(what: Callable[[], bool], message: str, seconds: float = 60) -> None:
-    ends = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < ends, message
-        time.sleep(0.005)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -309,18 +173,6 @@ def test_a_killed_database_comes_back_with_every_committed_step(
         )
     )
     app.close()
-
-
-def once_back(read: Callable[[], T], seconds: float = 60) -> T:
-    """Read as soon as the server has been started again; a connection may still be dying with the old one."""
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            return read()
-        except DatabaseFault as fault:
-            if not fault.is_transient or time.monotonic() > ends:
-                raise
-            time.sleep(0.05)
 
 
 def conversations(app: App, job: Job) -> set[tuple[str, str]]:

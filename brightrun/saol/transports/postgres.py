@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from brightrun.domain.errors import SetupFault
 from brightrun.saol.failures import Rejected, Unreachable
 from brightrun.saol.schema import Function, Table
 from brightrun.saol.transports.port import Row, Rows
@@ -20,6 +23,9 @@ from brightrun.saol.where import Order, Where
 
 POOL_SIZE = 8
 CHECKOUT_SECONDS = 10.0
+RECONNECT_SECONDS = 8.0
+"""How long one attempt to connect keeps trying a server that is down: a restart is over by then."""
+RECONNECT_PAUSE = 0.1
 LIMITS = (
     "set statement_timeout = '30s'; set lock_timeout = '5s'; "
     "set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'"
@@ -51,14 +57,17 @@ class PostgresTransport:
     def __init__(self, dsn: str, *, revive: Callable[[], object] | None = None) -> None:
         """`revive` is called when the server is gone: the embedded one can be started again."""
         self._revive = revive
+        self._closing = threading.Event()
+        self._down: str | None = None
         self._pool = ConnectionPool(
             dsn,
+            connection_class=_patient(self._wait_for_server),
             min_size=1,
             max_size=POOL_SIZE,
             timeout=CHECKOUT_SECONDS,
+            reconnect_timeout=1,  # the pool's own pauses double; ours do not
             kwargs={"autocommit": True, "prepare_threshold": None},
-            configure=_configure,
-            check=self._check,
+            configure=self._configure,
             open=False,
             name="brightrun",
         )
@@ -66,8 +75,8 @@ class PostgresTransport:
         try:
             self._pool.open(wait=True, timeout=CHECKOUT_SECONDS)
         except PoolTimeout as fault:
-            self._pool.close()
-            raise Unreachable("The database does not answer.") from fault
+            self.close()
+            raise self._unreachable() from fault
 
     def describe(self) -> Mapping[str, Any]:
         data: Mapping[str, Any] = self._one(b"select public.describe_schema()")
@@ -144,6 +153,7 @@ class PostgresTransport:
         return self._one(query, [_bound(value, function.arguments[name]) for name, value in params.items()])
 
     def close(self) -> None:
+        self._closing.set()
         self._pool.close()
 
     def _one(self, query: Query, values: Sequence[Any] = ()) -> Any:
@@ -155,25 +165,15 @@ class PostgresTransport:
         with self._connection() as connection:
             return [row[0] for row in connection.execute(query, values).fetchall()]
 
-    def _check(self, connection: psycopg.Connection[Any]) -> None:
-        """Ask the server only when the idle socket has something to say: an end of file, as a rule."""
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
-        if not readable:
-            return
-        try:
-            connection.execute("select 1")
-        except psycopg.OperationalError:
-            if self._revive:
-                self._revive()  # before the pool tries to connect again, with growing pauses
-            raise
-
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            with self._pool.connection() as connection:
+            with self._checked_out() as connection:
                 yield connection
-        except (PoolTimeout, psycopg.InterfaceError) as fault:
-            raise Unreachable(f"The database does not answer: {fault}") from fault
+        except PoolTimeout as fault:
+            raise self._unreachable() from fault
+        except psycopg.InterfaceError as fault:
+            raise Unreachable(f"The database does not answer: {fault}.") from fault
         except psycopg.OperationalError as fault:
             if fault.sqlstate is None:
                 raise Unreachable(f"The connection to the database broke: {fault}") from fault
@@ -183,18 +183,77 @@ class PostgresTransport:
         except (UnicodeEncodeError, orjson.JSONEncodeError) as fault:
             raise Rejected(UNSENDABLE, f"A value cannot be sent: {fault}.") from fault
 
+    @contextmanager
+    def _checked_out(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection; those that ended while they were idle are sorted out first, all at once."""
+        until = time.monotonic() + CHECKOUT_SECONDS
+        connection = self._pool.getconn(CHECKOUT_SECONDS)
+        while _has_ended(connection):
+            self._pool.putconn(connection)
+            connection = self._pool.getconn(max(until - time.monotonic(), RECONNECT_PAUSE))
+        try:
+            yield connection
+        finally:
+            self._pool.putconn(connection)
+
+    def _configure(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute(LIMITS)
+        set_json_loads(orjson.loads, connection)
+        set_json_dumps(orjson.dumps, connection)
+        self._down = None
+
+    def _wait_for_server(self, fault: psycopg.OperationalError, until: float) -> None:
+        """Return when connecting is worth another try, having started the server if that is ours to do."""
+        self._down = " ".join(str(fault).split())
+        if self._revive and not self._closing.is_set():
+            try:
+                self._revive()
+            except SetupFault as reason:
+                self._down = str(reason)
+        if self._closing.wait(RECONNECT_PAUSE) or time.monotonic() > until:
+            raise fault
+
+    def _unreachable(self) -> Unreachable:
+        """Say why no connection was to be had: the server is down, or all are lent."""
+        busy = f"all {POOL_SIZE} connections of this process are in use."
+        return Unreachable(f"The database does not answer: {self._down or busy}")
+
+
+def _patient(
+    wait: Callable[[psycopg.OperationalError, float], None],
+) -> type[psycopg.Connection[Any]]:
+    """Return a kind of connection that is opened again and again, until `wait` gives up."""
+
+    class Patient(psycopg.Connection[Any]):
+        @classmethod
+        def connect(cls, conninfo: str = "", **options: Any) -> psycopg.Connection[Any]:  # type: ignore[override]
+            until = time.monotonic() + RECONNECT_SECONDS
+            while True:
+                try:
+                    return super().connect(conninfo, **options)
+                except psycopg.OperationalError as fault:
+                    wait(fault, until)
+
+    return Patient
+
+
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Ask the server only when the idle socket has something to say: an end of file, as a rule."""
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if not readable:
+        return False
+    try:
+        connection.execute("select 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
 
 def _rejected(fault: psycopg.Error) -> Rejected:
     diagnosis = fault.diag
     message = diagnosis.message_primary or str(fault)
     unknown = UNSENDABLE if isinstance(fault, psycopg.DataError) else "XX000"
     return Rejected(fault.sqlstate or unknown, message, diagnosis.message_detail or diagnosis.message_hint)
-
-
-def _configure(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(LIMITS)
-    set_json_loads(orjson.loads, connection)
-    set_json_dumps(orjson.dumps, connection)
 
 
 def _where(table: Table, where: Sequence[Where], alias: str | None = None) -> tuple[Part, list[Any]]:
