@@ -17,7 +17,7 @@ from brightrun import __version__, saol
 from brightrun.buckets.local import LocalBucket
 from brightrun.config import Database, Settings, supabase_folder
 from brightrun.domain.batch import WriterName
-from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, Bucket
+from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, DATASET_FILES, Bucket
 from brightrun.domain.errors import SetupFault, StorageFault
 from brightrun.domain.writing import Writer
 from brightrun.events.event import Event, emit
@@ -27,6 +27,7 @@ from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.batches import Batches
 from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
+from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
@@ -53,6 +54,7 @@ class App:
     enrichment: Enrichment
     reviews: Reviews
     datasets: Datasets
+    exports: Exports
     system: System
     writer: Callable[[WriterName], Writer]
     _closing: ExitStack
@@ -87,11 +89,12 @@ def _program() -> str:
 
 def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:
     db, require_migrations = _database(settings, closing)
-    files, logs = _buckets(settings, closing)
+    files, logs, released = _buckets(settings, closing)
     spool = Spool(files, LocalBucket(settings.home / "spool", CONVERSATION_FILES))
     _upload(spool)
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
+    datasets = Datasets(db)
     generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
     return App(
         settings=settings,
@@ -110,8 +113,9 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         ),
         enrichment=Enrichment(db, templates, scenarios, files),
         reviews=Reviews(db),
-        datasets=Datasets(db),
-        system=System(db, (files, logs), spool, writer, settings, require_migrations),
+        datasets=datasets,
+        exports=Exports(datasets, released, settings.home / "exports"),
+        system=System(db, (files, logs, released), spool, writer, settings, require_migrations),
         writer=writer,
         _closing=closing,
     )
@@ -156,16 +160,24 @@ def _visible(db: saol.Database) -> str:
     return "The tables, views and functions of the newest migration answer."
 
 
-def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket]:
-    """Return the buckets of conversation files and of logs: a project's where its key is known."""
+def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket, Bucket]:
+    """Return the buckets of conversation files, of logs and of datasets: a project's where its key is known."""
     if settings.supabase_url and settings.supabase_secret_key:
         from brightrun.buckets.supabase import SupabaseBucket, connect_storage
 
         storage = connect_storage(settings.supabase_url, settings.supabase_secret_key.get_secret_value())
         closing.callback(storage.session.close)
-        return SupabaseBucket(storage, CONVERSATION_FILES), SupabaseBucket(storage, BATCH_LOGS)
+        return (
+            SupabaseBucket(storage, CONVERSATION_FILES),
+            SupabaseBucket(storage, BATCH_LOGS),
+            SupabaseBucket(storage, DATASET_FILES),
+        )
     folder = settings.home / "buckets"
-    return LocalBucket(folder, CONVERSATION_FILES), LocalBucket(folder, BATCH_LOGS)
+    return (
+        LocalBucket(folder, CONVERSATION_FILES),
+        LocalBucket(folder, BATCH_LOGS),
+        LocalBucket(folder, DATASET_FILES),
+    )
 
 
 def _upload(spool: Spool) -> None:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.datasets import draw_datasets, draw_maker
+from brightrun.ui.datasets import (
+    draw_comparison,
+    draw_datasets,
+    draw_files,
+    draw_head,
+    draw_maker,
+    draw_report,
+    opened_dataset,
+)
 from brightrun.ui.frame import open_page, page_head, told
+from brightrun.ui.preflight import draw_preflight
 
 app = open_page()
 
-page_head("Datasets", "Freeze what is approved, then download it for a trainer or a spreadsheet.")
 with told():
-    draw_maker(app)
-    draw_datasets(app)
-with st.expander("What the files hold"):
-    st.markdown(
-        "- **JSONL for training**: one conversation a line with `messages`; TRL, Axolotl and LLaMA-Factory "
-        "load it. Training columns only.\n"
-        "- **Sidecar**: one line for each training row, joined by `id`: decision, reviewer, score, scaffolding.\n"
-        "- **CSV**: one turn a row for people; no cell can run as a formula.\n"
-        "- **JSON**: everything in one document."
-    )
+    dataset = opened_dataset(app)
+    if dataset is None:
+        page_head("Datasets", "Freeze what is approved, then download it for a trainer or a spreadsheet.")
+        draw_maker(app)
+        draw_datasets(app)
+    else:
+        draw_head(dataset)
+        draw_report(app, dataset)
+        files, preflight, comparison = st.tabs(["Files", "Preflight", "Compare"])
+        with files, told():
+            draw_files(app, dataset)
+        with preflight, told():
+            draw_preflight(app, app.datasets.get(dataset.id))
+        with comparison, told():
+            draw_comparison(app, dataset)

@@ -39,6 +39,23 @@ class LocalBucket:
             if not self._put_nameless(target, data, key, overwrite=overwrite, durable=durable):
                 self._put_named(target, data, key, overwrite=overwrite, durable=durable)
 
+    def put_file(self, key: str, source: os.PathLike[str], *, overwrite: bool = False) -> None:
+        with self._faults(key):
+            target = self._inside(key)
+            unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
+            try:
+                _make_folder(target.parent)
+                shutil.copyfile(source, unfinished)
+                with unfinished.open("rb+") as file:
+                    os.fsync(file.fileno())
+                if overwrite:
+                    unfinished.replace(target)
+                else:
+                    self._publish_once(unfinished, target, key)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+
     def get(self, key: str) -> bytes:
         with self._faults(key):
             try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,6 +54,14 @@ class SupabaseBucket:
         }
         with self._faults(key) as path:
             self._storage.from_(self.name).upload(path, data, options)  # type: ignore[arg-type]
+
+    def put_file(self, key: str, source: os.PathLike[str], *, overwrite: bool = False) -> None:
+        options = {
+            "content-type": _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream"),
+            "upsert": "true" if overwrite else "false",
+        }
+        with self._faults(key) as path, Path(source).open("rb") as file:
+            self._storage.from_(self.name).upload(path, file, options)  # type: ignore[arg-type]
 
     def get(self, key: str) -> bytes:
         with self._faults(key) as path:

@@ -2,48 +2,173 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress as Bar
 
-from brightrun.cli.console import Json, emit, err, opened, reported
+from brightrun.bootstrap import App
+from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.errors import InvalidInput
+from brightrun.domain.dataset import Dataset, DatasetOptions
+from brightrun.domain.errors import InvalidInput, SetupFault
+from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
-from brightrun.services.datasets import Format, check_folder
+from brightrun.services.datasets import Progress
+from brightrun.services.exports import check_folder
+
+DatasetArgument = Annotated[str, typer.Argument(help="A name, `name@version`, or an id.")]
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    folder: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     chosen: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.MESSAGES,
     job: Annotated[str | None, typer.Option(help="Only this job's conversations.")] = None,
     status: Annotated[str, typer.Option(help="Only `approved` conversations may leave.")] = "approved",
+    min_score: Annotated[float | None, typer.Option(help="Only with at least this score.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the dataset.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Write this one again instead of freezing a new one.")
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Share of rows to validate with.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of rows to test with.")] = 0.0,
+    merge_system: Annotated[
+        bool, typer.Option("--merge-system", help="Put the system text into the first user turn.")
+    ] = False,
+    drop_trailing_user: Annotated[
+        bool, typer.Option("--drop-trailing-user", help="Leave out a last user turn without an answer.")
+    ] = False,
+    split_tokens: Annotated[int | None, typer.Option(help="Cut conversations longer than this.")] = None,
     as_json: Json = False,
 ) -> None:
     """Freeze the approved conversations as a dataset and write its files."""
     with reported(as_json=as_json), opened() as app:
-        wanted = ConversationFilter(
-            status=_status(status), job_id=app.batches.find(job) if job is not None else None
-        )
-        title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
-        check_folder(out)
-        dataset = app.datasets.freeze(wanted, name=title, actor=app.settings.person)
-        written = app.datasets.write(dataset, chosen, out)
+        check_folder(folder)
+        if dataset is not None:
+            frozen = app.datasets.find(dataset)
+        else:
+            wanted = ConversationFilter(
+                status=_status(status),
+                job_id=app.batches.find(job) if job is not None else None,
+                min_score=min_score,
+            )
+            options = DatasetOptions(validation, test, merge_system, drop_trailing_user, split_tokens)
+            title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
+            frozen = app.datasets.freeze(wanted, name=title, actor=app.settings.person, options=options)
+        with _bar(as_json=as_json) as progress:
+            written = app.exports.write(frozen, chosen, folder, progress)
         if as_json:
-            emit(
-                {"rows": written.rows, "files": [str(path) for path in written.files], "dataset": dataset.id}
-            )
+            files = [str(path) for path in written.files]
+            emit({"rows": written.rows, "files": files, "dataset": frozen.id, "left_out": written.left_out})
             return
-        err.print(f"{written.rows} conversations in dataset “{dataset.name}” version {dataset.version}")
-        if dataset.demo_count:
-            err.print(
-                f"{dataset.demo_count} of them are demo text: not for training a real model.", style="yellow"
-            )
+        _tell(app, frozen)
         for path in written.files:
             print(path)
+
+
+def datasets(
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(help="Show what differs from the first to the second.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the frozen datasets, or compare two of them."""
+    with reported(as_json=as_json), opened() as app:
+        if compare:
+            _compare(app, *compare, as_json=as_json)
+            return
+        found = app.datasets.all()
+        if as_json:
+            emit([_json(dataset) for dataset in found])
+            return
+        for dataset in found:
+            out.print(
+                f"{dataset.name}@{dataset.version}  {dataset.row_count} conversations  "
+                f"{dataset.created_at:%Y-%m-%d %H:%M}  {dataset.id}"
+            )
+
+
+def push(
+    dataset: DatasetArgument,
+    hub: Annotated[str | None, typer.Option(help="Push to this Hugging Face dataset, OWNER/NAME.")] = None,
+    storage: Annotated[
+        bool, typer.Option("--storage", help="Upload the folder to the bucket `datasets`.")
+    ] = False,
+    public: Annotated[bool, typer.Option("--public", help="A new repository is public.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send a dataset's folder to the hub (with HF_TOKEN) or to Storage."""
+    with reported(as_json=as_json), opened() as app:
+        if bool(hub) == storage:
+            raise InvalidInput("Say where to.", remedy="Give exactly one of --hub OWNER/NAME and --storage.")
+        token = os.environ.get("HF_TOKEN", "").strip()
+        if hub and not token:
+            raise SetupFault("There is no token for the hub.", remedy="Set HF_TOKEN to one that may write.")
+        found = app.datasets.find(dataset)
+        with _bar(as_json=as_json) as progress:
+            if hub:
+                where = [app.exports.push(found, hub, token=token, private=not public, progress=progress)]
+            else:
+                where = [f"datasets/{key}" for key in app.exports.upload(found, progress)]
+        if as_json:
+            emit({"dataset": found.id, "to": where})
+            return
+        for line in where:
+            print(line)
+
+
+def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:
+    found = app.datasets.compare(app.datasets.find(older), app.datasets.find(newer))
+    if as_json:
+        rows = [{"kind": row.kind, "id": row.key, "name": row.name} for row in found.rows]
+        emit({"counts": dict(found.counts), "rows": rows})
+        return
+    out.print(", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())))
+    for row in found.rows:
+        out.print(f"{row.kind}  {row.key}  {row.name}", markup=False, soft_wrap=True)
+
+
+def _tell(app: App, dataset: Dataset) -> None:
+    report = app.datasets.report(app.datasets.get(dataset.id))
+    err.print(f"{report['rows']} conversations in dataset “{dataset.name}” version {dataset.version}")
+    if report["left_out"]:
+        reasons = ", ".join(f"{rule.replace('_', ' ')} {n}" for rule, n in report["dropped"].items())
+        err.print(f"{report['left_out']} left out by the checks: {reasons}", style="yellow")
+    if dataset.duplicate_count:
+        err.print(f"{dataset.duplicate_count} exact duplicates left out", style="yellow")
+    if dataset.demo_count:
+        err.print(
+            f"{dataset.demo_count} of them are demo text: not for training a real model.", style="yellow"
+        )
+
+
+def _json(dataset: Dataset) -> dict[str, object]:
+    return {
+        "id": dataset.id,
+        "name": dataset.name,
+        "version": dataset.version,
+        "rows": dataset.row_count,
+        "demo_rows": dataset.demo_count,
+        "filter": dict(dataset.filter),
+        "created_by": dataset.created_by,
+        "created_at": dataset.created_at.isoformat(),
+    }
+
+
+@contextmanager
+def _bar(*, as_json: bool) -> Iterator[Progress | None]:
+    """Show a progress bar on a terminal."""
+    if as_json or not err.is_terminal:
+        yield None
+        return
+    with Bar(console=err, transient=True) as bar:
+        task = bar.add_task("Rows")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _status(text: str) -> ConversationStatus:

@@ -39,6 +39,8 @@ for command in (
     batches.retry,
     reviews.review,
     datasets.export,
+    datasets.datasets,
+    datasets.push,
     system.check,
 ):
     app.command()(command)

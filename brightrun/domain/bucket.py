@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Protocol
 
 CONVERSATION_FILES = "conversation-files"
 BATCH_LOGS = "batch-logs"
-BUCKETS = (CONVERSATION_FILES, BATCH_LOGS)
+DATASET_FILES = "datasets"
+BUCKETS = (CONVERSATION_FILES, BATCH_LOGS, DATASET_FILES)
 
 
 class Bucket(Protocol):
@@ -20,6 +22,10 @@ class Bucket(Protocol):
 
         `durable=False` skips the wait for the disk: for objects that can be derived again.
         """
+        ...
+
+    def put_file(self, key: str, source: PathLike[str], *, overwrite: bool = False) -> None:
+        """Store a file whole or not at all, without holding it in memory."""
         ...
 
     def get(self, key: str) -> bytes:

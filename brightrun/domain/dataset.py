@@ -1,43 +1,60 @@
-"""Datasets: frozen lists of approved conversations, and the exact bytes of the files they become."""
+"""Datasets: frozen lists of approved conversation versions, and the one form every file is written from."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from itertools import pairwise
+from enum import StrEnum
 from typing import Any
 
-import orjson
-
-from brightrun.domain.ids import ConversationKey, DatasetId
-from brightrun.domain.text import CONTROL_TOKEN
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.ids import ConversationId, ConversationKey, DatasetId
 
 ROLES = ("system", "user", "assistant")
-_BREAKS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\u0085": b"\\u0085"}
-"""Line ends to Python's splitlines and to some readers, though not to JSON."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
-CSV_COLUMNS = (
-    "conversation_id",
-    "turn_number",
-    "role",
-    "content",
-    "writer",
-    "model",
-    "persona",
-    "emotional_arc",
-    "topic",
-    "tier",
-    "quality_score",
-    "status",
-    "reviewer",
-    "reviewed_at",
-    "template",
-    "created_at",
-)
+Message = Mapping[str, str]
+"""One message with exactly `role` and `content`."""
+
+
+class Split(StrEnum):
+    """Where a row goes; decided by its scenario, so that one scenario never stands on two sides."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOptions:
+    """How rows are divided and mended; frozen with the dataset. Shares are fractions of one."""
+
+    validation: float = 0.1
+    test: float = 0.0
+    merge_system: bool = False
+    """Put the system text in front of the first user turn, for templates without a system role."""
+    drop_trailing_user: bool = False
+    """Leave a last user turn out that nobody answered, instead of leaving the conversation out."""
+    split_tokens: int | None = None
+    """Cut conversations that are longer between two exchanges; None cuts none."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.validation <= 0.5 and 0 <= self.test <= 0.5):
+            raise InvalidInput(
+                "The shares of validation and test go from 0 to 50 %.",
+                remedy="Leave at least half of the rows for training; 5 to 10 % validate well.",
+            )
+        if self.split_tokens is not None and not 64 <= self.split_tokens <= 1_000_000:
+            raise InvalidInput("Conversations can be cut at 64 to 1,000,000 tokens.", remedy="Try 4096.")
+
+    def to_json(self) -> dict[str, object]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DatasetOptions:
+        """Return what was frozen; a dataset from before there were options was not divided."""
+        known = {f.name for f in fields(cls)}
+        return cls(**({"validation": 0.0} | {name: value for name, value in data.items() if name in known}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +65,25 @@ class Dataset:
     name: str
     version: int
     filter: Mapping[str, Any]
+    options: DatasetOptions
     row_count: int
+    rejected_count: int
+    duplicate_count: int
     demo_count: int
+    prices: Sequence[Mapping[str, Any]]
+    report: Mapping[str, Any] | None
+    """What the checks found, once they have run."""
     created_by: str
     created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One approved conversation as it leaves."""
+    """One conversation version as it leaves."""
 
     key: ConversationKey
     version: int
-    messages: Sequence[Mapping[str, str]]
+    messages: Sequence[Message]
     writer: str
     model: str
     persona_key: str | None
@@ -78,136 +101,45 @@ class Row:
     job_id: str | None
     split: str
     created_at: str
+    cost: float = 0.0
+    first_messages: Sequence[Message] | None = None
+    """What the writer wrote, where people corrected it since."""
+    part: int = 0
+    """1, 2, ... where a long conversation was cut into parts; 0 where it is whole."""
+
+    @property
+    def id(self) -> str:
+        """What every file and the sidecar call this row."""
+        return f"{self.key}.{self.part}" if self.part else str(self.key)
+
+    @property
+    def system(self) -> str:
+        return self.messages[0]["content"] if self.messages and self.messages[0]["role"] == "system" else ""
+
+    @property
+    def spoken(self) -> Sequence[Message]:
+        """The messages after the system message."""
+        return self.messages[1:] if self.system else self.messages
+
+    def with_messages(self, messages: Sequence[Message], *, part: int = 0) -> Row:
+        return replace(self, messages=messages, part=part)
 
 
-def messages_line(row: Row) -> bytes:
-    """Return one line of training JSONL: training columns, its key and who wrote it; nothing else."""
-    data = {"id": row.key, "writer": row.writer, "messages": [dict(m) for m in row.messages]}
-    return _one_line(orjson.dumps(data))
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One conversation that stands otherwise in a newer dataset: `added`, `removed`, `changed` or `moved`."""
+
+    kind: str
+    id: ConversationId
+    key: ConversationKey
+    name: str
+    older: int | None
+    newer: int | None
 
 
-def sidecar_line(row: Row) -> bytes:
-    """Return one line of metadata, keyed by the row's id: decision, score, scaffolding, provenance."""
-    data = {name: getattr(row, name) for name in _METADATA}
-    return _one_line(orjson.dumps({"id": row.key, **data}, default=list))
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between two datasets; `rows` names the first of each kind only."""
 
-
-def json_document(rows: Iterable[Row], manifest: Mapping[str, object]) -> Iterator[bytes]:
-    """Yield one JSON document with everything, piece by piece."""
-    yield b'{"manifest": ' + orjson.dumps(manifest) + b', "conversations": [\n'
-    separator = b""
-    for row in rows:
-        data = {"id": row.key, **{name: getattr(row, name) for name in _METADATA}}
-        data["messages"] = [dict(m) for m in row.messages]
-        yield separator + orjson.dumps(data, default=list)
-        separator = b",\n"
-    yield b"\n]}\n"
-
-
-def csv_lines(rows: Iterable[Row]) -> Iterator[bytes]:
-    """Yield a spreadsheet's CSV: one turn a line, a byte order mark for Excel, no cell a formula.
-
-    A cell that begins with = + - @ tab, return or an apostrophe gets an apostrophe before it; taking
-    one leading apostrophe off gives every cell back exactly.
-    """
-    yield b"\xef\xbb\xbf" + _csv(CSV_COLUMNS)
-    for row in rows:
-        for number, message in enumerate(row.messages, 1):
-            yield _csv(_cells(row, number, message))
-
-
-def check_row(row: Row) -> list[str]:
-    """Name what would break or silently ruin a training run; an empty list means that nothing would."""
-    problems = []
-    roles = [m.get("role") for m in row.messages]
-    spoken = [role for role in roles if role != "system"]
-    if any(role not in ROLES for role in roles):
-        problems.append("a role that is none of system, user, assistant")
-    if "system" in roles[1:]:
-        problems.append("a system message that is not the first")
-    if "assistant" not in roles:
-        problems.append("no assistant turn")
-    if spoken[:1] != ["user"]:
-        problems.append("the user does not begin")
-    if spoken[-1:] != ["assistant"]:
-        problems.append("the assistant does not end")
-    if any(one == other for one, other in pairwise(spoken)):
-        problems.append("two turns of one role in a row")
-    for number, message in enumerate(row.messages, 1):
-        problems += [f"{problem} in message {number}" for problem in _content(message.get("content"))]
-    return problems
-
-
-_METADATA = (
-    "version",
-    "writer",
-    "model",
-    "persona_key",
-    "arc_key",
-    "topic_key",
-    "tier",
-    "variables",
-    "quality_score",
-    "flags",
-    "decision",
-    "reviewer",
-    "reviewed_at",
-    "reason",
-    "template",
-    "job_id",
-    "split",
-    "created_at",
-)
-
-
-def _content(content: object) -> list[str]:
-    if not isinstance(content, str):
-        return ["content that is no text"]
-    if not content.strip():
-        return ["empty content"]
-    problems = []
-    if CONTROL_TOKEN.search(content):
-        problems.append("a chat template's control token")
-    if "\0" in content or any("\ud800" <= c <= "\udfff" for c in content):
-        problems.append("characters that no file can hold")
-    return problems
-
-
-def _one_line(data: bytes) -> bytes:
-    for character, escaped in _BREAKS.items():
-        data = data.replace(character.encode(), escaped)
-    return data + b"\n"
-
-
-def _cells(row: Row, number: int, message: Mapping[str, str]) -> tuple[object, ...]:
-    return (
-        row.key,
-        number,
-        message["role"],
-        message["content"],
-        row.writer,
-        row.model,
-        row.persona_key or "",
-        row.arc_key or "",
-        row.topic_key or "",
-        row.tier,
-        row.quality_score,
-        row.decision,
-        row.reviewer or "",
-        row.reviewed_at or "",
-        row.template,
-        row.created_at,
-    )
-
-
-def _csv(cells: Iterable[object]) -> bytes:
-    line = io.StringIO(newline="")
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(
-        [_guarded(cell) for cell in cells]
-    )
-    return line.getvalue().encode("utf-8")
-
-
-def _guarded(cell: object) -> str:
-    text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    counts: Mapping[str, int]
+    rows: Sequence[Difference]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 CONTROL_TOKEN = re.compile(
     r"<\|[^|>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>",
     re.IGNORECASE,
@@ -17,9 +17,9 @@ _WORD = re.compile(rf"[^\s{re.escape(_MARKS)}]+")
 
 def clean(text: str) -> str:
     """Return text without control characters; lone surrogates become the replacement character."""
-    if not _UNSTORABLE.search(text):
+    if not UNSTORABLE.search(text):
         return text
-    return _UNSTORABLE.sub(lambda found: "�" if found.group() >= "\ud800" else "", text)
+    return UNSTORABLE.sub(lambda found: "�" if found.group() >= "\ud800" else "", text)
 
 
 def words(text: str) -> list[str]:

@@ -1,64 +1,31 @@
-"""Datasets: approved conversations frozen as a list, and written as files that trainers load."""
+"""Datasets: approved conversations frozen as a list, checked, compared, and read row by row."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from tempfile import NamedTemporaryFile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from brightrun import __version__, saol
+from brightrun.domain.canonical import Prepared, prepare
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.dataset import (
-    Dataset,
-    Row,
-    check_row,
-    csv_lines,
-    json_document,
-    messages_line,
-    sidecar_line,
-)
-from brightrun.domain.errors import InvalidInput, NotAllowed, SetupFault
-from brightrun.domain.ids import DatasetId
+from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
+from brightrun.domain.ids import DatasetId, parse_uuid
+from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
 from brightrun.stores import conversations
 from brightrun.stores import datasets as store
 
+Progress = Callable[[int, int], None]
+"""Told now and then how many rows of how many are done."""
 
-class Format(StrEnum):
-    """The files a dataset can be written as."""
-
-    MESSAGES = "messages"
-    """JSONL, one conversation a line: what TRL, Axolotl and LLaMA-Factory load."""
-    JSON = "json"
-    """One document with every field of every conversation."""
-    CSV = "csv"
-    """One turn a row, for people and spreadsheets."""
-
-
-SIDECAR_SUFFIX = ".sidecar.ndjson"
-SUFFIXES = {Format.MESSAGES: ".jsonl", Format.JSON: ".json", Format.CSV: ".csv"}
-MEDIA_TYPES = {
-    Format.MESSAGES: "application/jsonl",
-    Format.JSON: "application/json",
-    Format.CSV: "text/csv",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """Files written from one dataset."""
-
-    dataset: Dataset
-    rows: int
-    files: tuple[Path, ...]
+PROGRESS_ROWS = 200
+DIFFERENCES = 50
 
 
 class Datasets:
-    """Only approved conversations enter; what left once can be written again."""
+    """Only approved conversations enter; what left once can be written again, byte for byte."""
 
     def __init__(self, db: saol.Database) -> None:
         self._db = db
@@ -67,12 +34,19 @@ class Datasets:
         """Return how many approved conversations a filter names."""
         return conversations.count(self._db, _approved(chosen))
 
-    def freeze(self, chosen: ConversationFilter, *, name: str, actor: str) -> Dataset:
+    def freeze(
+        self,
+        chosen: ConversationFilter,
+        *,
+        name: str,
+        actor: str,
+        options: DatasetOptions | None = None,
+    ) -> Dataset:
         """Freeze what is approved and matches; raises NotAllowed when that is nothing."""
         name = " ".join(name.split())
         if not 1 <= len(name) <= 120:
             raise InvalidInput("A dataset needs a name of 1 to 120 characters.")
-        dataset = store.freeze(self._db, name, _approved(chosen), actor)
+        dataset = store.freeze(self._db, name, _approved(chosen), options or DatasetOptions(), actor)
         if dataset is None:
             raise NotAllowed(
                 "No approved conversation matches, so nothing was exported.",
@@ -87,77 +61,71 @@ class Datasets:
     def get(self, dataset_id: DatasetId) -> Dataset:
         return store.get(self._db, dataset_id)
 
-    def stream(self, dataset: Dataset, chosen: Format) -> Iterator[bytes]:
-        """Yield the file of a format piece by piece; raises NotAllowed at a row trainers would ruin."""
-        rows = self._rows(dataset)
-        if chosen is Format.MESSAGES:
-            return (messages_line(row) for row in rows)
-        if chosen is Format.CSV:
-            return csv_lines(rows)
-        return json_document(rows, manifest(dataset))
-
-    def sidecar(self, dataset: Dataset) -> Iterator[bytes]:
-        """Yield one line of metadata a row, keyed by the row's id: who decided, score, provenance."""
-        return (sidecar_line(row) for row in self._rows(dataset))
-
-    def write(self, dataset: Dataset, chosen: Format, folder: Path) -> Export:
-        """Write a format and its sidecar into a folder, each file whole or not at all."""
-        path = folder / file_name(dataset, chosen)
+    def find(self, text: str) -> Dataset:
+        """Return a dataset by its id, its name (the newest version) or `name@version`; raises NotFound."""
+        name, _, version = text.partition("@") if re.search(r"@\d+$", text) else (text, "", "")
+        for dataset in store.named(self._db, name):
+            if not version or dataset.version == int(version):
+                return dataset
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            files = [_publish(path, self.stream(dataset, chosen))]
-            if chosen is Format.MESSAGES:
-                files.append(_publish(path.with_suffix(SIDECAR_SUFFIX), self.sidecar(dataset)))
-        except OSError as fault:
-            raise SetupFault(
-                f"The export could not be written to {folder}: {fault.strerror or fault}.",
-                remedy="Choose a folder you may write to, with enough space; nothing partial was left.",
+            return self.get(DatasetId(parse_uuid(text, "dataset")))
+        except InvalidInput as fault:
+            raise NotFound(
+                f"There is no dataset {text!r}.", remedy="`brightrun datasets` lists them."
             ) from fault
-        return Export(dataset, dataset.row_count, tuple(files))
 
-    def _rows(self, dataset: Dataset) -> Iterator[Row]:
-        for row in store.rows(self._db, dataset.id):
-            problems = check_row(row)
-            if problems:
-                raise NotAllowed(
-                    f"Conversation {row.key} would ruin a training run: {', '.join(problems)}.",
-                    remedy="Reject it and freeze the dataset again.",
-                )
-            yield row
+    def report(self, dataset: Dataset, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Return what the checks found; counted at the first call and kept with the dataset."""
+        if dataset.report is not None:
+            return dataset.report
+        survey = Survey()
+        for row, prepared in self.prepared(dataset, progress):
+            survey.add(row, prepared)
+        found = survey.to_json() | {"generator": f"brightrun {__version__}"}
+        return store.keep_report(self._db, dataset.id, found)
+
+    def manifest(self, dataset: Dataset, progress: Progress | None = None) -> dict[str, Any]:
+        """Return what must be known of the whole; the same for ever."""
+        report = dict(self.report(dataset, progress))
+        return {
+            "schema": 1,
+            "name": dataset.name,
+            "version": dataset.version,
+            "id": dataset.id,
+            "created_at": dataset.created_at.isoformat(),
+            "created_by": dataset.created_by,
+            "generator": report.pop("generator"),
+            "filter": dict(dataset.filter) | {"status": "approved"},
+            "options": dataset.options.to_json(),
+            "frozen_rows": dataset.row_count,
+            "duplicates": dataset.duplicate_count,
+            "demo_rows": dataset.demo_count,
+            "prices": list(dataset.prices),
+            "report": report,
+        }
+
+    def compare(self, older: Dataset, newer: Dataset) -> Comparison:
+        """Return what was added, removed, changed or moved to another split from one to the other."""
+        return store.compare(self._db, older.id, newer.id, limit=DIFFERENCES)
+
+    def prepared(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[tuple[Row, Prepared]]:
+        """Yield every frozen conversation with what the rules make of it, in the order of the dataset."""
+        total = dataset.row_count + dataset.rejected_count
+        for number, row in enumerate(store.rows(self._db, dataset.id), 1):
+            yield row, prepare(row, dataset.options)
+            if progress and (number % PROGRESS_ROWS == 0 or number == total):
+                progress(number, total)
+
+    def rows(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[Row]:
+        """Yield the rows that may leave, rejected ones at the end."""
+        for _, prepared in self.prepared(dataset, progress):
+            yield from prepared.rows
 
 
-def check_folder(folder: Path) -> None:
-    """Raise SetupFault when a folder cannot be written to, before anything is frozen."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
-            pass
-    except OSError as fault:
-        raise SetupFault(
-            f"The folder {folder} cannot be written to: {fault.strerror or fault}.",
-            remedy="Choose another folder; nothing was frozen.",
-        ) from fault
-
-
-def file_name(dataset: Dataset, chosen: Format) -> str:
-    """Return a file name that says what it is, demo included."""
-    slug = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "dataset"
-    demo = "-demo" if dataset.demo_count else ""
-    return f"{slug}-v{dataset.version}{demo}{SUFFIXES[chosen]}"
-
-
-def manifest(dataset: Dataset) -> dict[str, object]:
-    """Return what a reader of the full document must know about the whole of it."""
-    return {
-        "name": dataset.name,
-        "version": dataset.version,
-        "created_at": dataset.created_at.isoformat(),
-        "created_by": dataset.created_by,
-        "filter": dict(dataset.filter),
-        "rows": dataset.row_count,
-        "demo_rows": dataset.demo_count,
-        "generator": f"brightrun {__version__}",
-    }
+def slug(dataset: Dataset) -> str:
+    """Return the beginning of every file name: name, version, and whether demo text is in it."""
+    name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "dataset"
+    return f"{name}-v{dataset.version}{'-demo' if dataset.demo_count else ''}"
 
 
 def _approved(chosen: ConversationFilter) -> ConversationFilter:
@@ -167,19 +135,3 @@ def _approved(chosen: ConversationFilter) -> ConversationFilter:
             remedy="Only approved ones leave Bright Run; review them first.",
         )
     return chosen.narrowed(status=ConversationStatus.APPROVED)
-
-
-def _publish(path: Path, pieces: Iterator[bytes]) -> Path:
-    """Write to a hidden neighbour, wait for the disk, then give it its name."""
-    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as part:
-        temporary = Path(part.name)
-        try:
-            part.writelines(pieces)
-            part.flush()
-            os.fsync(part.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    return path

@@ -7,18 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from brightrun import saol
-from brightrun.domain.dataset import Dataset, Row
+from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Difference, Message, Row
 from brightrun.domain.errors import NotFound
-from brightrun.domain.ids import ConversationKey, DatasetId
+from brightrun.domain.ids import ConversationId, ConversationKey, DatasetId
 from brightrun.domain.review import ConversationFilter
 
-CHUNK = 500
+CHUNK = 200
+"""Rows in memory at a time."""
 
 
-def freeze(db: saol.Database, name: str, chosen: ConversationFilter, actor: str) -> Dataset | None:
+def freeze(
+    db: saol.Database, name: str, chosen: ConversationFilter, options: DatasetOptions, actor: str
+) -> Dataset | None:
     """Freeze what matches as the next version of a name; None when nothing matches."""
     data = saol.agent_execute_rpc(
-        db, "freeze_dataset", {"p_name": name, "p_filter": chosen.to_json(), "p_actor": actor}
+        db,
+        "freeze_dataset",
+        {"p_name": name, "p_filter": chosen.to_json(), "p_actor": actor, "p_options": options.to_json()},
     ).value()
     return None if data["outcome"] == "empty" else _dataset(data["dataset"])
 
@@ -41,6 +46,42 @@ def get(db: saol.Database, dataset_id: DatasetId) -> Dataset:
     if not rows:
         raise NotFound(f"There is no dataset {dataset_id}.", remedy="Go back to the list.")
     return _dataset(rows[0])
+
+
+def named(db: saol.Database, name: str) -> list[Dataset]:
+    """Return every version of a name, newest first."""
+    order = [saol.Order("version", descending=True)]
+    found = saol.agent_query(db, "datasets", where=[("name", "eq", name)], order_by=order)
+    return [_dataset(row) for row in found.rows()]
+
+
+def keep_report(db: saol.Database, dataset_id: DatasetId, report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep what the checks found, unless somebody was faster; returns what is kept."""
+    kept: Mapping[str, Any] = saol.agent_execute_rpc(
+        db, "keep_dataset_report", {"p_dataset": dataset_id, "p_report": dict(report)}
+    ).value()
+    return kept
+
+
+def compare(db: saol.Database, older: DatasetId, newer: DatasetId, *, limit: int) -> Comparison:
+    """Return what differs between two datasets."""
+    data = saol.agent_execute_rpc(
+        db, "compare_datasets", {"p_older": older, "p_newer": newer, "p_limit": limit}
+    ).value()
+    return Comparison(
+        data["counts"],
+        tuple(
+            Difference(
+                row["kind"],
+                ConversationId(row["id"]),
+                ConversationKey(row["key"]),
+                row["name"],
+                row["older"],
+                row["newer"],
+            )
+            for row in data["rows"]
+        ),
+    )
 
 
 def rows(db: saol.Database, dataset_id: DatasetId) -> Iterator[Row]:
@@ -66,19 +107,26 @@ def _dataset(row: Mapping[str, Any]) -> Dataset:
         name=str(row["name"]),
         version=int(row["version"]),
         filter=row["filter"],
+        options=DatasetOptions.from_json(row["options"]),
         row_count=int(row["row_count"]),
+        rejected_count=int(row["rejected_count"]),
+        duplicate_count=int(row["duplicate_count"]),
         demo_count=int(row["demo_count"]),
+        prices=row["prices"],
+        report=row["report"],
         created_by=str(row["created_by"]),
         created_at=datetime.fromisoformat(row["created_at"]),
     )
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
-    head = [{"role": "system", "content": entry["system_text"]}] if entry["system_text"] else []
+    head: list[Message] = (
+        [{"role": "system", "content": entry["system_text"]}] if entry["system_text"] else []
+    )
     return Row(
         key=ConversationKey(entry["conversation_id"]),
         version=int(entry["version"]),
-        messages=head + [{"role": t["role"], "content": t["content"]} for t in entry["turns"]],
+        messages=head + _messages(entry["turns"]),
         writer=str(entry["writer"]),
         model=str(entry["model"]),
         persona_key=entry["persona_key"],
@@ -88,7 +136,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
         variables=entry["parameters"].get("variables") or {},
         quality_score=float(entry["quality_score"]),
         flags=entry["flags"],
-        decision=str(entry["status"]),
+        decision=str(entry["decision"]),
         reviewer=entry["reviewed_by"],
         reviewed_at=entry["reviewed_at"],
         reason=entry["review_reason"],
@@ -96,4 +144,10 @@ def _row(entry: Mapping[str, Any]) -> Row:
         job_id=entry["job_id"],
         split=str(entry["split"]),
         created_at=str(entry["created_at"]),
+        cost=float(entry["cost_usd"]),
+        first_messages=_messages(entry["first_turns"]) if entry["first_turns"] else None,
     )
+
+
+def _messages(turns: list[Mapping[str, Any]]) -> list[Message]:
+    return [{"role": turn["role"], "content": turn["content"]} for turn in turns]

@@ -1,25 +1,46 @@
-"""Datasets: freeze what is approved, and take every file of every version away again."""
+"""Datasets: choose, freeze, read what the checks found, and take every file of every version away again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
-from brightrun.domain.dataset import Dataset
+from brightrun.domain.canonical import SENTENCES, Rule
+from brightrun.domain.dataset import Dataset, DatasetOptions, Split
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
-from brightrun.services.datasets import MEDIA_TYPES, SIDECAR_SUFFIX, Format, file_name
+from brightrun.services.exports import file_name
 from brightrun.ui.filters import draw_job_chip
 from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.session import begin, person
-from brightrun.ui.text import ago, counted, label_safe
+from brightrun.ui.session import begin, person, place, set_place
+from brightrun.ui.text import ago, counted, dollars, label_safe
 
 PAGE = 20
-BROWSER_ROWS = 20_000
-"""A browser download is held in memory whole; above this many rows the shell writes the files."""
-LABELS = {Format.MESSAGES: "JSONL for training", Format.CSV: "CSV", Format.JSON: "JSON"}
+BROWSER_BYTES = 300_000_000
+"""A browser download is held in memory whole; above this size the shell writes the file."""
 BOTH = "both"
+LABELS = {
+    Format.MESSAGES: "Messages (JSONL)",
+    Format.PROMPT_COMPLETION: "Prompt and completion",
+    Format.SHAREGPT: "ShareGPT",
+    Format.ALPACA: "Alpaca with history",
+    Format.LLAMAFACTORY: "LLaMA-Factory",
+    Format.OPENAI: "OpenAI",
+    Format.BEDROCK: "Bedrock (Nova)",
+    Format.GEMINI: "Gemini",
+    Format.DPO: "Preference pairs (DPO)",
+    Format.KTO: "Labels (KTO)",
+    Format.PARQUET: "Parquet",
+    Format.JSON: "Training JSON",
+    Format.CSV: "CSV for people",
+    Format.ZIP: "Everything (zip)",
+}
 
 
 def draw_maker(app: App) -> None:
@@ -51,10 +72,11 @@ def draw_maker(app: App) -> None:
             writer=None if writer == BOTH else writer,
             job_id=draw_job_chip(app),
         )
+        options = _draw_options()
         number = app.datasets.matching(chosen)
         st.caption(
             f"{counted(number, 'approved conversation')} of {approved:,} would be in it. Freezing keeps the list "
-            "for ever: what is decided later changes no dataset that exists."
+            "for ever: what is decided or corrected later changes no dataset that exists."
         )
         if st.button(
             f"Freeze {counted(number, 'conversation')}",
@@ -63,70 +85,219 @@ def draw_maker(app: App) -> None:
             disabled=not number,
             help=None if number else "Nothing approved matches.",
         ):
-            _freeze(app, chosen, name or "")
+            _freeze(app, chosen, options, name or "")
 
 
 def draw_datasets(app: App) -> None:
-    """Draw every dataset, newest first, with its files."""
+    """Draw every dataset, newest first; the one in the address is opened below."""
     found = app.datasets.all(limit=PAGE)
     if not found:
         return
     st.subheader("Frozen so far", anchor=False)
     for dataset in found:
-        _draw_one(app, dataset)
+        _draw_line(dataset)
 
 
-def _freeze(app: App, chosen: ConversationFilter, name: str) -> None:
+def opened_dataset(app: App) -> Dataset | None:
+    """Return the dataset the address names."""
+    wanted = place("dataset")
+    return app.datasets.find(wanted) if wanted else None
+
+
+def draw_head(dataset: Dataset) -> None:
+    """Draw what a dataset is, and the way back."""
+    st.page_link(Place.DATASETS.value, label="All datasets", icon=":material/arrow_back:")
+    st.title(label_safe(f"{dataset.name} v{dataset.version}", limit=80), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"{counted(dataset.row_count, 'conversation')} · by {label_safe(dataset.created_by)} "
+            f"· {ago(dataset.created_at)}",
+            width="content",
+        )
+        _draw_demo(dataset)
+
+
+def draw_report(app: App, dataset: Dataset) -> None:
+    """Draw what leaves, what was left out and why, and how the splits fell."""
+    report = _with_bar(
+        "Checking every conversation", lambda told: app.datasets.report(dataset, told), dataset.report
+    )
+    splits = report["splits"]
+    figures = st.columns(5)
+    figures[0].metric("Rows", f"{report['rows']:,}")
+    for column, split in zip(figures[1:3], (Split.TRAIN, Split.VALIDATION), strict=True):
+        column.metric(split.value.capitalize(), f"{splits[split.value]:,}")
+    figures[3].metric(
+        "Tokens, median", f"{report['tokens']['median']:,}", help="An estimate: four bytes each."
+    )
+    figures[4].metric("Cost", dollars(report["cost_usd"]))
+    if report["left_out"]:
+        st.warning(f"{counted(report['left_out'], 'conversation')} left out by the checks.")
+        rules = [
+            {"Rule": SENTENCES[Rule(rule)], "Conversations": count}
+            for rule, count in report["dropped"].items()
+        ]
+        st.dataframe(pd.DataFrame(rules), hide_index=True)
+        with st.expander("Which ones"):
+            st.dataframe(_named(report), hide_index=True)
+    elif dataset.duplicate_count:
+        st.caption(f"{counted(dataset.duplicate_count, 'exact duplicate')} left out; every other one passed.")
+    else:
+        st.caption("Every conversation passed the checks; none says the same as another.")
+    with st.expander("How the splits fell"):
+        shown = [name for name, found in report["strata_by_split"].items() if len(found) > 1]
+        kind = st.selectbox("By", shown or ["tier"], format_func=lambda n: n.replace("_", " ").capitalize())
+        table = pd.DataFrame(report["strata_by_split"][kind]).T.rename_axis(kind.replace("_", " "))
+        st.dataframe(table[[split.value for split in Split]])
+
+
+def draw_files(app: App, dataset: Dataset) -> None:
+    """Offer every format: prepared on demand with a progress bar, then downloaded."""
+    report = app.datasets.report(dataset)
+    offered = [f for f in LABELS if f is not Format.DPO or report["preference_pairs"]]
+    chosen = st.selectbox(
+        "Format", offered, index=offered.index(Format.ZIP), format_func=LABELS.__getitem__, key="format"
+    )
+    st.caption(f"{_about(chosen)}")
+    if not report["rows"]:
+        st.info("No row passed the checks, so there is nothing to download.")
+        return
+    path = app.exports.ready(dataset, chosen)
+    if path is None:
+        if st.button("Prepare the file", key="prepare", type="primary"):
+            begin()
+            _with_bar("Writing", lambda told: app.exports.kept(dataset, chosen, told))
+            st.rerun()
+        return
+    size = path.stat().st_size
+    if size > BROWSER_BYTES:
+        st.caption(f"{size / 1e6:,.0f} MB: too large for a browser's memory. It lies ready at")
+        st.code(str(path), language=None)
+        return
+    st.download_button(
+        f"Download {_size(size)}",
+        data=path.read_bytes,
+        file_name=file_name(dataset, chosen),
+        mime="application/octet-stream",
+        on_click="ignore",
+        key=f"get-{chosen.value}",
+        type="primary",
+    )
+
+
+def draw_comparison(app: App, dataset: Dataset) -> None:
+    """Show what differs from an earlier dataset."""
+    others = [
+        d for d in app.datasets.all(limit=100) if d.id != dataset.id and d.created_at < dataset.created_at
+    ]
+    if not others:
+        st.caption("There is no earlier dataset to compare with.")
+        return
+    older = st.selectbox(
+        "Earlier dataset", others, format_func=lambda d: f"{d.name} v{d.version}", key="older"
+    )
+    found = app.datasets.compare(older, dataset)
+    columns = st.columns(4)
+    for column, kind in zip(columns, ("added", "removed", "changed", "moved"), strict=True):
+        column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}")
+    if found.rows:
+        rows = [{"": row.kind, "Begins": row.name, "Conversation": row.key} for row in found.rows]
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _draw_options() -> DatasetOptions:
+    with st.expander("Splits and mending"):
+        shares = st.columns(2)
+        validation = shares[0].slider("Validation, %", 0, 50, 10, 5, key="dataset-validation")
+        test = shares[1].slider("Test, %", 0, 50, 0, 5, key="dataset-test")
+        st.caption("The scenario decides the side, so that one scenario never stands on two.")
+        merge = st.checkbox(
+            "Merge the system text into the first user turn", key="dataset-merge",
+            help="For models whose chat template has no system role, such as Gemma.",
+        )  # fmt: skip
+        drop = st.checkbox("Drop a last user turn that has no answer", key="dataset-drop")
+        cut = st.number_input(
+            "Cut conversations longer than (tokens)", 64, 1_000_000, None, 1024, key="dataset-cut",
+            placeholder="never",
+        )  # fmt: skip
+    return DatasetOptions(validation / 100, test / 100, merge, drop, int(cut) if cut else None)
+
+
+def _freeze(app: App, chosen: ConversationFilter, options: DatasetOptions, name: str) -> None:
     own, actor = begin(), person()
     try:
         dataset = own.once(
-            ("freeze", chosen, name), lambda: app.datasets.freeze(chosen, name=name, actor=actor)
+            ("freeze", chosen, options, name),
+            lambda: app.datasets.freeze(chosen, name=name, actor=actor, options=options),
         )
     except BrightRunError as fault:
         show_error(fault)
         return
     own.notify(f"{label_safe(dataset.name)} v{dataset.version} holds {counted(dataset.row_count, 'row')}.")
+    set_place("dataset", dataset.id)
     st.rerun()
 
 
-def _draw_one(app: App, dataset: Dataset) -> None:
-    with st.container(border=True, key=f"dataset-{dataset.id}"):
-        about, files = st.columns([4, 6], vertical_alignment="center")
-        with about:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{label_safe(dataset.name, limit=60)} v{dataset.version}**", width="content")
-                if dataset.demo_count:
-                    st.badge(f"{dataset.demo_count:,} by the demo writer", color="orange")
-            st.caption(
-                f"{counted(dataset.row_count, 'conversation')} · by {label_safe(dataset.created_by)} "
-                f"· {ago(dataset.created_at)}"
-            )
-        with files:
-            _draw_downloads(app, dataset)
-
-
-def _draw_downloads(app: App, dataset: Dataset) -> None:
-    if dataset.row_count > BROWSER_ROWS:
-        st.caption("Too large for a browser's memory. In a shell, this writes the same files:")
-        st.code("brightrun export --out FOLDER", language=None)
-        return
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        for chosen, label in LABELS.items():
-            st.download_button(
-                label,
-                data=lambda chosen=chosen: b"".join(app.datasets.stream(dataset, chosen)),  # type: ignore[misc]
-                file_name=file_name(dataset, chosen),
-                mime=MEDIA_TYPES[chosen],
-                on_click="ignore",
-                key=f"get-{dataset.id}-{chosen.value}",
-                type="primary" if chosen is Format.MESSAGES else "secondary",
-            )
-        st.download_button(
-            "Sidecar",
-            data=lambda: b"".join(app.datasets.sidecar(dataset)),
-            file_name=file_name(dataset, Format.MESSAGES).replace(".jsonl", SIDECAR_SUFFIX),
-            mime="application/x-ndjson",
-            on_click="ignore",
-            key=f"get-{dataset.id}-sidecar",
-            help="One line of metadata for each training row: who decided, score, scaffolding, template.",
+def _draw_line(dataset: Dataset) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"dataset-{dataset.id}"):
+        st.markdown(f"**{label_safe(dataset.name, limit=60)} v{dataset.version}**", width="content")
+        _draw_demo(dataset)
+        st.caption(
+            f"{counted(dataset.row_count, 'conversation')} · by {label_safe(dataset.created_by)} "
+            f"· {ago(dataset.created_at)}"
         )
+        st.page_link(
+            Place.DATASETS.value, label="Open", query_params={"dataset": dataset.id}, width="content"
+        )
+
+
+def _draw_demo(dataset: Dataset) -> None:
+    if dataset.demo_count:
+        st.badge(f"{dataset.demo_count:,} by the demo writer", color="orange")
+
+
+def _with_bar(label: str, work: Callable[[Callable[[int, int], None]], Any], done: Any = None) -> Any:
+    """Do work that reports its progress, with a bar for as long as it takes."""
+    if done is not None:
+        return done
+    bar = st.empty()
+
+    def told(now: int, total: int) -> None:
+        bar.progress(now / max(total, 1), f"{label}: {now:,} of {total:,}")
+
+    result = work(told)
+    bar.empty()
+    return result
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{max(size / 1e3, 0.1):,.1f} KB"
+
+
+def _named(report: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"Conversation": row["id"], "Message": breach["message"], "Rule": SENTENCES[Rule(breach["rule"])]}
+            for row in report["named"]
+            for breach in row["breaches"]
+        ]
+    )
+
+
+def _about(chosen: Format) -> str:
+    return {
+        Format.MESSAGES: "One conversation a line; TRL, Axolotl, LLaMA-Factory and Unsloth load it.",
+        Format.PROMPT_COMPLETION: "One assistant turn a line, with everything before it as the prompt.",
+        Format.SHAREGPT: "`from` and `value`, for trainers that expect ShareGPT.",
+        Format.ALPACA: "The last exchange with the earlier ones as history.",
+        Format.LLAMAFACTORY: "ShareGPT with the system text beside; the zip has its `dataset_info.json` too.",
+        Format.OPENAI: "OpenAI's chat fine-tuning, with `weight`.",
+        Format.BEDROCK: "Bedrock's conversation shape; rows with words that fail a Nova job are left out.",
+        Format.GEMINI: "Gemini's supervised tuning, with `contents` and `parts`.",
+        Format.DPO: "What a person corrected, over what the writer had written.",
+        Format.KTO: "Approved answers labelled true, rejected ones false.",
+        Format.PARQUET: "The messages as one column, compressed.",
+        Format.JSON: "Training pairs with scaffolding, scores and decisions in one document.",
+        Format.CSV: "One turn a row; no cell can run as a formula.",
+        Format.ZIP: "Every format by its splits, with card, manifest, sidecar, recipes and chat templates.",
+    }[chosen]

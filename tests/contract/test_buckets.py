@@ -85,6 +85,19 @@ def test_one_of_many_writers_wins(bucket: Bucket) -> None:
     assert bucket.list("") == ["raw/race.json"]
 
 
+def test_stores_a_file(bucket: Bucket, tmp_path: Path) -> None:
+    """A file of a dataset arrives byte for byte, and may be put there again when asked."""
+    source = tmp_path / "train.jsonl"
+    source.write_bytes(b"line\n" * 50_000)
+    bucket.put_file("set/messages/train.jsonl", source)
+    assert bucket.get("set/messages/train.jsonl") == source.read_bytes()
+    with pytest.raises(ObjectExists):
+        bucket.put_file("set/messages/train.jsonl", source)
+    source.write_bytes(b"other\n")
+    bucket.put_file("set/messages/train.jsonl", source, overwrite=True)
+    assert bucket.get("set/messages/train.jsonl") == b"other\n"
+
+
 def test_names_what_is_missing(bucket: Bucket) -> None:
     """Asking for an object that is not there says so, and its folder is no object either."""
     bucket.put("raw/job/a.json", b"x")

@@ -13,8 +13,8 @@ from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, JobStatus, WriterName
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision
-from brightrun.services.datasets import Format
 from tests.fakes import scenarios
 from tests.gateway import Gateway
 from tests.storage_api import SECRET_KEY, StorageApi
@@ -69,7 +69,7 @@ def test_a_batch_goes_from_plan_to_file_on_the_hosted_road(
     verdict = app.reviews.decide_matching(ConversationFilter(job_id=job), Decision.APPROVED, reviewer="ana")
     assert verdict.decided == ITEMS
     dataset = app.datasets.freeze(ConversationFilter(job_id=job), name="hosted", actor="ana")
-    export = app.datasets.write(dataset, Format.MESSAGES, tmp_path / "out")
+    export = app.exports.write(dataset, Format.MESSAGES, tmp_path / "out")
     assert len(export.files[0].read_text(encoding="utf-8").splitlines()) == export.rows == ITEMS
 
 

@@ -49,6 +49,25 @@ def fill(site: Site) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
+    """A link to a dataset shows its report, its files, its preflight and what changed, in light and dark."""
+    fill(site)
+    site.app.datasets.freeze(ConversationFilter(), name="first steps", actor="ana")
+    dataset = site.app.datasets.find("first steps")
+    page = open_tab(f"datasets?dataset={dataset.id}", scheme=scheme)
+    expect(page.get_by_role("heading", name="first steps v2", level=1)).to_be_visible()
+    expect(page.get_by_role("button", name="Prepare the file")).to_be_visible(timeout=30_000)
+    shoot(page, f"dataset-{scheme}")
+    page.get_by_role("tab", name="Preflight").click()
+    expect(page.get_by_text("One row as the model sees it")).to_be_visible(timeout=30_000)
+    shoot(page, f"dataset-preflight-{scheme}")
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.get_by_text("Added")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    shoot(page, f"dataset-compare-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """Each page opens by its own address, shows its title and no error, and asks nobody outside for anything."""
     job = fill(site)

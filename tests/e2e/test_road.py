@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,24 +193,55 @@ def decide_by_keyboard(site: Site, page: Page) -> None:
 def download(site: Site, page: Page, shoot: Shoot, folder: Path) -> None:
     page.get_by_role("link", name="Datasets", exact=True).click()
     approved = statuses(site)["approved"]
+    shoot(page, "datasets-maker-light")
     page.get_by_role("button", name=f"Freeze {approved} conversations").click()
-    expect(page.get_by_role("button", name="JSONL for training")).to_be_visible()
+    expect(page.get_by_text("Prepare the file")).to_be_visible(timeout=30_000)
+    expect(page).to_have_url(re.compile("dataset="))
     shoot(page, "datasets-light")
-    jsonl = save(page, "JSONL for training", folder).read_text(encoding="utf-8").splitlines()
+    jsonl = save(page, "Messages (JSONL)", folder).read_text(encoding="utf-8").splitlines()
     assert len(jsonl) == approved
     row = json.loads(jsonl[0])
     assert row["messages"][-1]["role"] == "assistant"
     assert row["writer"] == "demo", "a demo row must say so"
-    table = save(page, "CSV", folder)
+    table = save(page, "CSV for people", folder)
     assert table.name.endswith("-demo.csv")
     rows = list(csv.DictReader(io.StringIO(table.read_bytes().decode("utf-8-sig"), newline="")))
     assert len({r["conversation_id"] for r in rows}) == approved
     assert {r["status"] for r in rows} == {"approved"}
+    packed = save(page, "Everything (zip)", folder)
+    with zipfile.ZipFile(packed) as opened:
+        assert opened.testzip() is None
+        manifest = json.loads(opened.read(f"{packed.stem}/manifest.json"))
+        for entry in manifest["files"]:
+            data = opened.read(f"{packed.stem}/{entry['path']}")
+            assert hashlib.sha256(data).hexdigest() == entry["sha256"], entry["path"]
+    read_preflight(page, shoot)
+
+
+def read_preflight(page: Page, shoot: Shoot) -> None:
+    """Each trainer's verdict stands there, and a template that refuses the rows says so before a run does."""
+    page.get_by_role("tab", name="Preflight").click()
+    expect(page.get_by_text("tokens, ").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("<|im_start|>assistant").first).to_be_visible()
+    shoot(page, "preflight-light")
+    page.get_by_role("radio", name="Gemma-like").or_(
+        page.get_by_role("button", name="Gemma-like")
+    ).first.click()
+    expect(
+        page.get_by_text("<start_of_turn>").or_(page.get_by_text("System role not supported")).first
+    ).to_be_visible()
 
 
 def save(page: Page, label: str, folder: Path) -> Path:
+    """Pick a format, have it prepared, and download it."""
+    choice = page.get_by_role("combobox", name="Format")
+    choice.click()
+    page.get_by_role("option", name=label, exact=True).click()
+    page.get_by_role("button", name="Prepare the file").click()
+    button = page.get_by_role("button", name=re.compile("Download .*B"))
+    expect(button).to_be_visible(timeout=30_000)
     with page.expect_download() as started:
-        page.get_by_role("button", name=label, exact=True).click()
+        button.click()
     path = folder / started.value.suggested_filename
     started.value.save_as(path)
     return path

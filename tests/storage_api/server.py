@@ -26,7 +26,7 @@ _DEFAULT_LIMIT = 100
 class StorageApi:
     """A running server; `buckets` may be looked into and changed while it runs."""
 
-    bucket_names: tuple[str, ...] = ("conversation-files", "batch-logs")
+    bucket_names: tuple[str, ...] = ("conversation-files", "batch-logs", "datasets")
     size_limit: int = 5_000_000
     mime_types: tuple[str, ...] = ("application/json", "text/plain", "application/octet-stream")
     largest_page: int = 1000

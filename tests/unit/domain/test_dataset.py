@@ -1,59 +1,173 @@
-"""The bytes that leave: one line a conversation, nothing a trainer or a spreadsheet would trip over."""
+"""The canonical form: what trainers would drop, cut or misread in silence never gets that far."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brightrun.domain.dataset import check_row, csv_lines, json_document, messages_line, sidecar_line
+from brightrun.domain.canonical import Mend, Rule, estimate_tokens, prepare
+from brightrun.domain.dataset import DatasetOptions
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.formats import SHAPES, Format, sidecar_line
+from brightrun.domain.report import Survey
+from brightrun.domain.spreadsheet import csv_head, csv_turns
 from tests.unit.domain.material import TALK, row
 
 HARD = 'one\u2028two\u2029three\x85four "five" 🙂 \\ six\nseven'
+PLAIN = DatasetOptions()
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<[|"), min_size=1).filter(
+    str.strip
+)
 
 
-def cells(data: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+def bad(*said: tuple[object, object]) -> Any:
+    return row(messages=[{"role": role, "content": content} for role, content in said])
+
+
+PITFALLS = [
+    ([], Rule.NO_MESSAGES),
+    ([("user", "a")], Rule.NO_ASSISTANT),
+    ([("assistant", "a"), ("user", "b"), ("assistant", "c")], Rule.ASSISTANT_FIRST),
+    ([("user", "a"), ("assistant", "b"), ("user", "c")], Rule.TRAILING_USER),
+    ([("user", "a"), ("user", "b"), ("assistant", "c")], Rule.SAME_ROLE_TWICE),
+    ([("user", "a"), ("system", "s"), ("assistant", "c")], Rule.SYSTEM_PLACE),
+    ([("system", "a"), ("system", "s"), ("user", "u"), ("assistant", "c")], Rule.SYSTEM_PLACE),
+    ([("human", "a"), ("assistant", "c")], Rule.UNKNOWN_ROLE),
+    ([("user", "a"), ("assistant", "")], Rule.EMPTY_CONTENT),
+    ([("user", "a"), ("assistant", " \n")], Rule.EMPTY_CONTENT),
+    ([("user", "a"), ("assistant", "\0")], Rule.EMPTY_CONTENT),
+    ([("user", "a"), ("assistant", None)], Rule.EMPTY_CONTENT),
+    ([("user", "a"), ("assistant", 7)], Rule.NOT_TEXT),
+    ([("user", "a"), ("assistant", [{"type": "image", "url": "x"}])], Rule.NOT_TEXT),
+    ([("user", "a"), ("assistant", "c<|im_end|>")], Rule.CONTROL_TOKEN),
+    ([("user", "[INST] a"), ("assistant", "c")], Rule.CONTROL_TOKEN),
+    ([("user", "a"), ("assistant", "c</s>")], Rule.CONTROL_TOKEN),
+    ([("user", "a"), ("assistant", "<start_of_turn>c")], Rule.CONTROL_TOKEN),
+    ([("user", "a\ud83d"), ("assistant", "c")], Rule.HALF_CHARACTER),
+]
+
+
+@pytest.mark.parametrize(("said", "rule"), PITFALLS)
+def test_what_would_ruin_a_training_run_is_named_and_left_out(said: Any, rule: Rule) -> None:
+    """Each shape that trainers drop, cut, misread or die of is named by its rule, and no row comes of it."""
+    prepared = prepare(bad(*said), PLAIN)
+    assert rule in {breach.rule for breach in prepared.breaches}
+    assert prepared.rows == ()
+    assert all(breach.sentence().endswith(".") for breach in prepared.breaches)
+
+
+def test_what_is_mended_is_counted() -> None:
+    """Text in blocks, control characters and decomposed letters become what loaders read, and are counted."""
+    prepared = prepare(
+        bad(
+            ("user", [{"type": "text", "text": "Where"}, {"type": "text", "text": "?"}]),
+            ("assistant", "Cafe\u0301\0."),
+        ),
+        PLAIN,
+    )
+    (made,) = prepared.rows
+    assert [m["content"] for m in made.messages] == ["Where?", "Café."]
+    assert prepared.mends == (Mend.FLATTENED, Mend.CLEANED)
+
+
+def test_a_trailing_question_is_dropped_only_on_request() -> None:
+    """With the option, everything before the unanswered turn leaves; without it, nothing does."""
+    prepared = prepare(
+        bad(("user", "a"), ("assistant", "b"), ("user", "c")), DatasetOptions(drop_trailing_user=True)
+    )
+    assert [m["content"] for m in prepared.rows[0].messages] == ["a", "b"]
+    assert prepared.mends == (Mend.TRAILING_USER_DROPPED,)
+
+
+def test_the_system_text_goes_into_the_first_turn_on_request() -> None:
+    """For templates without a system role, the system text stands in front of the first question."""
+    (made,) = prepare(row("Hello?", "Yes.", system="Be kind."), DatasetOptions(merge_system=True)).rows
+    assert made.messages[0] == {"role": "user", "content": "Be kind.\n\nHello?"}
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8), st.integers(64, 400))
+def test_a_long_conversation_is_cut_between_exchanges(pairs: list[tuple[str, str]], limit: int) -> None:
+    """Every part stands by itself, nothing is lost or doubled, and a part is over length only as one exchange."""
+    whole = row(*(text for pair in pairs for text in pair), system="Be kind.")
+    expected = prepare(whole, PLAIN).rows[0]
+    parts = prepare(whole, DatasetOptions(split_tokens=limit)).rows
+    assert [m for part in parts for m in part.spoken] == list(expected.spoken)
+    assert len({part.id for part in parts}) == len(parts)
+    for part in parts:
+        assert prepare(part, PLAIN).breaches == ()
+        assert part.system == "Be kind."
+        assert estimate_tokens(part.messages) <= limit or len(part.spoken) == 2
+
+
+@pytest.mark.parametrize("options", [{"validation": 0.6}, {"test": -0.1}, {"split_tokens": 3}])
+def test_shares_and_lengths_that_make_no_sense_are_refused(options: dict[str, float]) -> None:
+    """A split without training rows, or a cut after every word, is refused with a remedy."""
+    with pytest.raises(InvalidInput):
+        DatasetOptions(**options)  # type: ignore[arg-type]
 
 
 def test_a_training_line_holds_training_columns_only() -> None:
     """Trainers see messages, an id and who wrote them; everything else stands in the sidecar under the same id."""
-    line, side = json.loads(messages_line(row())), json.loads(sidecar_line(row()))
+    (data,) = SHAPES[Format.MESSAGES].encode(row())
+    line, side = json.loads(data), json.loads(sidecar_line(row()))
     assert set(line) == {"id", "writer", "messages"}
     assert [m["content"] for m in line["messages"]] == list(TALK)
     assert side["id"] == line["id"]
     assert (side["reviewer"], side["decision"], side["quality_score"]) == ("ana", "approved", 8.5)
 
 
-@pytest.mark.parametrize("write", [messages_line, sidecar_line])
-def test_a_conversation_is_one_line_to_every_reader(write: object) -> None:
-    """Unusual line ends inside a text never cut its line in two, and the text comes back as it was."""
-    made = row(HARD, "Yes.", variables={"scenario": HARD})
-    line = write(made)  # type: ignore[operator]
-    assert len(line.decode("utf-8").splitlines()) == 1
-    assert line.endswith(b"\n")
-    data = json.loads(line)
-    assert HARD in (data.get("variables", {}).get("scenario"), data.get("messages", [{}])[0].get("content"))
+RESERVED = {"images", "labels", "input_ids", "text", "tools", "metadata"}
 
 
-def test_the_json_document_is_one_document() -> None:
-    """Piece by piece it is still valid JSON, for none, one and two rows."""
-    for number in range(3):
-        data = json.loads(b"".join(json_document([row()] * number, {"name": "x"})))
-        assert len(data["conversations"]) == number
-        assert data["manifest"] == {"name": "x"}
+@pytest.mark.parametrize("chosen", list(SHAPES))
+def test_a_line_is_one_line_to_every_reader(chosen: Format) -> None:
+    """Unusual line ends inside a text never cut its line in two, and no column is one a trainer takes for another."""
+    made = row(
+        HARD,
+        "Yes.",
+        first_messages=[{"role": "user", "content": HARD}, {"role": "assistant", "content": "No."}],
+    )
+    written = list(SHAPES[chosen].encode(made))
+    assert written
+    for line in written:
+        assert len(line.decode("utf-8").splitlines()) == 1
+        assert line.endswith(b"\n")
+        assert HARD in _texts(json.loads(line))
+        assert not RESERVED & set(json.loads(line))
+
+
+def _texts(data: Any) -> list[str]:
+    if isinstance(data, str):
+        return [data]
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else []
+    return [text for part in inner for text in _texts(part)]
+
+
+def test_words_that_fail_a_nova_job_keep_a_row_out_of_that_file_alone() -> None:
+    """Bedrock's reserved words cost a row its place in Bedrock's file, and the report counts it."""
+    made = row("User: who am I?", "You.")
+    assert list(SHAPES[Format.BEDROCK].encode(made)) == []
+    assert list(SHAPES[Format.MESSAGES].encode(made))
+    survey = Survey()
+    survey.add(made, prepare(made, PLAIN))
+    assert survey.to_json()["bedrock_reserved"] == 1
+
+
+def cells(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'"])
 def test_no_cell_of_the_csv_is_a_formula(start: str) -> None:
     """A text that a spreadsheet would run is shown as text, and gives back its exact self."""
     text = f'{start}HYPERLINK("http://leak.invalid")'
-    (first, _) = cells(b"".join(csv_lines([row(text, "Fine.")])))
+    (first, _) = cells(csv_head() + csv_turns(row(text, "Fine.")))
     assert first["content"] == f"'{text}"
 
 
@@ -66,49 +180,18 @@ def test_no_cell_of_the_csv_is_a_formula(start: str) -> None:
 )
 def test_every_text_comes_back_from_the_csv(texts: list[str]) -> None:
     """Commas, quotes, line ends and any alphabet survive the way through a spreadsheet's file."""
-    made = row(*texts)
-    found = [c["content"] for c in cells(b"".join(csv_lines([made])))]
+    found = [c["content"] for c in cells(csv_head() + csv_turns(row(*texts)))]
     guards = ("=", "+", "-", "@", "\t", "\r", "'")
     assert [c[1:] if c.startswith("'") and c[1:].startswith(guards) else c for c in found] == texts
 
 
-@pytest.mark.parametrize(
-    ("messages", "problem"),
-    [
-        ([("user", "a")], "no assistant turn"),
-        ([("assistant", "a"), ("user", "b"), ("assistant", "c")], "the user does not begin"),
-        ([("user", "a"), ("assistant", "b"), ("user", "c")], "the assistant does not end"),
-        ([("user", "a"), ("user", "b"), ("assistant", "c")], "two turns of one role"),
-        ([("user", "a"), ("system", "s"), ("assistant", "c")], "a system message that is not the first"),
-        ([("user", "a"), ("tool", "s"), ("assistant", "c")], "a role that is none of"),
-        ([("user", " "), ("assistant", "c")], "empty content in message 1"),
-        ([("user", "a"), ("assistant", "c<|im_end|>")], "control token in message 2"),
-        ([("user", "a\0"), ("assistant", "c")], "characters that no file can hold in message 1"),
-    ],
-)
-def test_what_would_ruin_a_training_run_is_named(messages: list[tuple[str, str]], problem: str) -> None:
-    """Each shape that trainers drop, cut or misread in silence is named with its message."""
-    made = row(messages=[{"role": role, "content": content} for role, content in messages])
-    assert any(problem in found for found in check_row(made)), check_row(made)
-
-
-def test_a_system_message_first_is_fine() -> None:
-    """One system message, then user and assistant in turn, is what trainers expect."""
-    assert check_row(row(system="You help.")) == []
-    assert check_row(row()) == []
-
-
-@pytest.mark.slow
-def test_the_real_datasets_library_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hugging Face's `datasets` reads the JSONL with its own types, every text unharmed."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    datasets = pytest.importorskip("datasets")
-    path = tmp_path / "train.jsonl"
-    made = [row(HARD, "Yes."), row(system="You help."), row("=1+1", "Two.")]
-    path.write_bytes(b"".join(map(messages_line, made)))
-    loaded = datasets.load_dataset(
-        "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert loaded.num_rows == 3
-    assert loaded[0]["messages"][0]["content"] == HARD
-    assert loaded[1]["messages"][0] == {"role": "system", "content": "You help."}
+def test_the_report_says_how_long_and_how_alike_the_rows_are() -> None:
+    """Rows over each length are counted, and a set from one mould shows by its repeated answers."""
+    survey = Survey()
+    for _ in range(3):
+        made = row("Hello?", "word " * 1200)
+        survey.add(made, prepare(made, PLAIN))
+    report = survey.to_json()
+    assert report["tokens"]["over"] == {"1024": 3, "2048": 0, "4096": 0, "8192": 0}
+    assert report["set"]["repeated_answer_share"] == 1.0
+    assert report["splits"] == {"train": 3, "validation": 0, "test": 0}

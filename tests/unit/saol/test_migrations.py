@@ -113,11 +113,11 @@ class TestOurOwn:
             ).fetchall()
         assert callable_ == []
 
-    def test_both_buckets_exist_and_are_private(self, dsn: str) -> None:
-        """Answers and logs have their place on Supabase from the first migration."""
+    def test_every_bucket_exists_and_is_private(self, dsn: str) -> None:
+        """Answers, logs and datasets have their place on Supabase from the migrations on."""
         with psycopg.connect(dsn) as connection:
             rows = connection.execute("select id, public from storage.buckets order by id").fetchall()
-        assert rows == [("batch-logs", False), ("conversation-files", False)]
+        assert rows == [("batch-logs", False), ("conversation-files", False), ("datasets", False)]
 
     def test_the_seed_can_write_every_arc_it_brings(self, dsn: str) -> None:
         """Fault 6: no combination the bulk generator offers is without a template."""

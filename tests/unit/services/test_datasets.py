@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from brightrun.bootstrap import App
+from brightrun.bootstrap import App, open_app
 from brightrun.domain.batch import Job
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.errors import InvalidInput, NotAllowed, SetupFault
+from brightrun.domain.dataset import DatasetOptions
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound, SetupFault
+from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from brightrun.services.datasets import Format, check_folder
+from brightrun.services.exports import check_folder
+from tests.seed import Seed, seed_conversations
 
 Start = Callable[..., Job]
+SINGLE = [chosen for chosen in Format if chosen not in (Format.FOLDER, Format.DPO)]
 
 
 def approve(app: App, start: Start, count: int = 4, approved: int = 3) -> None:
@@ -26,34 +35,207 @@ def approve(app: App, start: Start, count: int = 4, approved: int = 3) -> None:
     app.reviews.decide([Seen(r["id"], r["row_version"]) for r in rows], Decision.APPROVED, reviewer="ana")
 
 
+def lines(path: Path) -> list[dict[str, object]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 def test_only_approved_conversations_leave(app: App, start: Start, tmp_path: Path) -> None:
     """The export holds exactly what was approved; asking for anything else is refused."""
     approve(app, start)
     dataset = app.datasets.freeze(ConversationFilter(), name="Harbour tables", actor="ana")
-    export = app.datasets.write(dataset, Format.MESSAGES, tmp_path)
-    lines = [json.loads(line) for line in export.files[0].read_text(encoding="utf-8").splitlines()]
+    export = app.exports.write(dataset, Format.MESSAGES, tmp_path / "out")
     approved = app.reviews.page(ConversationFilter(status=ConversationStatus.APPROVED))
-    assert {line["id"] for line in lines} == {row["conversation_id"] for row in approved}
-    assert export.files[0].name == "harbour-tables-v1-demo.jsonl"
+    assert {line["id"] for line in lines(export.files[0])} == {row["conversation_id"] for row in approved}
+    assert [path.name for path in export.files] == [
+        "harbour-tables-v1-demo.jsonl",
+        "harbour-tables-v1-demo.sidecar.ndjson",
+    ]
     with pytest.raises(InvalidInput, match="pending review"):
         app.datasets.freeze(
             ConversationFilter(status=ConversationStatus.PENDING_REVIEW), name="x", actor="ana"
         )
 
 
-@pytest.mark.parametrize("chosen", list(Format))
-def test_a_frozen_dataset_stays_as_it_was(app: App, start: Start, chosen: Format) -> None:
-    """What is decided later changes no dataset that exists: its files are the same, byte for byte."""
-    approve(app, start)
+def test_a_release_is_the_same_bytes_for_ever(app: App, dsn: str, tmp_path: Path) -> None:
+    """After 100 more approvals, a new version of a conversation, a later decision and a restart, no byte differs."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(30)])
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
-    before = b"".join(app.datasets.stream(dataset, chosen))
+    before = app.exports.write(dataset, Format.FOLDER, tmp_path / "before").files[0]
+    zipped = app.exports.write(dataset, Format.ZIP, tmp_path / "before").files[0]
+
+    seed_conversations(dsn, [Seed(number=n) for n in range(30, 130)])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update public.conversations set turns = jsonb_set(turns, '{1,content}', '\"Corrected.\"'), "
+            "persona_key = 'somebody_else' where first_words like '% 7'"
+        )
     app.reviews.decide_matching(ConversationFilter(), Decision.NEEDS_REVISION, reviewer="ben", reason="later")
-    assert b"".join(app.datasets.stream(app.datasets.get(dataset.id), chosen)) == before
-    assert b'"later"' not in b"".join(app.datasets.sidecar(dataset))
+    again = open_app(app.settings)
+    try:
+        frozen = again.datasets.get(dataset.id)
+        after = again.exports.write(frozen, Format.FOLDER, tmp_path / "after").files[0]
+        rezipped = again.exports.write(frozen, Format.ZIP, tmp_path / "after").files[0]
+    finally:
+        again.close()
+    assert digests(after) == digests(before)
+    assert rezipped.read_bytes() == zipped.read_bytes()
+    assert not any(b"Corrected." in path.read_bytes() for path in after.rglob("*.jsonl"))
+    named = {
+        entry["path"]: entry["sha256"] for entry in json.loads((after / "manifest.json").read_text())["files"]
+    }
+    assert named == {path: sha for path, sha in digests(after).items() if path != "manifest.json"}
+
+
+@pytest.mark.parametrize("chosen", SINGLE)
+def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: Path, chosen: Format) -> None:
+    """Each format comes as a file of its own, whole, and the same when it is asked for again."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(12)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    one = app.exports.write(dataset, chosen, tmp_path / "one")
+    app.exports.write(dataset, chosen, tmp_path / "two")
+    assert one.rows == 12
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    assert one.files[0].stat().st_size > 0
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
+
+
+def test_a_changed_conversation_loses_its_approval_and_keeps_its_past(app: App, dsn: str) -> None:
+    """An approval is for one version: a corrected text waits for a decision, and the original is kept."""
+    seed_conversations(dsn, [Seed(number=1)])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update public.conversations set turns = jsonb_set(turns, '{1,content}', '\"Better.\"')"
+        )
+        status, version = connection.execute("select status, version from public.conversations").fetchone()  # type: ignore[misc]
+        kept = connection.execute(
+            "select version, turns #>> '{1,content}' from public.conversation_versions"
+        ).fetchall()
+    assert (status, version) == ("pending_review", 2)
+    assert [number for number, _ in kept] == [1]
+    assert kept[0][1] != "Better."
+
+
+def test_a_correction_becomes_a_preference_pair(app: App, dsn: str, tmp_path: Path) -> None:
+    """What a person corrected is chosen over what the writer had written, after the same question."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(4)])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update public.conversations set turns = jsonb_set(turns, '{3,content}', '\"Corrected answer.\"'), "
+            "reviewed_at = clock_timestamp() where first_words like '% 2'"
+        )
+    dataset = app.datasets.freeze(
+        ConversationFilter(), name="pairs", actor="ana", options=DatasetOptions(validation=0)
+    )
+    found = lines(app.exports.write(dataset, Format.DPO, tmp_path).files[0])
+    assert len(found) == 1
+    (pair,) = found
+    assert pair["chosen"] == [{"role": "assistant", "content": "Corrected answer."}]
+    assert pair["rejected"][0]["content"] != "Corrected answer."  # type: ignore[index]
+    assert [m["role"] for m in pair["prompt"]] == ["system", "user", "assistant", "user"]  # type: ignore[union-attr]
+    assert app.datasets.report(app.datasets.get(dataset.id))["preference_pairs"] == 1
+
+
+def test_decisions_become_labels(app: App, dsn: str, tmp_path: Path) -> None:
+    """What was approved is labelled true, what was rejected false, and only the label file has the latter."""
+    seed_conversations(
+        dsn, [Seed(number=n, status="rejected" if n % 3 == 0 else "approved") for n in range(9)]
+    )
+    dataset = app.datasets.freeze(ConversationFilter(), name="labels", actor="ana")
+    kto = lines(app.exports.write(dataset, Format.KTO, tmp_path).files[0])
+    assert sorted(line["label"] for line in kto) == [False] * 3 + [True] * 6  # type: ignore[type-var]
+    messages = lines(app.exports.write(dataset, Format.MESSAGES, tmp_path).files[0])
+    assert len(messages) == 6
+
+
+def test_what_breaks_a_rule_is_left_out_by_name(app: App, dsn: str, tmp_path: Path) -> None:
+    """A conversation that would ruin a run is in no file, and the manifest names it with its rule and message."""
+    bad = Seed(
+        number=99, turns=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b<|im_end|>"}]
+    )
+    seed_conversations(dsn, [*(Seed(number=n) for n in range(5)), bad])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["report"]["dropped"] == {"control_token": 1}
+    (named,) = manifest["report"]["named"]
+    assert named["breaches"] == [{"rule": "control_token", "message": 3}]
+    data = [
+        path
+        for path in folder.rglob("*")
+        if path.parent.name != "chat_templates" and path.name != "manifest.json" and path.is_file()
+    ]
+    assert not any(named["id"].encode() in path.read_bytes() for path in data)
+
+
+def test_exact_duplicates_leave_once(app: App, dsn: str) -> None:
+    """Two conversations that say the same are one row, the older one, and the other is counted."""
+    seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    assert (dataset.row_count, dataset.duplicate_count) == (2, 1)
+
+
+def test_new_rows_never_move_old_ones(app: App, dsn: str) -> None:
+    """A later, larger release leaves every old row on its side, and says what it added and removed."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(60)])
+    older = app.datasets.freeze(ConversationFilter(), name="grow", actor="ana")
+    seed_conversations(dsn, [Seed(number=n) for n in range(60, 150)])
+    gone = app.reviews.page(ConversationFilter(), sort="oldest", limit=1)[0]
+    app.reviews.decide([Seen(gone["id"], gone["row_version"])], Decision.REJECTED, reviewer="ana")
+    newer = app.datasets.freeze(ConversationFilter(), name="grow", actor="ana")
+    assert newer.version == 2
+    found = app.datasets.compare(older, newer)
+    assert found.counts == {"added": 90, "removed": 1, "same": 59}
+    assert [row.id for row in found.rows if row.kind == "removed"] == [gone["id"]]
+    report = app.datasets.report(newer)
+    assert 0 < report["splits"]["validation"] < 40
+
+
+@pytest.mark.shared
+def test_no_scenario_of_real_dialogues_stands_on_two_sides(app: App, dsn: str, shared_data: Path) -> None:
+    """On 1,000 real dialogues that share scenarios, ours leaks none; a random split of the same size leaks many."""
+    with gzip.open(shared_data / "star_conversations.jsonl.gz", "rt", encoding="utf-8") as file:
+        real = [json.loads(line) for line in file]
+    seed_conversations(
+        dsn,
+        [
+            Seed(
+                number=n,
+                system=entry["messages"][0]["content"] if entry["messages"][0]["role"] == "system" else "",
+                turns=[m for m in entry["messages"] if m["role"] != "system"],
+                variables={"scenario": entry["scenario"]},
+            )
+            for n, entry in enumerate(real)
+        ],
+    )
+    dataset = app.datasets.freeze(ConversationFilter(), name="star", actor="ana")
+    report = app.datasets.report(dataset)
+    assert report["rows"] + report["left_out"] + dataset.duplicate_count == len(real)
+    placed = [(row.variables["scenario"].strip().lower(), row.split) for row in app.datasets.rows(dataset)]
+    train = {scenario for scenario, split in placed if split == "train"}
+    held = [scenario for scenario, split in placed if split == "validation"]
+    leaked = sum(scenario in train for scenario in held)
+    drawn = random.Random(7).sample(range(len(placed)), len(held))
+    rest = {scenario for n, (scenario, _) in enumerate(placed) if n not in set(drawn)}
+    by_chance = sum(placed[n][0] in rest for n in drawn)
+    print(
+        f"leakage: ours {leaked} of {len(held)}, random {by_chance} of {len(drawn)}; report {report['dropped']}"
+    )
+    assert len(held) >= 20
+    assert leaked == 0
+    assert by_chance > len(drawn) / 10
 
 
 def test_the_next_dataset_of_a_name_is_its_next_version(app: App, start: Start) -> None:
-    """Freezing under the same name counts up; both stay in the list, newest first."""
+    """Freezing under the same name counts up; both stay in the list, newest first, and are found by name."""
     approve(app, start)
     for _ in range(2):
         app.datasets.freeze(ConversationFilter(), name="tables", actor="ana")
@@ -61,6 +243,10 @@ def test_the_next_dataset_of_a_name_is_its_next_version(app: App, start: Start) 
         ("tables", 2, 3, 3),
         ("tables", 1, 3, 3),
     ]
+    assert app.datasets.find("tables").version == 2
+    assert app.datasets.find("tables@1").version == 1
+    with pytest.raises(NotFound, match="nothing"):
+        app.datasets.find("nothing")
 
 
 def test_nothing_approved_is_nothing_frozen(app: App, start: Start) -> None:
@@ -84,21 +270,56 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half_done(
         check_folder(blocked / "out")
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     with pytest.raises(SetupFault):
-        app.datasets.write(dataset, Format.CSV, blocked / "out")
+        app.exports.write(dataset, Format.CSV, blocked / "out")
     out = tmp_path / "out"
     out.mkdir()
     (out / "first-v1-demo.csv").mkdir()  # a folder of the file's name
     with pytest.raises(SetupFault):
-        app.datasets.write(dataset, Format.CSV, out)
+        app.exports.write(dataset, Format.CSV, out)
     assert [path.name for path in out.iterdir()] == ["first-v1-demo.csv"]
 
 
-def test_each_row_of_the_sidecar_belongs_to_a_row_of_the_file(app: App, start: Start) -> None:
+def test_a_folder_that_is_there_is_never_overwritten(app: App, dsn: str, tmp_path: Path) -> None:
+    """The same dataset into the same place is no error; a folder somebody changed is left alone and named."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(3)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    app.exports.write(dataset, Format.FOLDER, tmp_path)
+    (folder / "sidecar.ndjson").write_text("mine")
+    with pytest.raises(NotAllowed, match="exists already"):
+        app.exports.write(dataset, Format.FOLDER, tmp_path)
+    assert (folder / "sidecar.ndjson").read_text() == "mine"
+
+
+def test_each_row_of_the_sidecar_belongs_to_a_row_of_the_file(app: App, start: Start, tmp_path: Path) -> None:
     """Training rows and their metadata come in the same order under the same ids."""
     approve(app, start)
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
-    rows = [json.loads(line)["id"] for line in app.datasets.stream(dataset, Format.MESSAGES)]
-    sides = [json.loads(line) for line in app.datasets.sidecar(dataset)]
-    assert [side["id"] for side in sides] == rows
+    export = app.exports.write(dataset, Format.MESSAGES, tmp_path)
+    sides = lines(export.files[1])
+    assert [side["id"] for side in sides] == [line["id"] for line in lines(export.files[0])]
     assert {side["reviewer"] for side in sides} == {"ana"}
     assert {side["writer"] for side in sides} == {"demo"}
+
+
+def test_the_zip_holds_the_folder(app: App, dsn: str, tmp_path: Path) -> None:
+    """One file opens into the folder, manifest, card and recipes included."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(5)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    path = app.exports.kept(dataset, Format.ZIP)
+    assert path == app.exports.kept(dataset, Format.ZIP)
+    with zipfile.ZipFile(path) as packed:
+        assert packed.testzip() is None
+        packed.extractall(tmp_path / "opened")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path / "written").files[0]
+    assert digests(tmp_path / "opened" / "first-v1") == digests(folder)
+
+
+def test_an_upload_puts_every_file_into_the_bucket(app: App, dsn: str) -> None:
+    """What the manifest names lies in the bucket `datasets`, and the manifest was put there last."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(3)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    keys = app.exports.upload(dataset)
+    assert keys[-1] == f"{dataset.id}/manifest.json"
+    root = app.settings.home / "buckets" / "datasets"
+    assert all((root / key).is_file() for key in keys)

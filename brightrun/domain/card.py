@@ -1,0 +1,120 @@
+"""The dataset card: what a loader and a reader must know, in the README of the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from brightrun.domain.dataset import Split
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+HUB_CONFIGS = ("messages", "prompt_completion", "dpo", "kto")
+"""The folders a loader finds as configurations, in the order of the card; the first is the default."""
+
+
+def card(manifest: Mapping[str, Any], splits: Mapping[str, Sequence[str]]) -> str:
+    """Return README.md; `splits` names for each configuration the splits that have a file."""
+    report = manifest["report"]
+    return f"---\n{_front(manifest, splits)}---\n\n{_body(manifest, report)}"
+
+
+def _front(manifest: Mapping[str, Any], splits: Mapping[str, Sequence[str]]) -> str:
+    rows = manifest["report"]["rows"]
+    size = next((name for limit, name in SIZES if rows < limit), "n>1M")
+    lines = [
+        f"pretty_name: {_quoted(manifest['name'])}",
+        "task_categories:\n- text-generation",
+        f"size_categories:\n- {size}",
+        "tags:\n- synthetic\n- conversational",
+        "annotations_creators:\n- machine-generated\n- expert-generated",
+        "source_datasets:\n- original",
+        "configs:",
+    ]
+    for config in HUB_CONFIGS:
+        if splits.get(config):
+            lines.append(f"- config_name: {config}")
+            if config == HUB_CONFIGS[0]:
+                lines.append("  default: true")
+            lines.append("  data_files:")
+            lines += [f"  - split: {split}\n    path: {config}/{split}.jsonl" for split in splits[config]]
+    return "\n".join(lines) + "\n"
+
+
+def _body(manifest: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    demo = ""
+    if manifest["demo_rows"]:
+        demo = (
+            f"\n> **{manifest['demo_rows']} of these conversations were made up by rule by the demo writer.** "
+            "They show the format; no model should be trained on them.\n"
+        )
+    return f"""# {manifest["name"]}, version {manifest["version"]}
+{demo}
+{report["rows"]:,} approved multi-turn conversations with {report["assistant_turns"]:,} assistant turns, for supervised
+fine-tuning with LoRA. Every row was generated, checked by rules and approved in a review.
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("PATH OR HUB ID OF THIS FOLDER", "messages")
+```
+
+| | |
+|---|---|
+| written by | {_listed(report["strata"]["writer"])} |
+| models | {_listed(report["strata"]["model"])} |
+| templates | {_listed(report["strata"]["template"])} |
+| scores (0 to 10) | average {report["scores"]["average"]}, {report["scores"]["minimum"]} to {report["scores"]["maximum"]} |
+| cost of generation | ${report["cost_usd"]:.4f} |
+| length | median {report["tokens"]["median"]:,}, 95 % up to {report["tokens"]["p95"]:,} tokens (estimate: {report["tokens"]["estimate"]}) |
+| generator | {manifest["generator"]} |
+
+## Splits
+
+{_splits(report)}
+
+The side is decided by a hash of the scenario, so that one scenario never stands on two sides, and rows that come
+later never move these.
+
+## How rows were chosen
+
+Filter: `{orjson.dumps(manifest["filter"], option=orjson.OPT_SORT_KEYS).decode()}`, status approved.
+{manifest["duplicates"]} exact duplicates were left out, the oldest kept.
+{_dropped(report)}
+
+## Files
+
+`messages/` is the default configuration. `prompt_completion/`, `dpo/` and `kto/` are further ones where they have
+rows. The other folders hold the same rows in the shapes of other trainers, `recipes/` what runs them, and
+`chat_templates/` training templates with generation markers. `sidecar.ndjson` has one line of metadata for each row,
+joined by `id`; `manifest.json` names every file with its SHA-256.
+
+## Limits
+
+The text is synthetic. Token counts are estimates. A licence for the outputs is for the owner to state.
+"""
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('|', '/')} ({count:,})" for name, count in counts.items()) or "none"
+
+
+def _splits(report: Mapping[str, Any]) -> str:
+    total = max(report["rows"], 1)
+    lines = ["| split | rows | share |", "|---|---|---|"]
+    for split in Split:
+        count = report["splits"][split.value]
+        lines.append(f"| {split.value} | {count:,} | {100 * count / total:.1f} % |")
+    return "\n".join(lines)
+
+
+def _dropped(report: Mapping[str, Any]) -> str:
+    if not report["left_out"]:
+        return "Every one of them passed the checks."
+    reasons = ", ".join(f"{rule.replace('_', ' ')}: {count}" for rule, count in report["dropped"].items())
+    return f"{report['left_out']} did not pass the checks and were left out ({reasons}); the manifest names them."

@@ -1,0 +1,198 @@
+"""What is said of a whole dataset: counted in one pass over its rows, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from brightrun.domain.canonical import BYTES_A_TOKEN, Mend, Prepared, estimate_tokens
+from brightrun.domain.dataset import Row, Split
+from brightrun.domain.formats import SHAPES, Format, is_reserved
+from brightrun.domain.text import words
+
+LENGTHS = (1024, 2048, 4096, 8192)
+"""Sequence lengths that trainers are usually given, in tokens."""
+NAMED = 200
+"""Rows left out that are named one by one; the rest is counted."""
+SAMPLE = 300
+"""Rows that the set-level figures are taken from."""
+OPENER_WORDS = 4
+MAX_STRATA = 500
+"""Values of one kind that are counted one by one."""
+
+
+class Survey:
+    """Counts what leaves and what does not; fed with one conversation after another."""
+
+    def __init__(self) -> None:
+        self._dropped: Counter[str] = Counter()
+        self._mended: Counter[str] = Counter()
+        self._named: list[dict[str, Any]] = []
+        self._splits = {split.value: 0 for split in Split}
+        self._strata: dict[str, dict[str, Counter[str]]] = {
+            name: {} for name in ("persona", "emotional_arc", "topic", "tier", "writer", "model", "template")
+        }
+        self._tokens: Counter[int] = Counter()
+        self._over: Counter[int] = Counter()
+        self._blind: Counter[int] = Counter()
+        self._figures: Counter[str] = Counter()
+        self._score = self._cost = 0.0
+        self._score_low, self._score_high = 10.0, 0.0
+        self._pairs = {Format.DPO: 0, Format.KTO: 0}
+        self._set = _SetFigures()
+
+    def add(self, row: Row, prepared: Prepared) -> None:
+        """Count one conversation and what the rules made of it."""
+        if row.decision != "approved":
+            self._figures["rejected"] += len(prepared.rows)
+            self._pairs[Format.KTO] += len(prepared.rows)
+            return
+        self._mended.update(mend.value for mend in prepared.mends if not prepared.breaches)
+        if prepared.breaches:
+            self._dropped.update({breach.rule.value for breach in prepared.breaches})
+            self._figures["left_out"] += 1
+            if len(self._named) < NAMED:
+                breaches = [{"rule": b.rule.value, "message": b.message} for b in prepared.breaches]
+                self._named.append({"id": row.key, "breaches": breaches})
+            return
+        self._figures["conversations"] += 1
+        self._figures["reviewed"] += bool(row.reviewer) * len(prepared.rows)
+        self._cost += row.cost
+        for made in prepared.rows:
+            self._add_row(made)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as it is kept with the dataset."""
+        rows = sum(self._splits.values())
+        return {
+            "rows": rows,
+            "conversations": self._figures["conversations"],
+            "left_out": self._figures["left_out"],
+            "dropped": dict(sorted(self._dropped.items())),
+            "named": self._named,
+            "mended": {mend.value: self._mended[mend.value] for mend in Mend if self._mended[mend.value]},
+            "splits": self._splits,
+            "strata": {name: _whole(found) for name, found in self._strata.items()},
+            "strata_by_split": {name: _by_split(found) for name, found in self._strata.items()},
+            "assistant_turns": self._figures["assistant_turns"],
+            "reviewed": self._figures["reviewed"],
+            "cost_usd": round(self._cost, 6),
+            "scores": {
+                "average": round(self._score / rows, 2) if rows else 0.0,
+                "minimum": self._score_low if rows else 0.0,
+                "maximum": self._score_high,
+            },
+            "tokens": {
+                "estimate": f"UTF-8 bytes / {BYTES_A_TOKEN} and a frame for each message",
+                "total": self._figures["tokens"],
+                "median": self._percentile(rows, 0.5),
+                "p95": self._percentile(rows, 0.95),
+                "longest": max(self._tokens, default=0) * 64,
+                "over": {str(length): self._over[length] for length in LENGTHS},
+                "untrained_at": {str(length): self._blind[length] for length in LENGTHS},
+            },
+            "with_system": self._figures["with_system"],
+            "bedrock_reserved": self._figures["bedrock_reserved"],
+            "preference_pairs": self._pairs[Format.DPO],
+            "labels": {"true": rows, "false": self._figures["rejected"]},
+            "set": self._set.to_json(),
+        }
+
+    def _add_row(self, row: Row) -> None:
+        self._splits[row.split] += 1
+        for name, value in (
+            ("persona", row.persona_key),
+            ("emotional_arc", row.arc_key),
+            ("topic", row.topic_key),
+            ("tier", row.tier),
+            ("writer", row.writer),
+            ("model", row.model),
+            ("template", row.template),
+        ):
+            self._stratify(name, value or "none", row.split)
+        self._count_tokens(row)
+        self._figures["assistant_turns"] += len(row.spoken) // 2
+        self._figures["with_system"] += bool(row.system)
+        self._figures["bedrock_reserved"] += is_reserved(row)
+        self._score += row.quality_score
+        self._score_low = min(self._score_low, row.quality_score)
+        self._score_high = max(self._score_high, row.quality_score)
+        self._pairs[Format.DPO] += sum(1 for _ in SHAPES[Format.DPO].lines(row))
+        self._set.add(row)
+
+    def _stratify(self, name: str, value: str, split: str) -> None:
+        strata = self._strata[name]
+        if value not in strata and len(strata) >= MAX_STRATA:
+            value = "others"
+        strata.setdefault(value, Counter())[split] += 1
+
+    def _count_tokens(self, row: Row) -> None:
+        tokens = estimate_tokens(row.messages)
+        self._figures["tokens"] += tokens
+        self._tokens[tokens // 64] += 1
+        if tokens > LENGTHS[0]:
+            first = next(n for n, m in enumerate(row.messages) if m["role"] == "assistant")
+            before = estimate_tokens(row.messages[:first])
+            for length in LENGTHS:
+                self._over[length] += tokens > length
+                self._blind[length] += before >= length
+
+    def _percentile(self, rows: int, share: float) -> int:
+        seen = 0
+        for bucket in sorted(self._tokens):
+            seen += self._tokens[bucket]
+            if seen >= share * rows:
+                return bucket * 64
+        return 0
+
+
+class _SetFigures:
+    """Tells of a set that was made by a mould; from its first rows, free to compute."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._openers: Counter[str] = Counter()
+        self._answers: Counter[int] = Counter()
+        self._plain = 0
+        self._packed = 0
+        self._packer = zlib.compressobj(6)
+
+    def add(self, row: Row) -> None:
+        if self._rows >= SAMPLE:
+            return
+        self._rows += 1
+        for place in range(1, len(row.spoken), 2):
+            text = row.spoken[place]["content"]
+            self._openers[" ".join(words(text)[:OPENER_WORDS])] += 1
+            self._answers[hash_of(text)] += 1
+            data = text.encode()
+            self._plain += len(data)
+            self._packed += len(self._packer.compress(data))
+
+    def to_json(self) -> dict[str, Any]:
+        answers = sum(self._answers.values())
+        if not answers:
+            return {"sample_rows": 0}
+        self._packed += len(self._packer.flush())
+        repeated = sum(count for count in self._answers.values() if count > 1)
+        return {
+            "sample_rows": self._rows,
+            "compression_ratio": round(self._plain / max(self._packed, 1), 2),
+            "commonest_opener_share": round(self._openers.most_common(1)[0][1] / answers, 3),
+            "repeated_answer_share": round(repeated / answers, 3),
+        }
+
+
+def hash_of(text: str) -> int:
+    """Return a number for a text that is the same in every process."""
+    return zlib.crc32(" ".join(text.lower().split()).encode())
+
+
+def _whole(found: Mapping[str, Counter[str]]) -> dict[str, int]:
+    return {value: sum(counts.values()) for value, counts in sorted(found.items())}
+
+
+def _by_split(found: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    return {value: {s.value: counts[s.value] for s in Split} for value, counts in sorted(found.items())}

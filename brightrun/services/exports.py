@@ -1,0 +1,332 @@
+"""Exports: a dataset as files, folder or zip, in the bucket or on a hub; each whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import orjson
+
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.card import HUB_CONFIGS, card
+from brightrun.domain.dataset import Dataset, Row, Split
+from brightrun.domain.errors import NotAllowed, SetupFault
+from brightrun.domain.formats import SHAPES, Format
+from brightrun.domain.recipes import recipes
+from brightrun.services.datasets import Datasets, Progress, slug
+from brightrun.services.sinks import HashedFile, Sink, Written, sidecar, sink_for
+
+SIDECAR_SUFFIX = ".sidecar.ndjson"
+SUFFIXES = {Format.JSON: ".json", Format.CSV: ".csv", Format.PARQUET: ".parquet", Format.ZIP: ".zip"}
+PREFIX = ".brightrun-"
+"""How unfinished exports begin; a listing does not show them."""
+STALE_SECONDS = 86_400.0
+"""A hidden unfinished export older than this was left by a process that was killed."""
+MANIFEST = "manifest.json"
+WHOLE = {Format.JSON: "full/training.json", Format.CSV: "csv/conversations.csv"}
+"""Formats that stand in the folder as one file; every other one has a file for each split."""
+SPREAD = (*SHAPES, Format.PARQUET, Format.JSON, Format.CSV)
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time every entry of a zip carries, so that the same rows make the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Files written from one dataset; `rows` counts conversations, or parts of them where they were cut."""
+
+    dataset: Dataset
+    rows: int
+    left_out: int
+    files: tuple[Path, ...]
+
+
+class Exports:
+    """Writes under a hidden name beside the target and publishes by one rename."""
+
+    def __init__(self, datasets: Datasets, bucket: Bucket, workshop: Path) -> None:
+        """`workshop` is a folder of our own, for what a page offers and what is uploaded."""
+        self._datasets = datasets
+        self._bucket = bucket
+        self._workshop = workshop
+
+    def write(
+        self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None = None
+    ) -> Export:
+        """Write one format into a folder; raises SetupFault with nothing partial left."""
+        report = self._datasets.report(dataset, progress)
+        if not report["rows"]:
+            raise NotAllowed(
+                f"None of the {dataset.row_count} conversations passed the checks, so nothing was written.",
+                remedy="See the dataset's report for the rules, mend or reject them, and freeze again.",
+            )
+        with _told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            if chosen is Format.FOLDER:
+                files = self._write_folder(dataset, folder, progress)
+            elif chosen is Format.ZIP:
+                files = [self._write_zip(dataset, folder, progress)]
+            else:
+                files = self._write_one(dataset, chosen, folder, progress)
+        return Export(dataset, int(report["rows"]), int(report["left_out"]), tuple(files))
+
+    def ready(self, dataset: Dataset, chosen: Format) -> Path | None:
+        """Return the file of our own with this format, where it has been written already."""
+        path = self._workshop / str(dataset.id) / file_name(dataset, chosen)
+        return path if path.is_file() else None
+
+    def kept(self, dataset: Dataset, chosen: Format, progress: Progress | None = None) -> Path:
+        """Return a file of our own with this format, written at the first call."""
+        there = self.ready(dataset, chosen)
+        if there:
+            return there
+        return self.write(dataset, chosen, self._workshop / str(dataset.id), progress).files[0]
+
+    def upload(self, dataset: Dataset, progress: Progress | None = None) -> list[str]:
+        """Put the folder into the bucket `datasets` under the dataset's id; returns the keys."""
+        with self._built(dataset, progress) as (root, _):
+            names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+            # The manifest goes last: where it stands, everything it names stands too.
+            names.sort(key=lambda name: name == MANIFEST)
+            keys = [f"{dataset.id}/{name}" for name in names]
+            for name, key in zip(names, keys, strict=True):
+                self._bucket.put_file(key, root / name, overwrite=True)
+        return keys
+
+    def push(
+        self,
+        dataset: Dataset,
+        repository: str,
+        *,
+        token: str,
+        private: bool,
+        progress: Progress | None = None,
+    ) -> str:
+        """Push the folder to the Hugging Face hub as a dataset; returns its address."""
+        try:
+            from huggingface_hub import HfApi
+            from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        except ImportError as fault:
+            raise SetupFault(
+                "huggingface_hub is not installed.", remedy="pip install 'brightrun[hub]', then push again."
+            ) from fault
+        import httpx
+
+        hub = HfApi(token=token)
+        try:
+            hub.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
+            with self._built(dataset, progress) as (root, _):
+                hub.upload_folder(
+                    repo_id=repository,
+                    repo_type="dataset",
+                    folder_path=root,
+                    commit_message=f"{dataset.name}, version {dataset.version}",
+                )
+        except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as fault:
+            raise SetupFault(
+                f"The hub did not take it: {str(fault).splitlines()[0]}",
+                remedy="Check the repository's name, the token's right to write, and the connection; then push again.",
+            ) from fault
+        return f"{hub.endpoint}/datasets/{repository}"
+
+    def _write_one(
+        self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None
+    ) -> list[Path]:
+        name = file_name(dataset, chosen)
+        with _hidden(folder) as part:
+            sinks = [sink_for(chosen, part, name, lambda: self._datasets.manifest(dataset))]
+            if chosen not in (Format.JSON, Format.CSV):
+                sinks.append(sidecar(part, Path(name).with_suffix(SIDECAR_SUFFIX).name))
+            written = _pour(self._datasets.rows(dataset, progress), sinks)
+            for entry in reversed(written):  # the sidecar first: where the file stands, it stands too
+                (part / entry.path).replace(folder / entry.path)
+        _sync(folder)
+        return [folder / entry.path for entry in written]
+
+    def _write_folder(self, dataset: Dataset, folder: Path, progress: Progress | None) -> list[Path]:
+        target = folder / slug(dataset)
+        with self._built(dataset, progress, beside=folder) as (root, written):
+            if target.exists():
+                _require_same(root, target)
+            else:
+                root.rename(target)
+        _sync(folder)
+        return [target, *(target / entry.path for entry in written)]
+
+    def _write_zip(self, dataset: Dataset, folder: Path, progress: Progress | None) -> Path:
+        target = folder / file_name(dataset, Format.ZIP)
+        with self._built(dataset, progress, beside=folder) as (root, _), _hidden(folder) as part:
+            packed = part / target.name
+            _zip(root, packed, slug(dataset))
+            packed.replace(target)
+        _sync(folder)
+        return target
+
+    @contextmanager
+    def _built(
+        self, dataset: Dataset, progress: Progress | None, *, beside: Path | None = None
+    ) -> Iterator[tuple[Path, list[Written]]]:
+        """Build the whole folder under a hidden name, for as long as the caller needs it."""
+        beside = beside or self._workshop
+        beside.mkdir(parents=True, exist_ok=True)
+        manifest = self._datasets.manifest(dataset, progress)
+        with _hidden(beside) as root:
+            written = _spread(self._datasets.rows(dataset, progress), root, manifest)
+            small = recipes(manifest) | {"README.md": card(manifest, _splits(written))}
+            written += [_text(root, path, text) for path, text in small.items()]
+            written.sort(key=lambda entry: entry.path)
+            files = [asdict(entry) for entry in written]
+            data = orjson.dumps({**manifest, "files": files}, option=orjson.OPT_INDENT_2).decode() + "\n"
+            _text(root, MANIFEST, data)  # last: where it stands, everything it names stands too
+            yield root, written
+
+
+def file_name(dataset: Dataset, chosen: Format) -> str:
+    """Return a file name that says what it is, demo included."""
+    kind = "" if chosen in (Format.MESSAGES, *SUFFIXES) else f".{chosen.value}"
+    return f"{slug(dataset)}{kind}{SUFFIXES.get(chosen, '.jsonl')}"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SetupFault when a folder cannot be written to, before anything is frozen."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _hidden(folder):
+            pass
+    except OSError as fault:
+        raise SetupFault(
+            f"The folder {folder} cannot be written to: {fault.strerror or fault}.",
+            remedy="Choose another folder; nothing was frozen.",
+        ) from fault
+
+
+def _pour(rows: Iterable[Row], sinks: list[Sink]) -> list[Written]:
+    """Write every row into every sink; whatever happens, no file stays open."""
+    try:
+        for row in rows:
+            for sink in sinks:
+                sink.add(row)
+        return [sink.finish() for sink in sinks]
+    finally:
+        for sink in sinks:
+            sink.drop()
+
+
+def _spread(rows: Iterable[Row], root: Path, manifest: dict[str, Any]) -> list[Written]:
+    """Write the files of a folder in one pass over the rows; a file that would be empty is not there."""
+    side = sidecar(root, "sidecar.ndjson")
+    opened: dict[tuple[Format, str], Sink] = {}
+    try:
+        for row in rows:
+            side.add(row)
+            for chosen in SPREAD if row.decision == "approved" else (Format.KTO,):
+                key = (chosen, "" if chosen in WHOLE else row.split)
+                if key not in opened:
+                    path = WHOLE.get(chosen, f"{chosen.value}/{row.split}{SUFFIXES.get(chosen, '.jsonl')}")
+                    opened[key] = sink_for(chosen, root, path, lambda: manifest)
+                opened[key].add(row)
+        written = [sink.finish() for sink in (side, *opened.values())]
+    finally:
+        for sink in (side, *opened.values()):
+            sink.drop()
+    for entry in written:
+        if not entry.rows:
+            (root / entry.path).unlink()
+    return [entry for entry in written if entry.rows]
+
+
+def _splits(written: Iterable[Written]) -> dict[str, list[str]]:
+    there = {entry.path for entry in written}
+    return {
+        config: [split.value for split in Split if f"{config}/{split.value}.jsonl" in there]
+        for config in HUB_CONFIGS
+    }
+
+
+def _text(root: Path, path: str, text: str) -> Written:
+    file = HashedFile(root, path)
+    file.write(text.encode())
+    return file.finish(0)
+
+
+def _zip(root: Path, target: Path, top: str) -> None:
+    """Pack a folder so that the same files make the same bytes."""
+    with target.open("wb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            for path in sorted(path for path in root.rglob("*") if path.is_file()):
+                entry = zipfile.ZipInfo(f"{top}/{path.relative_to(root).as_posix()}", EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                with path.open("rb") as source, packed.open(entry, "w", force_zip64=True) as goal:
+                    shutil.copyfileobj(source, goal, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _require_same(built: Path, target: Path) -> None:
+    """Leave a folder that is there alone: raises NotAllowed unless it is what would have been written."""
+    manifest = built / MANIFEST
+    there = target / MANIFEST
+    if there.is_file() and there.read_bytes() == manifest.read_bytes():
+        files = orjson.loads(manifest.read_bytes())["files"]
+        if all(_sha256(target / entry["path"]) == entry["sha256"] for entry in files):
+            return
+    raise NotAllowed(
+        f"{target} exists already, and is not this dataset as it was frozen.",
+        remedy="Move it away or choose another folder; it was not touched.",
+    )
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _hidden(folder: Path) -> Iterator[Path]:
+    """A folder under a hidden name, gone afterwards unless it was given another name."""
+    part = Path(mkdtemp(dir=folder, prefix=PREFIX))
+    part.chmod(0o755)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left behind long ago."""
+    for part in folder.glob(f"{PREFIX}*"):
+        if time.time() - part.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "nt":  # Windows has no handle on a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise SetupFault(
+            f"The export could not be written to {folder}: {fault.strerror or fault}.",
+            remedy="Choose a folder you may write to, with enough space; nothing partial was left.",
+        ) from fault

@@ -1,0 +1,73 @@
+"""Reviewed conversations put straight into a database, where a test or a benchmark needs them by the number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import NAMESPACE_URL, uuid5
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One conversation; the same number says the same."""
+
+    number: int
+    status: str = "approved"
+    system: str = "You help people with their money."
+    turns: Sequence[Mapping[str, str]] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    words: int = 20
+
+    def said(self) -> Sequence[Mapping[str, str]]:
+        if self.turns is not None:
+            return self.turns
+        return [
+            {"role": role, "content": self._text(place, role)}
+            for place, role in enumerate(("user", "assistant") * 2)
+        ]
+
+    def _text(self, place: int, role: str) -> str:
+        code = uuid5(NAMESPACE_URL, f"{self.number} {place}").hex
+        filler = " ".join(f"word{code[at % 32]}{at}" for at in range(self.words))
+        return f"The {role} speaks of matter {self.number}, part {place}: {filler}."
+
+
+COLUMNS = (
+    "name, writer, model, tier, persona_key, parameters, system_text, turns, turn_count, first_words, status,"
+    " quality_score, reviewed_by, reviewed_at, cost_usd"
+)
+
+
+def seed_conversations(dsn: str, seeds: Iterable[Seed]) -> None:
+    """Insert conversations as a batch and a review would have left them, oldest first."""
+    with (
+        psycopg.connect(dsn, autocommit=True) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(f"copy public.conversations ({COLUMNS}) from stdin") as copy,
+    ):
+        for seed in seeds:
+            variables = dict(seed.variables) or {"scenario": f"Matter {seed.number}"}
+            said = seed.said()
+            copy.write_row(
+                (
+                    f"Matter {seed.number}",
+                    "claude",
+                    "claude-sonnet-5-5",
+                    "scenario",
+                    f"persona_{seed.number % 5}",
+                    Jsonb({"tier": "scenario", "variables": variables}),
+                    seed.system,
+                    json.dumps(said),
+                    len(said),
+                    f"Matter {seed.number}",
+                    seed.status,
+                    8.0 + seed.number % 3 / 2,
+                    "ana",
+                    "2026-11-23T11:00:00Z",
+                    0.04,
+                )
+            )
