@@ -51,7 +51,8 @@ class LocalBucket:
                 if overwrite:
                     unfinished.replace(target)
                 else:
-                    self._publish_once(unfinished, target, key)
+                    with self._only_once(key):
+                        os.link(unfinished, target)
             finally:
                 unfinished.unlink(missing_ok=True)
             _sync_folder(target.parent)

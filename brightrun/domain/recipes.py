@@ -78,7 +78,7 @@ set -eu
 cd "$(dirname "$0")/.."
 exec trl sft \\
   --model_name_or_path "$MODEL" \\
-  --dataset_name . --dataset_config messages \\
+  --dataset_name "$PWD" --dataset_config messages \\
   ${{CHAT_TEMPLATE:+--chat_template_path "$CHAT_TEMPLATE"}} \\
   --assistant_only_loss \\
   --use_peft --lora_r 16 --lora_alpha 32 --lora_target_modules all-linear \\
