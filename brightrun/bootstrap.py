@@ -95,7 +95,16 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
-    generation = Generation(db, templates, scenarios, files, spool, writer, retry_base=settings.retry_base)
+    generation = Generation(
+        db,
+        templates,
+        scenarios,
+        files,
+        spool,
+        writer,
+        retry_base=settings.retry_base,
+        lease_margin=settings.lease_margin,
+    )
     return App(
         settings=settings,
         templates=templates,

@@ -16,7 +16,7 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
 from brightrun.events.event import Event, about, emit
-from brightrun.services.generation import Generation, Unwritten, Written
+from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import Plan
 from brightrun.stores import batches as store
 
@@ -91,6 +91,7 @@ class Batches:
     def process_next(self, job_id: JobId) -> Step:
         """Advance a job by at most one item and return what a screen needs; raises NotFound."""
         worker = _worker()
+        asked = uptime()
         claimed = store.claim(self._db, job_id, worker, self._lease_seconds)
         if isinstance(claimed, store.Nothing):
             if claimed.outcome == "done":
@@ -98,15 +99,14 @@ class Batches:
             elif claimed.outcome == "paused":
                 emit(Event.JOB_PAUSED, job=job_id, reason=claimed.job.pause_reason)
             return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
-        claim = claimed
-        with about(job=claim.job_id, item=claim.item_id, attempt=claim.attempt):
-            emit(Event.ITEM_CLAIMED, worker=worker, may_call=claim.may_call)
-            return self._step(claim)
+        with about(job=claimed.job_id, item=claimed.item_id, attempt=claimed.attempt):
+            emit(Event.ITEM_CLAIMED, worker=worker, may_call=claimed.may_call)
+            return self._step(claimed, asked)
 
-    def _step(self, claim: Claim) -> Step:
+    def _step(self, claim: Claim, leased_at: float) -> Step:
         """Write one claimed item, record what became of it, and tell it."""
         try:
-            result = self._generation.write(claim)
+            result = self._generation.write(claim, leased_at=leased_at)
         except Exception as fault:
             log.exception("item %s met an unexpected fault", claim.item_id)
             reason = f"Unexpected fault: {type(fault).__name__}: {fault}"

@@ -23,6 +23,7 @@ from brightrun.domain.errors import (
     AnswerElsewhere,
     AnswerFault,
     AnswerRefused,
+    DatabaseFault,
     InvalidInput,
     StorageFault,
     WriterBusy,
@@ -91,6 +92,7 @@ class Generation:
         writers: Callable[[WriterName], Writer],
         *,
         retry_base: float,
+        lease_margin: float,
     ) -> None:
         self._db = db
         self._templates = templates
@@ -99,10 +101,11 @@ class Generation:
         self._spool = spool
         self._writers = writers
         self._retry_base = retry_base
+        self._lease_margin = lease_margin
         self._prices: tuple[float, list[Price]] = (0.0, [])
 
-    def write(self, claim: Claim) -> Written | Unwritten:
-        """Bring one claimed item as far as it goes."""
+    def write(self, claim: Claim, *, leased_at: float) -> Written | Unwritten:
+        """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
         ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
         try:
             version = self._templates.version(claim.template_version_id)
@@ -111,10 +114,12 @@ class Generation:
             prompt = self._templates.render(version, cast, turns=turns)
             ledger["request"] = _request(prompt, claim)
             writer = self._writers(claim.options.writer)
-            body = self._answer(claim, prompt, cast, writer, ledger)
+            body = self._answer(claim, leased_at, prompt, cast, writer, ledger)
             if body is None:
                 return _crashed(claim, ledger)
             return self._read(claim, body, writer, version, cast, prompt, ledger)
+        except _LeaseOver:
+            return _put_back("This machine stood still for too long.", "lease_over", ledger, 0.0)
         except WriterFault as fault:
             return _not_answered(fault, claim, ledger, self._retry_base)
         except AnswerElsewhere as fault:
@@ -122,12 +127,22 @@ class Generation:
             return Unwritten("retry" if claim.may_call else "failed", ledger, delay=ELSEWHERE_SECONDS)
         except StorageFault as fault:
             return _not_stored(fault, ledger)
+        except DatabaseFault as fault:
+            if not fault.is_transient:
+                raise
+            return _put_back(f"The database went away: {fault}", "database", ledger, self._retry_base)
         except InvalidInput as fault:
             ledger |= {"error_code": "invalid_input", "error_message": str(fault)}
             return Unwritten("failed", ledger)
 
     def _answer(
-        self, claim: Claim, prompt: Prompt, cast: Cast, writer: Writer, ledger: dict[str, object]
+        self,
+        claim: Claim,
+        leased_at: float,
+        prompt: Prompt,
+        cast: Cast,
+        writer: Writer,
+        ledger: dict[str, object],
     ) -> bytes | None:
         """Return a stored answer where there is one, else call once and store before anything else."""
         found = self._stored(claim)
@@ -140,6 +155,8 @@ class Generation:
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
+        if uptime() - leased_at > self._lease_margin:
+            raise _LeaseOver  # another worker may have the item by the time an answer came
         order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
@@ -301,6 +318,23 @@ def _reports(assessment: Assessment) -> dict[str, Any]:
         "quality": {"score": data["score"], "breakdown": data["breakdown"]},
         "validation": {"blockers": data["blockers"], "warnings": data["warnings"]},
     }
+
+
+class _LeaseOver(Exception):
+    """Too little of the lease is left for a call."""
+
+
+def uptime() -> float:
+    """Return seconds that pass while this machine sleeps too, where its system counts them."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+
+def _put_back(reason: str, code: str, ledger: dict[str, object], delay: float) -> Unwritten:
+    """Put an item back that is not at fault; an answer that is stored is gone on from."""
+    if ledger["outcome"] != "stored":
+        ledger |= {"error_code": code, "error_message": reason}
+    return Unwritten("retry", ledger, delay=delay, refund=True, reason=reason)
 
 
 def _crashed(claim: Claim, ledger: dict[str, object]) -> Unwritten:

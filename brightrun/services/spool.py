@@ -22,6 +22,7 @@ class Spool:
         self._files = files
         self._local = local
         self._pause = pause
+        self._left_behind = False
 
     def require_store(self) -> None:
         """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
@@ -36,6 +37,7 @@ class Spool:
         for attempt in range(STORE_TRIES):
             try:
                 self._files.put(key, body)
+                self._follow_up()
                 return True
             except ObjectExists:
                 return True  # an upload that was answered too late
@@ -45,6 +47,7 @@ class Spool:
                     self._pause(0.2 * 2**attempt)
         with suppress(ObjectExists):
             self._local.put(key, body)
+        self._left_behind = True
         return False
 
     def find(self, key: str) -> bytes | None:
@@ -74,6 +77,16 @@ class Spool:
             with suppress(ObjectMissing):  # another process was quicker
                 self._upload(key, self._local.get(key))
         return len(keys)
+
+    def _follow_up(self) -> None:
+        """Now that the store takes answers again, upload what this process had to leave here."""
+        if self._left_behind:
+            self._left_behind = False
+            try:
+                self.upload()
+            except StorageFault as fault:
+                self._left_behind = True
+                log.warning("answers still wait on this machine (%s)", fault)
 
     def _upload(self, key: str, body: bytes) -> None:
         try:

@@ -127,7 +127,9 @@ def batches(
     writer = Writer(url, reached, in_call)
     templates, scenarios = Templates(db), Scenarios(db)
     spool = Spool(files, local, pause=lambda _: None)
-    generation = Generation(db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05)
+    generation = Generation(
+        db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05, lease_margin=lease
+    )
     return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
 
 

@@ -1,0 +1,47 @@
+"""Any order of deeds and faults, on a real database: counts add up, one conversation an item, no dollar astray.
+
+BRIGHTRUN_FAULTS sizes it (4 in `make test`: 25 runs of 30 deeds; 50 in `make faults`: 2,000 runs of 50 deeds),
+BRIGHTRUN_FAULT_SEED varies it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.faults.states import Deeds, World
+
+FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
+RUNS, STEPS = (2000, 50) if FULL else (25, 30)
+RUNS = int(os.environ.get("BRIGHTRUN_FAULT_RUNS", RUNS))
+SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
+
+
+@pytest.fixture
+def world(dsn: str, tmp_path: Path) -> World:
+    return World(dsn, tmp_path)
+
+
+def test_no_order_of_deeds_and_faults_breaks_a_promise(world: World) -> None:
+    """Creating, claiming, finishing, failing, crashing, expiring, pausing, resuming, cancelling, retrying,
+    reading again, deciding, withdrawing templates and losing the store, in any order: the books balance."""
+
+    machine = seed(SEED)(lambda: Deeds(world))
+    with world:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=RUNS,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate, Phase.shrink],
+            ),
+        )
+    print(world.summary(RUNS, STEPS, SEED))
