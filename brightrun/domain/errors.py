@@ -15,6 +15,7 @@ BrightRunError
 ├── AnswerFault             an answer arrived, was paid for, and cannot be used
 │   ├── AnswerUnreadable    not JSON, or not of the asked shape
 │   ├── AnswerCut           stopped at the token limit
+│   ├── AnswerIncomplete    stopped for a reason that is no end
 │   └── AnswerRefused       the model declined
 └── WriterFault             no answer arrived
     ├── WriterRejected      the account or model is refused: pause the whole job
@@ -127,14 +128,28 @@ class AnswerCut(AnswerFault):
     code = "answer_cut"
 
 
+class AnswerIncomplete(AnswerFault):
+    """The answer stopped for a reason that is no end."""
+
+    code = "incomplete_answer"
+
+
 class AnswerRefused(AnswerFault):
     """The model declined to write it."""
 
     code = "refusal"
 
-    def __init__(self, message: str, *, remedy: str = "", category: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        category: str | None = None,
+        explanation: str | None = None,
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.category = category
+        self.explanation = explanation
 
 
 class WriterFault(BrightRunError):

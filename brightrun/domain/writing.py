@@ -31,7 +31,7 @@ class RawAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens the writer reports; zero where it reports none."""
+    """Tokens the writer reports."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -46,7 +46,8 @@ class Answer:
     text: str
     stop_reason: str | None
     model: str
-    usage: Usage
+    usage: Usage | None
+    """None where the writer does not say: what the call cost is then unknown, and not nothing."""
     refusal_category: str | None = None
     refusal_explanation: str | None = None
 

@@ -15,6 +15,7 @@ from brightrun.domain.batch import Claim, Item, ItemStatus, Job, JobStatus, Step
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import Plan
@@ -109,10 +110,10 @@ class Batches:
             result = self._generation.write(claim, leased_at=leased_at)
         except Exception as fault:
             log.exception("item %s met an unexpected fault", claim.item_id)
-            reason = f"Unexpected fault: {type(fault).__name__}: {fault}"
+            reason = clean(f"Unexpected fault: {type(fault).__name__}: {fault}"[:1000])
             entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
             result = Unwritten("failed", entry | {"error_message": reason})
-        settled = self._insist(lambda: self._record(claim, result))
+        settled, result = self._settle(claim, result)
         _tell(settled, result)
         if settled.finished or not settled.job.is_open:
             self._publish_log(settled.job)
@@ -195,6 +196,17 @@ class Batches:
         text = "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
         self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
         return text
+
+    def _settle(self, claim: Claim, result: Written | Unwritten) -> tuple[store.Settled, Written | Unwritten]:
+        """Record an outcome; one that the database will never take ends its item instead of holding it."""
+        try:
+            return self._insist(lambda: self._record(claim, result)), result
+        except DatabaseFault as fault:
+            if not (fault.sqlstate or "").startswith(_NOT_STORABLE):
+                raise
+            log.exception("the database refused what item %s became", claim.item_id)
+            refused = _refused(result, fault)
+        return self._insist(lambda: self._record(claim, refused)), refused
 
     def _record(self, claim: Claim, result: Written | Unwritten) -> store.Settled:
         if isinstance(result, Written):
@@ -288,6 +300,21 @@ def _order(job: Job) -> dict[str, object]:
     """Return what a job was ordered with, as its first line tells it."""
     options = job.options
     return {"writer": options.writer, "model": options.model, "budget_usd": options.budget}
+
+
+_NOT_STORABLE = ("22", "23", "54")
+"""Classes of SQLSTATE that say the values are to blame: they would be refused again at any time."""
+
+
+def _refused(result: Written | Unwritten, fault: DatabaseFault) -> Unwritten:
+    """Return the failure to record instead: what the call cost, and nothing that came from outside."""
+    kept = {
+        name: value
+        for name, value in result.attempt.items()
+        if name in ("outcome", "raw_path") or isinstance(value, int | float)
+    }
+    reason = clean(f"The database refused the outcome: {fault.message}"[:1000])
+    return Unwritten("failed", kept | {"judged": True, "error_code": "not_storable", "error_message": reason})
 
 
 def _worker() -> str:

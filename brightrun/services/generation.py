@@ -48,6 +48,8 @@ from brightrun.stores import prices
 KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
 """Business keys are derived from items, so that a step done twice writes the same files."""
 RETRY_CAP_SECONDS = 900.0
+RATE_LIMIT_PATIENCE = 20
+"""So many attempts of an item a rate limit gives back, over an hour and a half at least; later ones count."""
 ELSEWHERE_SECONDS = 60.0
 """How long an item waits for the machine that keeps its answer."""
 
@@ -238,7 +240,7 @@ class Generation:
 
     def _usage(self, claim: Claim, answer: Answer) -> dict[str, object]:
         usage = answer.usage
-        if claim.options.writer is WriterName.CLAUDE and usage == Usage():
+        if usage is None or (claim.options.writer is WriterName.CLAUDE and usage == Usage()):
             return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
         cost = 0.0
         if claim.options.writer is WriterName.CLAUDE:
@@ -361,7 +363,7 @@ def _of_no_use(fault: AnswerFault, claim: Claim, ledger: dict[str, object]) -> U
     """Fail the item whose answer is useless; a cut one is bought once more where that was allowed."""
     ledger |= {"judged": True, "error_code": fault.code, "error_message": str(fault)}
     if isinstance(fault, AnswerRefused):
-        ledger["refusal_category"] = fault.category
+        ledger |= {"refusal_category": fault.category, "refusal_explanation": fault.explanation}
     if isinstance(fault, AnswerCut) and claim.options.retry_cut:
         return Unwritten("retry", ledger)
     return Unwritten("failed", ledger)
@@ -378,26 +380,26 @@ def _not_answered(
         return Unwritten("pause", ledger)
     if isinstance(fault, WriterDeclined):
         return Unwritten("failed", ledger)
-    delay = _back_off(claim.tries, retry_base)
+    delay = _delay(fault.retry_after, claim.tries, retry_base)
     if isinstance(fault, WriterUncertain):
         ledger["outcome"] = "unknown"
         return Unwritten("retry", ledger, delay=delay)
     assert isinstance(fault, WriterBusy)
-    if fault.retry_after is not None:
-        delay = _asked(fault.retry_after, retry_base)
     is_limit = fault.status == 429
-    return Unwritten("retry", ledger, delay=delay, refund=is_limit, slow_down=is_limit)
+    refund = is_limit and claim.tries <= RATE_LIMIT_PATIENCE
+    return Unwritten("retry", ledger, delay=delay, refund=refund, slow_down=is_limit)
 
 
-def _back_off(tries: int, base: float) -> float:
-    """Return 2^n times the base with up to a quarter of jitter, capped."""
-    return _jittered(base * 2.0 ** min(tries - 1, 16))
+def _delay(asked: float | None, tries: int, base: float) -> float:
+    """Return the seconds a server asked for, or a little more; without a word of it 2^n times the base.
 
-
-def _asked(seconds: float, base: float) -> float:
-    """Return the seconds a server asked for, or a little more; never so few that it is asked all the time."""
-    return _jittered(max(seconds, base))
+    A server that keeps asking for less than it needs is asked less often from the sixth time on.
+    """
+    if asked is None:
+        return _jittered(base * 2.0 ** min(tries - 1, 16))
+    return _jittered(max(asked, base * 2.0 ** min(max(tries - 5, 0), 16)))
 
 
 def _jittered(seconds: float) -> float:
+    """Return up to a quarter more, capped."""
     return min(seconds * (1 + random.random() / 4), RETRY_CAP_SECONDS)

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import anthropic
 import httpx2
 
 from brightrun.domain.errors import WriterBusy, WriterFault, WriterRejected, WriterUncertain
+from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key, is_this_machine
-from brightrun.writers.envelope import TURNS_SCHEMA, read_envelope
+from brightrun.writers.deadline import DeadlinePassed, within
+from brightrun.writers.envelope import MOST_BYTES, TURNS_SCHEMA, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
 
 _CONNECT_SECONDS = 10.0
 _CHECK_SECONDS = 20.0
+_NAMING_SECONDS = 1.0
+"""What the list of models may take when it only helps a message: an item waits for it."""
+_GRACE_SECONDS = 0.5
+"""A socket's own time-out says more than the deadline of the whole call, and comes first by this much."""
 _MODELS_NAMED = 12
+_ERROR_BYTES = 64_000
 
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """A response of any status, as far as it was received."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        return clean((self.headers.get("request-id") or "")[:120]) or None
+
+
+class _ErrorStatus(Exception):
+    """An error response whose body was not read yet."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
 
 
 class ClaudeWriter:
@@ -48,12 +77,13 @@ class ClaudeWriter:
             max_retries=0,  # the SDK would wait as long as a server says, and pay up to three times
             timeout=_limits(timeout),
             http_client=_connections(self._address, timeout),
+            middleware=[_hand_over_errors],
         )
 
     def write(self, order: Order) -> RawAnswer:
         """Call once; whatever body arrives with a 200 is returned as it is, for `read` to judge."""
         started = time.monotonic()
-        body, request_id = self._bytes(
+        response = self._send(
             lambda: self._client.messages.with_streaming_response.create(
                 model=order.model,
                 max_tokens=order.max_tokens,
@@ -65,7 +95,7 @@ class ClaudeWriter:
             order.model,
             self._timeout,
         )
-        return RawAnswer(body, request_id, time.monotonic() - started)
+        return RawAnswer(response.body, response.request_id, time.monotonic() - started)
 
     def read(self, body: bytes) -> Answer:
         return read_envelope(body)
@@ -73,10 +103,9 @@ class ClaudeWriter:
     def check(self) -> str:
         """Ask for the model, which costs nothing, and say that key and model are accepted."""
         if not self._model:
-            self._models()
+            self._models(_CHECK_SECONDS)
             return "Claude accepts the key."
-        body, _ = self._bytes(self._retrieve(self._model), self._model, _CHECK_SECONDS)
-        info = _object(body)
+        info = _object(self._send(self._retrieve(self._model), self._model, _CHECK_SECONDS).body)
         if info.get("lifecycle") in {"deprecated", "retired"}:
             until = str(info.get("retires_at") or "")[:10]
             return f"Claude accepts the key; {self._model} is {info['lifecycle']}{f' until {until}' * bool(until)}."
@@ -91,58 +120,47 @@ class ClaudeWriter:
             model, timeout=_limits(_CHECK_SECONDS)
         )
 
-    def _models(self) -> list[str]:
+    def _models(self, seconds: float) -> list[str]:
         """Return the ids of the models the key can use."""
-        body, _ = self._bytes(
-            lambda: self._client.models.with_streaming_response.list(
-                limit=100, timeout=_limits(_CHECK_SECONDS)
-            ),
+        response = self._send(
+            lambda: self._client.models.with_streaming_response.list(limit=100, timeout=_limits(seconds)),
             "",
-            _CHECK_SECONDS,
+            seconds,
         )
-        data = _object(body).get("data")
+        data = _object(response.body).get("data")
         models = data if isinstance(data, list) else []
         return [
-            str(m["id"])
+            clean(m["id"][:80])
             for m in models
-            if isinstance(m, dict) and m.get("id") and m.get("lifecycle") != "retired"
+            if isinstance(m, dict) and isinstance(m.get("id"), str) and m.get("lifecycle") != "retired"
         ]
 
-    def _bytes(
+    def _send(
         self,
         call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
         model: str,
         seconds: float,
-    ) -> tuple[bytes, str | None]:
-        """Make one call and return its bytes; every way in which it can fail leaves as a WriterFault.
-
-        The body is read in pieces, because a server that trickles would stay below any time-out
-        between two pieces for ever.
-        """
-        until = time.monotonic() + seconds
-        received = bytearray()
+    ) -> _Response:
+        """Make one call and return its response; every way in which it can fail leaves as a WriterFault."""
         try:
-            with call() as response:
-                for piece in response.iter_bytes():
-                    received += piece
-                    if time.monotonic() > until:
-                        raise _too_slow(f"Claude's answer took longer than {seconds:g} s.")
-                return bytes(received), response.request_id
-        except anthropic.APIStatusError as exc:
-            # a server that echoes the key would put it into the traceback of the cause
-            raise self._refused(exc, model) from (None if self._key in str(exc) else exc)
+            response = within(seconds + _GRACE_SECONDS, lambda: _received(call, seconds))
+        except DeadlinePassed:
+            raise _too_slow(seconds) from None
         except anthropic.APIConnectionError as exc:
             raise fault_of_transport(exc.__cause__ or exc, seconds) from exc
         except httpx2.HTTPError as exc:
             raise fault_of_transport(exc, seconds) from exc
+        if 200 <= response.status < 300:
+            return response
+        raise self._refused(response, model)
 
-    def _refused(self, exc: anthropic.APIStatusError, model: str) -> WriterFault:
+    def _refused(self, response: _Response, model: str) -> WriterFault:
         fault = fault_of(
             Refusal(
-                status=exc.status_code,
-                headers=exc.response.headers,
-                body=exc.response.content.replace(self._key.encode(), b"***"),
-                request_id=exc.request_id,
+                status=response.status,
+                headers=response.headers,
+                body=response.body.replace(self._key.encode(), b"***"),
+                request_id=response.request_id,
                 model=model,
             )
         )
@@ -152,10 +170,47 @@ class ClaudeWriter:
 
     def _named_models(self) -> str:
         try:
-            models = self._models()
+            models = self._models(_NAMING_SECONDS)
         except WriterFault:
             return ""  # the list is only a help; the fault that led here is the one to report
         return f"Make the job with one of: {', '.join(models[:_MODELS_NAMED])}." if models else ""
+
+
+def _hand_over_errors(request: Any, call_next: Callable[[Any], Any]) -> Any:
+    """Keep the SDK from reading an error's body: without limit, and losing the status where it breaks."""
+    response = call_next(request)
+    if not response.http_response.is_success:
+        raise _ErrorStatus(response.http_response)
+    return response
+
+
+def _received(
+    call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]], seconds: float
+) -> _Response:
+    """Read a response in pieces, so that neither its length nor its slowness is without limit.
+
+    Of an answer everything counts: where it breaks, that is raised. Of an error its status does.
+    """
+    until = time.monotonic() + seconds
+    received = bytearray()
+    try:
+        with call() as response:
+            for piece in response.iter_bytes():
+                received += piece
+                if time.monotonic() > until:
+                    raise DeadlinePassed
+                if len(received) > MOST_BYTES:
+                    break
+            return _Response(response.status_code, response.headers, bytes(received))
+    except _ErrorStatus as exc:
+        refused = exc.response
+        with suppress(httpx2.HTTPError):
+            for piece in refused.iter_bytes():
+                received += piece
+                if len(received) > _ERROR_BYTES or time.monotonic() > until:
+                    break
+        refused.close()
+        return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
 
 
 def _connections(address: str, timeout: float) -> httpx2.Client:
@@ -175,14 +230,14 @@ def fault_of_transport(cause: BaseException, seconds: float) -> WriterFault:
     if isinstance(cause, _NOTHING_SENT):
         return WriterBusy(
             f"Claude could not be reached ({kind}).",
-            remedy="See that this machine is online and ANTHROPIC_BASE_URL is right; it is tried again by itself.",
+            remedy="See that this machine is online and ANTHROPIC_BASE_URL is right.",
             code="unreachable",
         )
     if isinstance(cause, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol):
         remedy = "Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL, then resume the job."
         return WriterRejected(f"The request could not be made ({kind}).", remedy=remedy, code="setup")
     if isinstance(cause, httpx2.TimeoutException):
-        return _too_slow(f"Claude did not answer within {seconds:g} s.")
+        return _too_slow(seconds)
     return WriterUncertain(
         f"The connection to Claude broke ({kind}).",
         remedy="The call may have been paid for. See that the network holds; the Console shows what was used.",
@@ -190,9 +245,9 @@ def fault_of_transport(cause: BaseException, seconds: float) -> WriterFault:
     )
 
 
-def _too_slow(message: str) -> WriterUncertain:
+def _too_slow(seconds: float) -> WriterUncertain:
     return WriterUncertain(
-        message,
+        f"Claude did not answer within {seconds:g} s.",
         remedy="The call may have been paid for. If it happens often, raise BRIGHTRUN_CALL_TIMEOUT.",
         code="timeout",
     )

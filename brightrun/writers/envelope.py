@@ -6,7 +6,14 @@ import json
 from typing import Any
 
 from brightrun.domain.errors import AnswerUnreadable
+from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Usage
+
+MOST_BYTES = 32_000_000
+"""No answer is that large: 128,000 tokens are about half a megabyte. More is neither received nor read."""
+_MOST_TOKENS = 10_000_000
+"""Ten times the longest context there is; a larger figure is no count of tokens."""
+_MOST_CHARACTERS = 300
 
 TURNS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -42,8 +49,10 @@ TURNS_SCHEMA: dict[str, Any] = {
 
 def read_envelope(body: bytes) -> Answer:
     """Read a response as far as its text; raises AnswerUnreadable when it is no message at all."""
+    if len(body) > MOST_BYTES:
+        raise _unreadable(f"is larger than {MOST_BYTES:,} bytes", body)
     try:
-        data = json.loads(body.decode("utf-8", "replace"))
+        data = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
         raise _unreadable("is not JSON", body) from exc
     if not isinstance(data, dict):
@@ -54,9 +63,9 @@ def read_envelope(body: bytes) -> Answer:
     details = _mapping(data.get("stop_details"))
     return Answer(
         text="".join(_texts(content)),
-        stop_reason=stop if isinstance(stop, str) else None,
-        model=str(data.get("model") or ""),
-        usage=_usage(_mapping(data.get("usage"))),
+        stop_reason=_text(stop),
+        model=_text(data.get("model")) or "",
+        usage=_usage(data.get("usage")),
         refusal_category=_text(details.get("category")),
         refusal_explanation=_text(details.get("explanation")),
     )
@@ -69,17 +78,23 @@ def _texts(content: object) -> list[str]:
     return [text for text in texts if isinstance(text, str)]
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
+def _usage(usage: object) -> Usage | None:
+    """Return the tokens a message reports, or None when the two that are always there are not counts."""
+    reported = _mapping(usage)
+    given, written = _count(reported.get("input_tokens")), _count(reported.get("output_tokens"))
+    if given is None or written is None:
+        return None
     return Usage(
-        input_tokens=_count(usage.get("input_tokens")),
-        output_tokens=_count(usage.get("output_tokens")),
-        cache_read_tokens=_count(usage.get("cache_read_input_tokens")),
-        cache_write_tokens=_count(usage.get("cache_creation_input_tokens")),
+        input_tokens=given,
+        output_tokens=written,
+        cache_read_tokens=_count(reported.get("cache_read_input_tokens")) or 0,
+        cache_write_tokens=_count(reported.get("cache_creation_input_tokens")) or 0,
     )
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
+def _count(value: object) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    return value if is_count else None  # type: ignore[return-value]
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -87,11 +102,12 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Return a short text as every column can hold it; None when it is no text or empty."""
+    return clean(value[:_MOST_CHARACTERS]).strip() or None if isinstance(value, str) else None
 
 
 def _unreadable(why: str, body: bytes) -> AnswerUnreadable:
     return AnswerUnreadable(
-        f"The answer ({len(body)} bytes) {why}.",
+        f"The answer ({len(body):,} bytes) {why}.",
         remedy="It is kept as it came. If it is a proxy's page, check ANTHROPIC_BASE_URL, then retry the item.",
     )

@@ -11,13 +11,22 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterFault, WriterRejected
+from brightrun.domain.errors import (
+    WriterBusy,
+    WriterDeclined,
+    WriterFault,
+    WriterRejected,
+    WriterUncertain,
+)
+from brightrun.domain.text import clean
 
 RETRY_CAP_SECONDS = 900.0
 _BODY_KEPT = 64_000
 _MESSAGE_SHOWN = 300
 
 _WAIT_AND_SEE = {408, 409, 429}
+_LOST_BEHIND = {502, 504, 520, 524}
+"""What a gateway says when it had passed the call on and got no answer: behind it, it may have been paid."""
 _MONEY_CODES = {
     "contract_spend_limit_reached",
     "enforced_spend_limit_reached",
@@ -50,11 +59,11 @@ class Refusal:
     @property
     def error_code(self) -> str:
         details = self.error.get("details")
-        return str(details.get("error_code") or "") if isinstance(details, dict) else ""
+        return _text(details.get("error_code")) if isinstance(details, dict) else ""
 
     @property
     def message(self) -> str:
-        text = " ".join(str(self.error.get("message") or "").split())
+        text = " ".join(clean(_text(self.error.get("message"))).split())
         return text if len(text) <= _MESSAGE_SHOWN else f"{text[: _MESSAGE_SHOWN - 1]}…"
 
     def is_about_money(self) -> bool:
@@ -65,7 +74,7 @@ class Refusal:
         """
         if self.status == 402 or self.error.get("type") == "billing_error" or self.error_code in _MONEY_CODES:
             return True
-        return self.status == 400 and bool(_MONEY_TEXT.search(str(self.error.get("message") or "")))
+        return self.status == 400 and bool(_MONEY_TEXT.search(_text(self.error.get("message"))))
 
 
 def fault_of(refusal: Refusal) -> WriterFault:
@@ -91,6 +100,8 @@ def fault_of(refusal: Refusal) -> WriterFault:
         )
     if status == 404:
         return _not_found(refusal)
+    if status in _LOST_BEHIND and not refusal.error:
+        return _lost(refusal)
     if status in _WAIT_AND_SEE or status >= 500:
         return _busy(refusal)
     if status < 400:
@@ -100,27 +111,30 @@ def fault_of(refusal: Refusal) -> WriterFault:
 
 
 def retry_after_of(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """Return the seconds a response asks to wait, at most 15 minutes; None when it says nothing usable."""
+    """Return the seconds a response asks to wait, at most 15 minutes; None when it says nothing usable.
+
+    A date is held against the response's own: the clock of this machine may be wrong by any amount.
+    """
     text = (headers.get("retry-after") or "").strip()
     if not text:
         return None
     try:
         seconds = float(text)
     except ValueError:
-        seconds = _seconds_until(text, now or datetime.now(UTC))
+        until = _date(text)
+        now = _date(headers.get("date") or "") or now or datetime.now(UTC)
+        seconds = max(0.0, (until - now).total_seconds()) if until else math.nan
     if not math.isfinite(seconds) or seconds < 0:
         return None
     return min(seconds, RETRY_CAP_SECONDS)
 
 
-def _seconds_until(text: str, now: datetime) -> float:
+def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
-        return math.nan
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _not_found(refusal: Refusal) -> WriterFault:
@@ -142,8 +156,18 @@ def _busy(refusal: Refusal) -> WriterBusy:
     code, why = names.get(refusal.status, (f"http_{refusal.status}", "it could not answer"))
     return WriterBusy(
         f"Claude asks to try again later: {why} ({refusal.status}).",
-        remedy="The item is tried again by itself.",
+        remedy="No answer came, so nothing is counted as paid.",
         code=code,
+        retry_after=retry_after_of(refusal.headers),
+        **_origin(refusal),
+    )
+
+
+def _lost(refusal: Refusal) -> WriterUncertain:
+    return WriterUncertain(
+        f"A gateway on the way to Claude lost the answer ({refusal.status}).",
+        remedy="The call may have been paid for. If it happens often, check ANTHROPIC_BASE_URL and the proxy.",
+        code=f"http_{refusal.status}",
         retry_after=retry_after_of(refusal.headers),
         **_origin(refusal),
     )
@@ -158,6 +182,10 @@ def _declined(refusal: Refusal) -> WriterDeclined:
         code=names.get(refusal.status, f"http_{refusal.status}"),
         **_origin(refusal),
     )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _origin(refusal: Refusal) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def test_llmock_agrees_with_our_own_server(llmock: LLMock) -> None:
     answer = claude.read(claude.write(order(model="claude-opus-4-8")).body)
     assert answer.text == '{"turns": []}'
     assert answer.stop_reason == "end_turn"
+    assert answer.usage
     assert answer.usage.output_tokens > 0
     for status, wait in ((529, 2.0), (429, 3.0)):
         llmock.fail(status, retry_after=wait)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 KINDS = {
     "status": "an error status with `status`, `retry_after`, `type`, `error_code`, `message`",
@@ -15,12 +16,21 @@ KINDS = {
     "stop": "a whole message with `stop_reason` (None stands for null)",
     "broken_json": "a message whose text is JSON with a part missing",
     "text": "a message whose text is `message`",
-    "body": "status 200 with `message` as its whole body",
+    "body": "status 200 with `message`, or the bytes `data`, as its whole body",
     "reset": "the connection is reset before any answer",
     "cut_body": "the connection is closed half-way through the body",
     "stall": "nothing for `seconds`, then the ordinary answer",
     "trickle": "the body in many small pieces over `seconds`",
+    "wire": "the steps of `wire`, then the end of the connection",
 }
+STEPS = {
+    "send": "a text, one byte a character",
+    "answer": "a part of the ordinary body: [0, 0.5] is its first half",
+    "trickle": "[a text, seconds]: one byte at a time",
+    "wait": "seconds",
+    "reset": "null: the connection is reset",
+}
+"""What a connection can be made to do, one [step, value] after the other."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +51,15 @@ class Fault:
     explanation: str | None = None
     stop_reason: str | None = None
     seconds: float = 0.0
+    data: bytes | None = None
+    wire: Sequence[tuple[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no fault; there are {', '.join(KINDS)}")
+        for step, _ in self.wire:
+            if step not in STEPS:
+                raise ValueError(f"{step!r} is no step; there are {', '.join(STEPS)}")
 
     def strikes(self, number: int, prompt: str) -> bool:
         return (self.at is None or self.at == number) and (self.contains is None or self.contains in prompt)

@@ -16,7 +16,7 @@ from tests.messages_api.replies import complaint, message, prompt_of, tokens_of,
 from tests.messages_api.script import Fault, Script
 
 KEY = "sk-ant-test-key-0123456789"
-_ON_THE_WIRE = {"reset", "cut_body", "stall", "trickle", "body"}
+_ON_THE_WIRE = {"reset", "cut_body", "stall", "trickle", "body", "wire"}
 MODELS = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-4-5-20250929")
 
 
@@ -61,11 +61,18 @@ class MessagesApi:
     """A running server; use it as a context manager."""
 
     def __init__(
-        self, faults: Iterable[Fault] | Script = (), *, key: str = KEY, seconds: float = 0.0, port: int = 0
+        self,
+        faults: Iterable[Fault] | Script = (),
+        *,
+        key: str = KEY,
+        seconds: float = 0.0,
+        other_seconds: float = 0.0,
+        port: int = 0,
     ):
+        """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing."""
         self.script = faults if isinstance(faults, Script) else Script(faults)
         self.journal = Journal()
-        self.key, self.seconds = key, seconds
+        self.key, self.seconds, self.other_seconds = key, seconds, other_seconds
         self.stopping = threading.Event()
         api = self
 
@@ -162,6 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _other(self, path: str, body: Any) -> Any:
         """Answer the calls that cost nothing."""
+        self.messages_api.stopping.wait(self.messages_api.other_seconds)
         if path == "/journal":
             entries = list(self.messages_api.journal.entries)
             return {"requests": [{"path": e.path, "number": e.number, "status": e.status} for e in entries]}
@@ -203,11 +211,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _break(self, fault: Fault, data: bytes, number: int) -> None:
         """Do to the connection what the fault says."""
         if fault.kind == "body":
-            self._send(200, fault.message.encode(), "text/plain", number)
+            self._send(
+                200, fault.message.encode() if fault.data is None else fault.data, "text/plain", number
+            )
+        elif fault.kind == "wire":
+            self._wire(fault.wire, data)
         elif fault.kind == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-            self.close_connection = True
+            self._reset()
         elif fault.kind == "stall":
             self.messages_api.stopping.wait(fault.seconds)
             self._send(200, data, "application/json", number)
@@ -217,6 +227,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._trickle(fault, data, number)
+
+    def _wire(self, steps: Iterable[tuple[str, Any]], data: bytes) -> None:
+        self.close_connection = True
+        for step, value in steps:
+            if step == "send":
+                self.wfile.write(value.encode("latin-1"))
+            elif step == "answer":
+                low, high = (int(len(data) * share) for share in value)
+                self.wfile.write(data[low:high])
+            elif step == "trickle":
+                text, seconds = value
+                for character in text:
+                    self.wfile.write(character.encode("latin-1"))
+                    self.messages_api.stopping.wait(seconds / len(text))
+            elif step == "wait":
+                self.messages_api.stopping.wait(value)
+            else:
+                self._reset()
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
 
     def _trickle(self, fault: Fault, data: bytes, number: int) -> None:
         self._head(200, len(data), "application/json", number, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from brightrun.domain.answer import accept, parse_turns
 from brightrun.domain.conversation import MAX_TURNS, Turn
-from brightrun.domain.errors import AnswerCut, AnswerFault, AnswerRefused, AnswerUnreadable
+from brightrun.domain.errors import AnswerCut, AnswerFault, AnswerIncomplete, AnswerRefused, AnswerUnreadable
 from brightrun.domain.writing import Answer, Usage
 
 TURNS = [
@@ -41,6 +42,13 @@ def said(found: list[Turn]) -> list[str]:
         f"Here it is:\n```\n{PLAIN}\n```\nI hope it helps.",
         f"Sure! {PLAIN} Anything else?",
         f"  \n{json.dumps({'turns': TURNS}, indent=2)}\n",
+        f"\ufeff{PLAIN}",
+        f"I fill the {{gaps}} [1] as you asked: {PLAIN}",
+        f"Here are the turns: {json.dumps(TURNS)}. Enjoy!",
+        f"```json {PLAIN}```",
+        f"```JSON\n{PLAIN}",
+        PLAIN.replace("}]}", "},\n ] , }"),
+        PLAIN[:-1] + ', "notes": "a, ]",}',
     ],
 )
 def test_wrapping_is_forgiven(text: str) -> None:
@@ -67,12 +75,77 @@ def test_wrapping_is_forgiven(text: str) -> None:
         ("[" * 100_000, "not JSON"),
         ('{"turns": ' + "9" * 5000 + "}", "not JSON"),
         (json.dumps({"turns": [TURNS[0]] * (MAX_TURNS + 1)}), "are allowed"),
+        (json.dumps([{"role": "user", "content": "🙂" * 500_001}], ensure_ascii=False), "bytes"),
+        ('{"turns": [{"role": ["user"], "content": "hello"}]}', "Turn 1 has the role none"),
+        (f'{{"turns": {json.dumps(TURNS)}, "more": [{json.dumps(TURNS)}', "not JSON"),
+        ("null", "neither an object nor a list"),
     ],
 )
 def test_what_cannot_be_used_is_named(text: str, reason: str) -> None:
     """An answer that is no conversation is refused with what is wrong, and never evaluated."""
     with pytest.raises(AnswerUnreadable, match=reason):
         parse_turns(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ('{"turns": [\n  {"role" "user"}]}', "line 2, column 11", "expecting ':' delimiter"),
+        ('Sure {so}!\n\n```json\n{"turns": [\n{"role": user}]}\n```', "line 5, column 10", "expecting value"),
+        ('{"turns": [{"role": "user", "content": "it bre', "line 1, column 40", "unterminated string"),
+        ('{"a": "NaN and 1e999",\n "b": 1e999}', "line 2, column 7", "out of range"),
+        ('{"turns": [1,\n -Infinity]}', "line 2, column 2", "-Infinity is no JSON number"),
+        ("Well:\n" + '[{"x":' * 200_000, "line 2, column 1", "nested too deeply"),
+    ],
+)
+def test_the_first_fault_is_named_with_its_place(text: str, place: str, what: str) -> None:
+    """A person finds the fault in the raw answer: its line and column count from the answer's start."""
+    with pytest.raises(AnswerUnreadable, match="not JSON at") as caught:
+        parse_turns(text)
+    assert place in str(caught.value)
+    assert what in str(caught.value)
+
+
+def test_a_line_break_inside_a_text_is_kept() -> None:
+    """A raw line break in a string is a slip that leaves no doubt about the text."""
+    assert said(parse_turns('[{"role": "user", "content": "one\ntwo"}]')) == ["one\ntwo"]
+
+
+def test_a_piece_of_a_broken_answer_is_no_answer() -> None:
+    """What lies inside JSON that breaks off later is never taken for the conversation."""
+    inner = json.dumps({"turns": TURNS})
+    for text in (
+        f'{{"drafts": [{inner}], "turns": [{{"role"',
+        f'[{inner}, {{"role": ',
+        f'{{"a": {inner} "b"}}',
+    ):
+        with pytest.raises(AnswerUnreadable, match="not JSON at"):
+            parse_turns(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" + "\n" * 1_900_000,
+        "``` `" * 380_000,
+        "{" + '\\"' * 900_000,
+        '{"a":"' + '\\"' * 900_000,
+        '{"a":' * 380_000,
+        "[" * 1_900_000,
+        "{" + "," * 1_900_000,
+        "[1" + ", " * 900_000,
+        '{"turns": [' + "9" * 1_900_000,
+        "[" + "9e9," * 400_000 + "1e999]",
+        "{" + '"' * 1_900_000,
+    ],
+    ids=range(11),
+)
+def test_no_text_takes_long(text: str) -> None:
+    """Two megabytes made to be slow are read in the time of two megabytes."""
+    started = time.monotonic()
+    with pytest.raises(AnswerUnreadable):
+        parse_turns(text)
+    assert time.monotonic() - started < 5
 
 
 def test_characters_no_database_holds_are_taken_out() -> None:
@@ -103,13 +176,13 @@ def test_a_refusal_says_its_category() -> None:
     """A refusal is told apart from a broken answer, with the reason the model gave."""
     with pytest.raises(AnswerRefused, match="cyber") as caught:
         accept(answer("", stop_reason="refusal", refusal_category="cyber", refusal_explanation="no"))
-    assert caught.value.code == "refusal"
+    assert (caught.value.code, caught.value.category, caught.value.explanation) == ("refusal", "cyber", "no")
 
 
 @pytest.mark.parametrize("reason", ["pause_turn", "tool_use", None, "something_new"])
 def test_any_other_stop_is_incomplete(reason: str | None) -> None:
     """A stop reason that means no end is not an end."""
-    with pytest.raises(AnswerUnreadable, match="incomplete"):
+    with pytest.raises(AnswerIncomplete, match="incomplete"):
         accept(answer(PLAIN, stop_reason=reason))
 
 

@@ -292,7 +292,7 @@ class TestFaults:
             (envelope('{"turns": [{"role": "user", "con', "max_tokens"), "answer_cut"),
             (envelope("I cannot.", "refusal"), "refusal"),
             (envelope("not json at all"), "unreadable_answer"),
-            (envelope("{}", None), "unreadable_answer"),
+            (envelope("{}", None), "incomplete_answer"),
         ],
     )
     def test_a_useless_answer_is_paid_kept_and_not_bought_again(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -12,7 +14,9 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain
-from tests.fakes import ScriptedWriter, envelope, options
+from brightrun.domain.writing import Answer, RawAnswer
+from brightrun.services.generation import RATE_LIMIT_PATIENCE, RETRY_CAP_SECONDS
+from tests.fakes import Act, ScriptedWriter, envelope, options
 
 Start = Callable[..., Job]
 
@@ -32,6 +36,25 @@ def run(app: App, job: Job, *, most: int = 200) -> Job:
             return step.job
         time.sleep(min(step.again_in, 0.05))
     raise AssertionError(f"not ended after {most} steps: {step}")
+
+
+def hurry(app: App, job: Job, dsn: str) -> Job:
+    """Advance until the job ends or is paused, waiting for nothing."""
+    while True:
+        step = app.batches.process_next(job.id)
+        fetch(dsn, "update batch_items set next_attempt_at = null returning id")
+        fetch(dsn, "update batch_jobs set next_attempt_at = null returning id")
+        if not step.job.is_open:
+            return step.job
+
+
+def fetch(dsn: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def body(data: bytes) -> Act:
+    return lambda order: RawAnswer(data, "req_test", 0.01)
 
 
 def first(app: App, job: Job) -> Item:
@@ -155,7 +178,7 @@ class TestMoney:
         job = run(app, start(1, options(WriterName.CLAUDE, retry_cut=True)))
         assert (job.status, job.money.spent) == (JobStatus.COMPLETED, pytest.approx(0.014))
 
-    @pytest.mark.parametrize("act", [envelope("{}", usage=None), lambda order: _raw(b"<html>")])
+    @pytest.mark.parametrize("act", [envelope("{}", usage=None), body(b"<html>")])
     def test_an_answer_that_does_not_say_what_it_used_counts_as_possibly_paid(
         self, app: App, start: Start, writer: ScriptedWriter, act: object
     ) -> None:
@@ -179,7 +202,103 @@ class TestMoney:
         assert app.batches.items(job.id, status=ItemStatus.COMPLETED)
 
 
-def _raw(body: bytes) -> object:
-    from brightrun.domain.writing import RawAnswer
+class TestUselessAnswers:
+    def test_an_unreadable_answer_is_kept_and_not_bought_again(
+        self, app: App, start: Start, writer: ScriptedWriter, dsn: str
+    ) -> None:
+        """Bytes that are no message fail their item, stay as they came, and may have cost the worst case."""
+        writer._acts = [body(b"<html>502</html>")]
+        job = run(app, start(1, options(WriterName.CLAUDE)))
+        assert (first(app, job).error_code, writer.calls) == ("unreadable_answer", 1)
+        ((possible, path),) = fetch(dsn, "select possible_usd, raw_path from attempts")
+        assert float(possible) == job.money.possible > 0
+        assert app.enrichment.document(path) == b"<html>502</html>"
 
-    return RawAnswer(body, "req_test", 0.01)
+    def test_retrying_an_unreadable_answer_asks_again(
+        self, app: App, start: Start, writer: ScriptedWriter
+    ) -> None:
+        """A person who retries is not led back to the same useless bytes."""
+        writer._acts = [body(b"null")]
+        job = run(app, start(1, options(WriterName.CLAUDE)))
+        app.batches.retry_failed(job.id, actor="ana")
+        assert run(app, job).status is JobStatus.COMPLETED
+        assert writer.calls == 2
+
+    def test_an_unreadable_answer_left_by_a_vanished_worker_is_not_bought_again(
+        self, app: App, start: Start, writer: ScriptedWriter, dsn: str
+    ) -> None:
+        """Until it has been judged, a stored answer stands, whatever it holds."""
+
+        class Gone(BaseException):
+            """Stands for kill -9: nothing in the package catches it."""
+
+        def vanish(stored: bytes) -> Answer:
+            raise Gone
+
+        job, read = start(1, options(WriterName.CLAUDE)), writer.read
+        writer._acts = [body(b"null")]
+        writer.read = vanish  # type: ignore[method-assign]
+        with pytest.raises(Gone):
+            app.batches.process_next(job.id)
+        writer.read = read  # type: ignore[method-assign]
+        fetch(dsn, "update batch_items set lease_until = now() - interval '1 s' returning id")
+        assert run(app, job).counts.failed == 1
+        assert writer.calls == 1
+
+    def test_the_ledger_says_why_a_model_declined(
+        self, app: App, start: Start, writer: ScriptedWriter, dsn: str
+    ) -> None:
+        """Category and explanation stand in columns of their own, as the database can hold them."""
+        details = {"type": "refusal", "category": "frontier_llm", "explanation": "It may train\0 a rival."}
+        writer._acts = [envelope("", "refusal", stop_details=details)]
+        job = run(app, start(1, options(WriterName.CLAUDE)))
+        assert "frontier_llm" in (first(app, job).error_message or "")
+        query: LiteralString = "select stop_reason, refusal_category, refusal_explanation from attempts"
+        assert fetch(dsn, query) == [("refusal", "frontier_llm", "It may train a rival.")]
+
+    def test_what_the_database_will_never_take_fails_its_item(
+        self, app: App, start: Start, writer: ScriptedWriter
+    ) -> None:
+        """A refused conversation does not hold its item until the lease runs out, again and again."""
+        read = writer.read
+        writer.read = lambda stored: replace(read(stored), model="a\0b")  # type: ignore[method-assign]
+        job = run(app, start(2, options(WriterName.CLAUDE)))
+        assert (job.counts.failed, job.counts.processing, writer.calls) == (2, 0, 2)
+        assert first(app, job).error_code == "not_storable"
+        assert "Unicode" in (first(app, job).error_message or "")
+        assert job.money.spent == pytest.approx(0.014)
+
+
+class TestWaits:
+    def test_a_rate_limit_without_end_ends(
+        self, app: App, start: Start, writer: ScriptedWriter, dsn: str
+    ) -> None:
+        """A limit gives attempts back for hours; after that they count, and the item fails with what to do."""
+        limit = WriterBusy("Slow down.", code="rate_limited", status=429, retry_after=1.0)
+        writer._acts = [limit] * 99
+        job = hurry(app, start(1), dsn)
+        assert (job.status, writer.calls) == (JobStatus.FAILED, RATE_LIMIT_PATIENCE + 5)
+        assert "Given up after 25 attempts; retry later." in (first(app, job).error_message or "")
+
+    @pytest.mark.parametrize("fault", [WriterBusy, WriterUncertain])
+    @pytest.mark.parametrize(("asked", "attempts"), [(3600.0, 0), (None, 0), (30.0, 0), (None, 5000)])
+    def test_no_wait_is_shorter_than_asked_or_longer_than_a_quarter_of_an_hour(
+        self,
+        app: App,
+        start: Start,
+        writer: ScriptedWriter,
+        dsn: str,
+        fault: type[WriterBusy],
+        asked: float | None,
+        attempts: int,
+    ) -> None:
+        """The wait stands in the item's row, by the database's clock, however many attempts went before."""
+        writer._acts = [fault("Later.", code="x", status=503, retry_after=asked)]
+        job = start(1)
+        query: LiteralString = "update batch_items set attempts = %s, refunds = %s returning id"
+        fetch(dsn, query, attempts, attempts)
+        app.batches.process_next(job.id)
+        ((seconds,),) = fetch(
+            dsn, "select extract(epoch from next_attempt_at - clock_timestamp())::float8 from batch_items"
+        )
+        assert min(asked or 0, RETRY_CAP_SECONDS) - 5 < seconds <= RETRY_CAP_SECONDS

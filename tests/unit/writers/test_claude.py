@@ -23,6 +23,7 @@ from brightrun.domain.errors import (
     WriterUncertain,
 )
 from brightrun.writers.claude import ClaudeWriter, fault_of_transport
+from brightrun.writers.envelope import MOST_BYTES
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.unit.writers.orders import order
 
@@ -103,11 +104,13 @@ def test_reads_why_an_answer_stopped() -> None:
     with claude(Fault("cut", at=1), refusal) as (writer, _):
         cut, refused, whole = (writer.read(writer.write(order()).body) for _ in range(3))
     assert cut.stop_reason == "max_tokens"
+    assert cut.usage
     assert cut.usage.output_tokens > 0
     assert (refused.stop_reason, refused.text) == ("refusal", "")
     assert refused.refusal_category == "frontier_llm"
     assert refused.refusal_explanation == "It could train a competitor."
     assert whole.stop_reason == "end_turn"
+    assert whole.usage
     assert whole.usage.input_tokens > 0
 
 
@@ -123,10 +126,29 @@ def test_reads_why_an_answer_stopped() -> None:
     ],
 )
 def test_reading_forgives_missing_and_unknown_parts(message: dict[str, object]) -> None:
-    """New kinds of blocks and missing fields do not make a paid answer unreadable."""
+    """New kinds of blocks and missing fields do not make a paid answer unreadable; no usage is not zero."""
     answer = ClaudeWriter(KEY, "https://example.com").read(json.dumps(message).encode())
     assert answer.text in {"", "x", "ab"}
-    assert answer.usage.output_tokens == 0
+    assert answer.usage is None
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**400, 1.5, True, "7", None, [1]])
+def test_what_is_no_count_of_tokens_is_not_taken_for_one(count: object) -> None:
+    """A figure that no column can hold, or that no call can use, leaves the usage unknown."""
+    message = {"content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 5, "output_tokens": count}}
+    assert ClaudeWriter(KEY, "https://example.com").read(json.dumps(message).encode()).usage is None
+
+
+def test_what_a_message_says_of_itself_is_cut_and_cleaned() -> None:
+    """Model, stop reason and refusal go into columns: no NUL, no half character, no novel."""
+    hostile = "a\0\ud800" + "b" * 100_000
+    details = {"category": hostile, "explanation": hostile}
+    message = {"content": [], "stop_reason": hostile, "model": hostile, "stop_details": details}
+    answer = ClaudeWriter(KEY, "https://example.com").read(json.dumps(message).encode())
+    for text in (answer.stop_reason, answer.model, answer.refusal_category, answer.refusal_explanation):
+        assert text is not None
+        assert text.startswith("a\ufffdb")
+        assert len(text) < 400
 
 
 @pytest.mark.parametrize(
@@ -178,6 +200,63 @@ def test_a_slow_answer_ends_in_time(kind: str) -> None:
         assert time.monotonic() - started < 3
         assert caught.value.code == "timeout"
     assert len(api.requests) == 1
+
+
+HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        [("trickle", ["HTTP/1.1 200 OK\r\nx: " + "y" * 50_000, 20])],
+        [("send", HEAD + "\r\n"), ("answer", [0, 0.5]), ("wait", 20)],
+        [("send", HEAD + "\r\n"), ("wait", 0.55), ("answer", [0, 0.5]), ("wait", 20)],
+        [("trickle", ["HTTP/1.1 100 Continue\r\n\r\n" * 500, 20])],
+        [("send", "HTTP/1.1 500 No\r\ncontent-length: 9000\r\n\r\n"), ("trickle", ["x" * 9000, 20])],
+    ],
+)
+def test_no_way_of_being_slow_holds_an_item(wire: list[tuple[str, object]]) -> None:
+    """A server may be slow in its status line, its headers or its body: the call ends with its time-out."""
+    with claude(Fault("wire", wire=wire), timeout=0.6) as (writer, api):
+        started = time.monotonic()
+        with pytest.raises((WriterUncertain, WriterBusy)):
+            writer.write(order())
+        assert time.monotonic() - started < 1.6
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, WriterRejected), (413, WriterDeclined), (529, WriterBusy)]
+)
+def test_a_status_counts_although_its_body_breaks(status: int, kind: type[WriterFault]) -> None:
+    """An error response that is cut off is still that error, and no call that may have been paid for."""
+    head = f"HTTP/1.1 {status} No\r\nretry-after: 7\r\ncontent-length: 9000\r\n\r\n"
+    with claude(Fault("wire", wire=[("send", head + "{"), ("reset", None)])) as (writer, _):
+        with pytest.raises(kind) as caught:
+            writer.write(order())
+        assert caught.value.retry_after == (7 if kind is WriterBusy else None)
+
+
+def test_an_endless_body_is_received_only_so_far() -> None:
+    """A body beyond any answer neither fills the memory nor is taken for an answer."""
+    with claude(Fault("body", data=b"x" * (MOST_BYTES + 5_000_000)), timeout=20) as (writer, _):
+        raw = writer.write(order())
+        assert MOST_BYTES < len(raw.body) < MOST_BYTES + 1_000_000
+        with pytest.raises(AnswerUnreadable, match="larger than"):
+            writer.read(raw.body)
+
+
+def test_a_slow_list_of_models_is_not_waited_for() -> None:
+    """The list is a help for the message; an item is not held up by it."""
+    with MessagesApi(other_seconds=20) as api:
+        writer = ClaudeWriter(KEY, api.url, timeout=5)
+        started = time.monotonic()
+        with pytest.raises(WriterRejected) as caught:
+            writer.write(order(model="claude-sonet"))
+        assert time.monotonic() - started < 2
+        assert caught.value.code == "model_not_found"
+        assert caught.value.remedy
+        writer.close()
 
 
 def test_nobody_there_means_not_paid(nobody: str) -> None:

@@ -126,7 +126,9 @@ def test_it_never_passes_for_a_model() -> None:
     body = writer.write(order(topic=topic(), model="claude-opus-5-5")).body
     assert json.loads(body)["writer"] == "demo"
     assert writer.read(body).model == "demo"
-    assert writer.read(body).usage.output_tokens == 0
+    usage = writer.read(body).usage
+    assert usage
+    assert usage.output_tokens == 0
     assert b"claude" not in body
 
 

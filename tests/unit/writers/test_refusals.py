@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterFault, WriterRejected
+from brightrun.domain.errors import (
+    WriterBusy,
+    WriterDeclined,
+    WriterFault,
+    WriterRejected,
+    WriterUncertain,
+)
 from brightrun.writers.refusals import Refusal, fault_of, retry_after_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -106,6 +112,23 @@ def test_a_page_of_a_proxy_is_a_wrong_address() -> None:
     assert "ANTHROPIC_BASE_URL" in str(fault)
 
 
+@pytest.mark.parametrize("status", [502, 504, 520, 524])
+def test_an_answer_lost_behind_a_gateway_may_have_been_paid(status: int) -> None:
+    """A proxy's own page says that the call was passed on; the API's own error says that it was not answered."""
+    page = Refusal(status, {"retry-after": "7"}, b"<html>Bad Gateway</html>", None, "m")
+    fault = fault_of(page)
+    assert isinstance(fault, WriterUncertain)
+    assert fault.retry_after == 7
+    assert isinstance(refused(status), WriterBusy)
+    assert isinstance(fault_of(Refusal(503, {}, b"<html>", None, "m")), WriterBusy)
+
+
+def test_what_the_database_cannot_hold_is_taken_out_of_a_message() -> None:
+    """The message of an error goes into a row, whatever the server put into it."""
+    said = str(refused(400, message="a\0b\ud800c"))
+    assert "ab\ufffdc" in said
+
+
 def test_an_organization_on_hold_pauses_the_job() -> None:
     """Items are not failed one by one for what concerns the account."""
     assert isinstance(refused(400, code="organization_on_hold"), WriterRejected)
@@ -143,6 +166,16 @@ def test_a_declined_request_says_why() -> None:
 def test_retry_after_in_all_its_forms(text: str, seconds: float | None) -> None:
     """Seconds and dates are understood, a quarter of an hour is the most, and nonsense is ignored."""
     assert retry_after_of({"retry-after": text}, now=NOW) == seconds
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_wrong_clock_does_not_change_a_wait(days: int) -> None:
+    """A date is held against the date of the response itself, not against this machine's clock."""
+    headers = {
+        "date": format_datetime(NOW, usegmt=True),
+        "retry-after": format_datetime(NOW + timedelta(seconds=90), usegmt=True),
+    }
+    assert retry_after_of(headers, now=NOW + timedelta(days=days)) == 90.0
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,86 @@
+"""Whatever a model writes, through the real SDK, the real service and the real completing SQL function.
+
+BRIGHTRUN_ANSWER_FAULTS says how many answers (300 in `make test`, 100,000 in `make faults`),
+BRIGHTRUN_FAULT_SEED which.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from brightrun.domain.batch import Job
+from tests.faults.hostile import EITHER, FAILED, STORED, Hostile, hostile
+from tests.faults.road import SEED, Road, opened, place_of, size
+from tests.messages_api import Fault, MessagesApi, Script
+
+NUMBER = size("BRIGHTRUN_ANSWER_FAULTS", 300)
+ITEMS = 1000
+"""Answers in one job."""
+
+REASONS = {"unreadable_answer", "incomplete_answer", "answer_cut", "refusal"}
+
+
+class Answers(Script):
+    """Gives each item its own answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Hostile] = []
+
+    def next(self, number: int, prompt: str) -> Fault | None:
+        return Fault("body", data=self.answers[place_of(prompt) - 1].body)
+
+
+@pytest.mark.slow
+def test_no_answer_crashes_the_step_or_is_refused_by_the_database(tmp_path: Path, dsn: str) -> None:
+    """Each answer becomes a conversation or a named failure, and its bytes are kept as they came."""
+    script = Answers()
+    seen: Counter[str] = Counter()
+    with MessagesApi(script) as api, opened(tmp_path, dsn, api, call_timeout=60) as road:
+        for first in range(0, NUMBER, ITEMS):
+            numbers = range(first, min(first + ITEMS, NUMBER))
+            script.answers = [hostile(SEED, number) for number in numbers]
+            job = road.create(len(numbers))
+            road.run(job)
+            seen += check(road, job, script.answers, first)
+            for folder in ("raw", "final", "enriched"):
+                shutil.rmtree(road.files / folder, ignore_errors=True)
+        assert len(api.requests) == NUMBER
+    print(f"\n{NUMBER} answers (seed {SEED}): {dict(seen)}; slowest step {road.slowest:.2f} s")
+
+
+def check(road: Road, job: Job, answers: list[Hostile], first: int) -> Counter[str]:
+    """Hold every item, its ledger, its row and its bytes against what its answer was."""
+    rows = road.rows(
+        "select i.position, i.status, i.error_code, i.error_message, a.outcome, a.raw_path, a.possible_usd > 0,"
+        " (select array(select e ->> 'content' from jsonb_array_elements(c.turns) e)"
+        "  from conversations c where c.item_id = i.id)"
+        " from batch_items i join attempts a on a.item_id = i.id where i.job_id = %s order by 1",
+        job,
+    )
+    assert [row[0] for row in rows] == list(range(1, len(answers) + 1)), "an item without its one call"
+    seen: Counter[str] = Counter()
+    for answer, (place, status, code, message, outcome, path, possible, contents) in zip(
+        answers, rows, strict=True
+    ):
+        what = (
+            f"answer {first + place - 1} ({', '.join(answer.done) or 'whole'}): {status}, {code}, {message}"
+        )
+        assert (road.files / path).read_bytes() == answer.body, what
+        assert outcome == "stored", what
+        if status == "completed":
+            assert answer.expect != FAILED, what
+            assert answer.contents is None or contents == answer.contents, what
+        else:
+            assert (status, code in REASONS) == ("failed", True), what
+            assert answer.expect != STORED, what
+            assert message, what
+            assert len(message) < 1000, what
+        seen[code or "conversations"] += 1
+        seen["cost unknown"] += possible
+        seen["damaged beyond telling"] += answer.expect == EITHER
+    return seen
