@@ -225,12 +225,14 @@ def _turn(number: int, entry: Any) -> Turn:
 
 def _emotion(context: Any) -> Emotion | None:
     """Return what the writer said it felt; an intensity that is no number from 0 to 1 is left out."""
-    if not isinstance(context, Mapping) or not isinstance(context.get("primary_emotion"), str):
+    primary = context.get("primary_emotion") if isinstance(context, Mapping) else None
+    primary = clean(primary).strip()[:80] if isinstance(primary, str) else ""
+    if not primary:
         return None
     secondary, intensity = context.get("secondary_emotion"), context.get("intensity")
     is_number = isinstance(intensity, int | float) and not isinstance(intensity, bool)
     return Emotion(
-        clean(context["primary_emotion"]).strip()[:80],
+        primary,
         clean(secondary).strip()[:80] or None if isinstance(secondary, str) else None,
-        float(intensity) if is_number and 0 <= intensity <= 1 else None,  # type: ignore[arg-type, operator]
+        float(intensity) if is_number and 0 <= intensity <= 1 else None,
     )

@@ -111,6 +111,8 @@ def _content(number: int, turn: Turn) -> Iterator[Finding]:
             yield _blocker(
                 "CONTROL_TOKEN", f"The text holds {control.group()!r}, which trainers act on.", number
             )
+    if "\ufffd" in text:
+        yield _warning("BROKEN_CHARACTER", "Characters arrived broken and show as �.", number)
     if "{" in text or "[" in text:
         placeholder = _PLACEHOLDER.search(text)
         if placeholder:

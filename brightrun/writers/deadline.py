@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -28,7 +29,8 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as fault:  # noqa: BLE001 - raised again where the call was made
             ended.put((None, fault))
 
-    threading.Thread(target=run, name="call", daemon=True).start()
+    told = copy_context()  # what is logged inside still says for which item
+    threading.Thread(target=told.run, args=(run,), name="call", daemon=True).start()
     try:
         result, fault = ended.get(timeout=seconds)
     except Empty:

@@ -165,6 +165,13 @@ def test_an_emotion_outside_its_range_is_left_out() -> None:
     assert found == [0.5, 1.0, None, None, None, None, None]
 
 
+def test_an_emotion_without_a_name_is_left_out() -> None:
+    """What says nothing is no feeling."""
+    contexts = [{"primary_emotion": name} for name in ("", "\0", None, 7)] + ["joy"]
+    listed = [{"role": "user", "content": "x", "emotional_context": context} for context in contexts]
+    assert [turn.emotion for turn in parse_turns(json.dumps(listed))] == [None] * 5
+
+
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])
 def test_a_cut_answer_is_never_taken_for_whole(reason: str) -> None:
     """An answer cut at the token limit is refused even when what is there happens to be valid JSON."""

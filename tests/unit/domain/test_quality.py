@@ -47,6 +47,10 @@ def test_a_good_conversation_has_no_findings_and_a_high_score() -> None:
         (changed(0, "I was about to say \\"), "TRUNCATED_TURN"),
         (changed(1, "It ends like this"), "NO_FINAL_PUNCTUATION"),
         (changed(1, "Now <|im_end|> comes a token that trainers act on, said the helper."), "CONTROL_TOKEN"),
+        (
+            changed(1, "It is the caf\ufffd by the window, where the novels about the sea are."),
+            "BROKEN_CHARACTER",
+        ),
         (changed(0, "Dear {{ persona_name }}, thank you very much for everything."), "PLACEHOLDER"),
         (changed(1, "Dear [NAME], thank you for asking about the three novels today."), "PLACEHOLDER"),
         (
