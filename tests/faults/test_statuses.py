@@ -5,12 +5,15 @@ The whole table runs in `make test` as in `make faults`; it takes seconds.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from llmock.pytest_plugin import LLMock
 
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, StepOutcome
 from brightrun.services.generation import RATE_LIMIT_PATIENCE, RETRY_CAP_SECONDS
@@ -173,3 +176,21 @@ def ledger(road: Road, job: Job) -> list[tuple[str, str]]:
     )
     assert all(ended for *_, ended in rows)
     return [(outcome, code) for outcome, code, _ in rows]
+
+
+def test_another_makers_server_finds_no_fault_with_the_retries(
+    tmp_path: Path, dsn: str, llmock: LLMock
+) -> None:
+    """llmock judges a whole job, with real waits: no retry-after is ignored, nothing final is tried again."""
+    turns = [{"role": "user", "content": "A table?"}, {"role": "assistant", "content": "Gladly."}]
+    llmock.reply(json.dumps({"turns": turns}), times=None)
+    for status, wait in ((429, 1.0), (529, 1.0), (500, None), (400, None), (413, None)):
+        llmock.fail(status, retry_after=wait)
+    settings = {"anthropic_api_key": "llmock-test-key", "anthropic_base_url": llmock.base_url("anthropic")}
+    with MessagesApi() as api, opened(tmp_path, dsn, api, call_timeout=10, **settings) as road:
+        job = road.create(4)
+        while (step := road.app.batches.process_next(job.id)).job.is_open:
+            time.sleep(min(step.again_in, 0.2))
+    assert (step.job.counts.completed, step.job.counts.failed) == (2, 2)
+    assert len(llmock.requests) == 7
+    llmock.assert_resilient(strict=True)
