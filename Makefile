@@ -7,10 +7,10 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e bench faults clean
+.PHONY: help run test check fix e2e bench benchexport train-proof faults clean
 
 help: ## list the targets
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(RUN) ## start the app on the embedded database
 	$(BIN)/brightrun app
@@ -41,8 +41,18 @@ faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
+benchexport: $(DEV) ## measure exports, and write docs/export-benchmarks.md
+	$(BIN)/python -m benchmarks.export
+
+train-proof: $(DEV) ## train on an exported folder with TRL, and write docs/training.md
+	@test -x .train/bin/python || $(PYTHON) -m venv .train
+	.train/bin/python -m pip install --quiet torch==2.13.0 trl==1.16.0 peft==0.21.2
+	rm -rf build/train && mkdir -p build/train/work
+	$(BIN)/python -m tests.training.export build/train/out > build/train/folder
+	.train/bin/python tests/training/prove.py "$$(tail -1 build/train/folder)" build/train/work docs/training.md
+
 clean: ## remove the environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .train .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(RUN): pyproject.toml
 	@$(call environment)

@@ -20,6 +20,12 @@ BYTES_A_TOKEN = 4
 """No tokenizer can be had without the internet, so tokens are estimated from UTF-8 bytes, and said to be."""
 TOKENS_A_MESSAGE = 4
 """What a chat template adds around a message."""
+_INVISIBLE = (
+    "".join(map(chr, range(33)))
+    + "\x7f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+)
+"""White space and control characters: a text of nothing else is empty."""
 HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -172,16 +178,17 @@ def _breach_of(content: object) -> Rule | None:
         return Rule.NOT_TEXT
     if not content.isascii() and HALF.search(content):
         return Rule.HALF_CHARACTER
-    if not UNSTORABLE.sub("", content).strip():
+    if not content.strip(_INVISIBLE):
         return Rule.EMPTY_CONTENT
-    if CONTROL_TOKEN.search(content):
+    # Looking for two letters first is ten times as fast as the expression, and most text has neither.
+    if ("<" in content or "[" in content) and CONTROL_TOKEN.search(content):
         return Rule.CONTROL_TOKEN
     return None
 
 
 def _clean(message: Mapping[str, object], mends: list[Mend]) -> Message:
     before = str(message["content"])
-    content = UNSTORABLE.sub("", before)
+    content = UNSTORABLE.sub("", before) if UNSTORABLE.search(before) else before
     if not content.isascii():
         content = unicodedata.normalize("NFC", content)
     if content != before:

@@ -70,7 +70,7 @@ the model). The learning rate and the rank are the usual start for LoRA, not a f
 
 
 def _trl_command(length: int, *, has_validation: bool) -> str:
-    evaluation = " \\\n  --eval_strategy epoch" if has_validation else ""
+    evaluation = " \\\n  --dataset_test_split validation --eval_strategy epoch" if has_validation else ""
     return f"""\
 #!/bin/sh
 # LoRA on the assistant's turns, by TRL's own command. MODEL is required; further options are passed on.

@@ -19,7 +19,7 @@ import orjson
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.card import HUB_CONFIGS, card
 from brightrun.domain.dataset import Dataset, Row, Split
-from brightrun.domain.errors import NotAllowed, SetupFault
+from brightrun.domain.errors import BrightRunError, NotAllowed, SetupFault
 from brightrun.domain.formats import SHAPES, Format
 from brightrun.domain.recipes import recipes
 from brightrun.services.datasets import Datasets, Progress, slug
@@ -114,13 +114,10 @@ class Exports:
         """Push the folder to the Hugging Face hub as a dataset; returns its address."""
         try:
             from huggingface_hub import HfApi
-            from huggingface_hub.errors import HfHubHTTPError, HFValidationError
         except ImportError as fault:
             raise SetupFault(
                 "huggingface_hub is not installed.", remedy="pip install 'brightrun[hub]', then push again."
             ) from fault
-        import httpx
-
         hub = HfApi(token=token)
         try:
             hub.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
@@ -131,9 +128,11 @@ class Exports:
                     folder_path=root,
                     commit_message=f"{dataset.name}, version {dataset.version}",
                 )
-        except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as fault:
+        except BrightRunError:
+            raise
+        except Exception as fault:  # its client lets the errors of whichever HTTP library it speaks through
             raise SetupFault(
-                f"The hub did not take it: {str(fault).splitlines()[0]}",
+                f"The hub did not take it: {(str(fault) or type(fault).__name__).splitlines()[0]}",
                 remedy="Check the repository's name, the token's right to write, and the connection; then push again.",
             ) from fault
         return f"{hub.endpoint}/datasets/{repository}"

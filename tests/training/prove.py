@@ -60,6 +60,7 @@ def _tiny_model(folder: Path, model: Path) -> None:
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
+        initializer_range=0.1,  # wide enough that an adapter can move the output of frozen random weights
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -158,7 +159,7 @@ def _page(folder: Path, found: list[dict[str, Any]]) -> str:
 
 By `make train-proof`: {time.strftime("%Y-%m-%d")}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, no GPU;
 {versions}. A batch of the demo writer, {splits["train"]} rows to train and {splits["validation"]} to validate, exported as
-a folder. The model is a Llama of two layers with random weights and a tokenizer made from the same texts; LoRA on all
+a folder. The model is a Llama of two layers with random weights (spread 0.1) and a tokenizer made from the same texts; LoRA on all
 linear layers, learning rate 1e-2. It proves that format, mask and gradient are right, and nothing about quality: the text
 such a model writes is gibberish.
 

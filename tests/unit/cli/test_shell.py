@@ -181,3 +181,27 @@ def test_a_hundred_real_scenarios_go_the_whole_way(tmp_path: Path, shared_data: 
     training = next(f for f in export["files"] if f.endswith(".jsonl"))
     lines = [json.loads(line) for line in Path(training).read_text(encoding="utf-8").splitlines()]
     assert 0 < len(lines) == export["rows"] <= 100
+
+
+def test_a_dataset_is_listed_compared_and_written_again_by_its_name(
+    shell: Shell, home: Path, sheet: Path, tmp_path: Path
+) -> None:
+    """A program names a dataset by name and version to list, compare, write and upload it; a hub that fails is named."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "4", "--turns", "4")["id"])
+    shell.json("process", job)
+    shell.json("review", job, "--approve", "--min-score", "0")
+    for place in ("one", "two"):
+        shell.json("export", "--out", str(tmp_path / place), "--job", job, "--name", "again")
+    again = shell.json(
+        "export", "--out", str(tmp_path / "three"), "--dataset", "again@1", "--format", "folder"
+    )
+    assert (Path(str(again["files"][0])) / "manifest.json").is_file()  # type: ignore[index]
+    counts = shell.json("datasets", "--compare", "again@1", "again@2")["counts"]
+    assert counts == {"same": again["rows"]}
+    assert "again@2" in shell.run("datasets")
+    sent = shell.json("push", "again", "--storage")["to"]
+    assert isinstance(sent, list)
+    assert str(sent[-1]).endswith("/manifest.json")
+    assert "HF_TOKEN" in shell.run("push", "again", "--hub", "ana/again", code=1)
+    deaf = Shell(home, HF_TOKEN="hf_none", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_DISABLE_TELEMETRY="1")
+    assert "hub did not take it" in deaf.run("push", "again", "--hub", "ana/again", code=1)

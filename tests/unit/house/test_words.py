@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 COMMAND = re.compile(r"^\s*(?:\$ )?brightrun ([a-z]+)", re.MULTILINE)
-TARGET = re.compile(r"(?:`|^ {4})make ([a-z0-9]+)", re.MULTILINE)
+TARGET = re.compile(r"(?:`|^ {4})make ([a-z0-9-]+)", re.MULTILINE)
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -27,7 +27,7 @@ def test_links_commands_and_tests_named_in_a_page_exist(page: Path) -> None:
     assert not missing, f"links to nowhere: {missing}"
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert set(COMMAND.findall(text)) <= known
-    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(TARGET.findall(text)) <= targets
     for path, name in TEST.findall(text):
         source = ROOT / path
