@@ -24,6 +24,7 @@ from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply, require_current
+from brightrun.services.answers import Answers, Reader
 from brightrun.services.batches import Batches
 from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
@@ -31,12 +32,14 @@ from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
+from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spool import Spool
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
 from brightrun.writers.demo import DemoWriter
+from brightrun.writers.envelope import read_envelope
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class App:
     planner: Planner
     prices: Prices
     batches: Batches
+    reparsing: Reparsing
     enrichment: Enrichment
     reviews: Reviews
     datasets: Datasets
@@ -95,11 +99,9 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
+    answers = Answers(db, templates, scenarios, files, lambda name: _reader(name, given))
     generation = Generation(
-        db,
-        templates,
-        scenarios,
-        files,
+        answers,
         spool,
         writer,
         retry_base=settings.retry_base,
@@ -120,6 +122,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
             pause_after_failures=settings.pause_after_failures,
             pause_after_refusals=settings.pause_after_refusals,
         ),
+        reparsing=Reparsing(db, answers, spool),
         enrichment=Enrichment(db, templates, scenarios, files),
         reviews=Reviews(db),
         datasets=datasets,
@@ -212,6 +215,11 @@ def _writers(
             return made[name]
 
     return writer
+
+
+def _reader(name: WriterName, given: Mapping[WriterName, Writer]) -> Reader:
+    """Return what reads a writer's answers: without its key, because nothing is called."""
+    return given[name].read if name in given else read_envelope
 
 
 def _writer(name: WriterName, settings: Settings, closing: ExitStack) -> Writer:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 from rich.table import Table
 
 from brightrun.bootstrap import App
@@ -30,6 +31,7 @@ from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput
 from brightrun.services.plans import AUTO, Plan
+from brightrun.services.reparsing import Found, summary
 from brightrun.services.scenarios import read_sheet
 
 LIST_LENGTH = 20
@@ -53,12 +55,15 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Varies what is left to chance.")] = 0,
     stop_on_error: Annotated[bool, typer.Option(help="Pause at the first failed item.")] = False,
+    retry_cut: Annotated[
+        bool, typer.Option(help="Buy an answer that was cut at the token limit once more.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the plan and its price; create nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Create a batch job from a file of scenarios and print its id."""
     with reported(as_json=as_json), opened() as app:
-        options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error)
+        options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut)
         sheet = read_sheet(_bytes(scenarios), scenarios.name)
         planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
         plan = app.planner.plan(planned.scenarios, options, template=template)
@@ -107,7 +112,7 @@ def status(
         if job is not None:
             found = app.batches.get(app.batches.find(job))
             if as_json:
-                emit(job_json(found))
+                emit(job_json(found) | {"refusals": app.batches.refusals(found.id)})
             else:
                 _show_job(app, found)
             return
@@ -144,6 +149,26 @@ def resume(job: JobArgument, as_json: Json = False) -> None:
 def retry(job: JobArgument, as_json: Json = False) -> None:
     """Queue the failed items of a job again; then process it."""
     _change(job, "retry_failed", as_json=as_json)
+
+
+def reparse(job: JobArgument, as_json: Json = False) -> None:
+    """Read the stored answers of a job again, for nothing: after a parser or a rule has improved."""
+    with reported(as_json=as_json), opened() as app:
+        job_id = app.batches.find(job)
+        ended = app.batches.get(job_id).counts
+        counts: Counter[Found] = Counter()
+        rereading = app.reparsing.reparse_job(job_id, actor=app.settings.person)
+        total = ended.completed + ended.failed
+        for done in track(
+            rereading, "Reading again", total, console=err, disable=as_json or not err.is_terminal
+        ):
+            counts[done.found] += 1
+            if done.found is Found.DECIDED and done.message and not as_json:
+                err.print(f"[yellow]{escape(done.message)}[/yellow]")
+        if as_json:
+            emit({"id": job_id, **{found.value: counts[found] for found in Found}})
+        else:
+            err.print(f"Answers read again: {summary(counts)}. Nothing was called, nothing was paid.")
 
 
 class _StopAfterItem:
@@ -225,6 +250,7 @@ def _options(
     budget: float | None,
     seed: int,
     stop_on_error: bool,
+    retry_cut: bool,
 ) -> JobOptions:
     chosen = writer or settings.default_writer
     if chosen is WriterName.DEMO and model not in (None, "demo"):
@@ -239,6 +265,7 @@ def _options(
         turns=turns,
         seed=seed,
         stop_on_error=stop_on_error,
+        retry_cut=retry_cut,
         budget=budget,
     )
 
@@ -300,6 +327,11 @@ def _show_job(app: App, job: Job) -> None:
         out.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
     if not job.counts.failed:
         return
+    if refused := app.batches.refusals(job.id):
+        listed = ", ".join(
+            f"{number} {category or 'without a category'}" for category, number in refused.items()
+        )
+        out.print(f"Declined by the model: {escape(listed)}", style="yellow")
     for item in app.batches.items(job.id, status=ItemStatus.FAILED, limit=10):
         out.print(f"  item {item.position}: {escape(item.error_message or '')}", style="red")
 

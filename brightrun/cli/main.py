@@ -37,6 +37,7 @@ for command in (
     batches.pause,
     batches.resume,
     batches.retry,
+    batches.reparse,
     reviews.review,
     datasets.export,
     datasets.datasets,

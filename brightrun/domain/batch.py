@@ -70,10 +70,11 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
         {JobStatus.QUEUED, JobStatus.PROCESSING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
     ),
     JobStatus.COMPLETED: frozenset({JobStatus.QUEUED}),
-    JobStatus.FAILED: frozenset({JobStatus.QUEUED}),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETED}),
     JobStatus.CANCELLED: frozenset(),
 }
-"""Completed and failed jobs go back to queued only when their failed items are retried."""
+"""Ended jobs go back to queued only when their failed items are retried; a failed one is completed by an item
+whose stored answer could be read after all."""
 
 ITEM_TRANSITIONS: dict[ItemStatus, frozenset[ItemStatus]] = {
     ItemStatus.QUEUED: frozenset({ItemStatus.PROCESSING, ItemStatus.CANCELLED}),
@@ -81,7 +82,7 @@ ITEM_TRANSITIONS: dict[ItemStatus, frozenset[ItemStatus]] = {
         {ItemStatus.QUEUED, ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELLED}
     ),
     ItemStatus.COMPLETED: frozenset(),
-    ItemStatus.FAILED: frozenset({ItemStatus.QUEUED}),
+    ItemStatus.FAILED: frozenset({ItemStatus.QUEUED, ItemStatus.COMPLETED}),
     ItemStatus.CANCELLED: frozenset(),
 }
 
@@ -227,11 +228,22 @@ class EarlierAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One leased item with all a worker needs to write it."""
+class Assignment:
+    """One item as a writer was given it: what its answer is read with."""
 
     item_id: ItemId
     job_id: JobId
+    scenario: Scenario
+    template_version_id: TemplateVersionId
+    options: JobOptions
+    claimed_at: datetime
+    """By the database's clock; the call's price is that of this day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Assignment):
+    """One leased item with all a worker needs to write it."""
+
     token: FencingToken
     attempt_id: AttemptId
     attempt: int
@@ -239,15 +251,10 @@ class Claim:
     """The attempt's number since the item was last retried by hand."""
     crashes: int
     """How often a worker vanished with the item."""
-    claimed_at: datetime
-    """By the database's clock."""
     answers: tuple[EarlierAnswer, ...]
     """Newest first."""
     may_call: bool
     """False when the attempts are used up: only a stored answer may still be used."""
-    scenario: Scenario
-    template_version_id: TemplateVersionId
-    options: JobOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.ids import ConversationId, JobId
 from brightrun.domain.quality import assess
-from brightrun.services.generation import document_keys
+from brightrun.services.answers import document_keys
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import conversations as store

@@ -7,17 +7,8 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Any
-from uuid import UUID, uuid5
 
-import orjson
-
-from brightrun import saol
-from brightrun.domain.answer import accept
 from brightrun.domain.batch import Claim, WriterName
-from brightrun.domain.bucket import Bucket
-from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import (
     AnswerCut,
     AnswerElsewhere,
@@ -25,6 +16,7 @@ from brightrun.domain.errors import (
     AnswerRefused,
     DatabaseFault,
     InvalidInput,
+    SetupFault,
     StorageFault,
     WriterBusy,
     WriterDeclined,
@@ -32,21 +24,12 @@ from brightrun.domain.errors import (
     WriterRejected,
     WriterUncertain,
 )
-from brightrun.domain.ids import ConversationKey
-from brightrun.domain.price import Price, cost_of, price_for
-from brightrun.domain.quality import Assessment, assess
-from brightrun.domain.scenario import Cast
-from brightrun.domain.template import Prompt, TemplateVersion
-from brightrun.domain.text import word_count
-from brightrun.domain.writing import Answer, Order, Usage, Writer
+from brightrun.domain.template import Prompt
+from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, emit, note
-from brightrun.services.scenarios import Scenarios
+from brightrun.services.answers import Answers, Asked, conversation_row, raw_key
 from brightrun.services.spool import Spool
-from brightrun.services.templates import Templates
-from brightrun.stores import prices
 
-KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
-"""Business keys are derived from items, so that a step done twice writes the same files."""
 RETRY_CAP_SECONDS = 900.0
 RATE_LIMIT_PATIENCE = 20
 """So many attempts of an item a rate limit gives back, over an hour and a half at least; later ones count."""
@@ -86,65 +69,48 @@ class Generation:
 
     def __init__(
         self,
-        db: saol.Database,
-        templates: Templates,
-        scenarios: Scenarios,
-        files: Bucket,
+        answers: Answers,
         spool: Spool,
         writers: Callable[[WriterName], Writer],
         *,
         retry_base: float,
         lease_margin: float,
     ) -> None:
-        self._db = db
-        self._templates = templates
-        self._scenarios = scenarios
-        self._files = files
+        self._answers = answers
         self._spool = spool
         self._writers = writers
         self._retry_base = retry_base
         self._lease_margin = lease_margin
-        self._prices: tuple[float, list[Price]] = (0.0, [])
 
     def write(self, claim: Claim, *, leased_at: float) -> Written | Unwritten:
         """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
         ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
         try:
-            version = self._templates.version(claim.template_version_id)
-            cast = self._scenarios.cast(claim.scenario)
-            turns = self._templates.turns_for(cast, claim.options.turns, seed=claim.options.seed)
-            prompt = self._templates.render(version, cast, turns=turns)
-            ledger["request"] = _request(prompt, claim)
-            writer = self._writers(claim.options.writer)
-            body = self._answer(claim, leased_at, prompt, cast, writer, ledger)
+            asked = self._answers.asked(claim)
+            ledger["request"] = _request(asked.prompt, claim)
+            body = self._answer(claim, leased_at, asked, ledger)
             if body is None:
                 return _crashed(claim, ledger)
-            return self._read(claim, body, writer, version, cast, prompt, ledger)
-        except _LeaseOver:
-            return _put_back("This machine stood still for too long.", "lease_over", ledger, 0.0)
+            record = self._answers.read(claim, asked, body, ledger)
+            self._answers.store_documents(record)
+            return Written(ledger, conversation_row(record, ledger))
+        except AnswerFault as fault:
+            return _of_no_use(fault, claim, ledger)
         except WriterFault as fault:
             return _not_answered(fault, claim, ledger, self._retry_base)
-        except AnswerElsewhere as fault:
-            ledger |= {"outcome": "skipped", "error_code": "answer_elsewhere", "error_message": str(fault)}
-            return Unwritten("retry" if claim.may_call else "failed", ledger, delay=ELSEWHERE_SECONDS)
         except StorageFault as fault:
-            return _not_stored(fault, ledger)
+            return _not_stored(fault, claim, ledger)
+        except (SetupFault, InvalidInput) as fault:
+            return _not_asked(fault, ledger)
+        except _LeaseOver:
+            return _put_back("This machine stood still for too long.", "lease_over", ledger, 0.0)
         except DatabaseFault as fault:
             if not fault.is_transient:
                 raise
             return _put_back(f"The database went away: {fault}", "database", ledger, self._retry_base)
-        except InvalidInput as fault:
-            ledger |= {"error_code": "invalid_input", "error_message": str(fault)}
-            return Unwritten("failed", ledger)
 
     def _answer(
-        self,
-        claim: Claim,
-        leased_at: float,
-        prompt: Prompt,
-        cast: Cast,
-        writer: Writer,
-        ledger: dict[str, object],
+        self, claim: Claim, leased_at: float, asked: Asked, ledger: dict[str, object]
     ) -> bytes | None:
         """Return a stored answer where there is one, else call once and store before anything else."""
         found = self._stored(claim)
@@ -159,7 +125,8 @@ class Generation:
             self._spool.require_store()
         if uptime() - leased_at > self._lease_margin:
             raise _LeaseOver  # another worker may have the item by the time an answer came
-        order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
+        writer, options = self._writers(claim.options.writer), claim.options
+        order = Order(asked.prompt, asked.cast, options.model, options.max_tokens, options.seed)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
@@ -188,97 +155,6 @@ class Generation:
                 )
         return None
 
-    def _read(
-        self,
-        claim: Claim,
-        body: bytes,
-        writer: Writer,
-        version: TemplateVersion,
-        cast: Cast,
-        prompt: Prompt,
-        ledger: dict[str, object],
-    ) -> Written | Unwritten:
-        """Parse, assess and enrich a stored answer: pure, so that it may be done again for nothing."""
-        try:
-            answer = writer.read(body)
-            usage = self._usage(claim, answer)
-            emit(Event.ANSWER_READ, model=answer.model, **usage)
-            ledger |= usage
-            turns = accept(answer)
-        except AnswerFault as fault:
-            return _of_no_use(fault, claim, ledger)
-        assessment = assess(turns, cast=cast, prompt=prompt)
-        template = self._templates.of_version(version)
-        record = Record(
-            key=ConversationKey(str(uuid5(KEY_SPACE, claim.item_id))),
-            item_id=claim.item_id,
-            job_id=claim.job_id,
-            created_at=claim.claimed_at.isoformat(),
-            cast=cast,
-            prompt=prompt,
-            turns=tuple(turns),
-            assessment=assessment,
-            writer=claim.options.writer.value,
-            model=answer.model,
-            template_key=template.template_key,
-            template_version=version.version,
-        )
-        return Written(ledger, self._store_documents(record, ledger))
-
-    def _store_documents(self, record: Record, ledger: Mapping[str, object]) -> dict[str, object]:
-        """Write the final and enriched files and return the row; both files can be derived again."""
-        final, enriched = document_keys(record.key)
-        self._files.put(final, orjson.dumps(final_document(record)), overwrite=True, durable=False)
-        self._files.put(enriched, orjson.dumps(enrich(record)), overwrite=True, durable=False)
-        return _row(record) | {
-            "raw_path": ledger["raw_path"],
-            "final_path": final,
-            "enriched_path": enriched,
-            "enrichment_status": "completed",
-            "cost_usd": ledger.get("cost_usd", 0),
-        }
-
-    def _usage(self, claim: Claim, answer: Answer) -> dict[str, object]:
-        usage = answer.usage
-        if usage is None or (claim.options.writer is WriterName.CLAUDE and usage == Usage()):
-            return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
-        cost = 0.0
-        if claim.options.writer is WriterName.CLAUDE:
-            total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-            price = price_for(
-                self._known_prices(),
-                claim.options.model,
-                on=claim.claimed_at.astimezone(UTC).date(),
-                input_tokens=total,
-            )
-            cost = cost_of(usage, price)
-        return {
-            "cost_usd": cost,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cache_read_tokens": usage.cache_read_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "stop_reason": answer.stop_reason,
-        }
-
-    def _known_prices(self) -> list[Price]:
-        """The price table, read again once a minute."""
-        read_at, known = self._prices
-        if not known or time.monotonic() - read_at > 60:
-            known = prices.all_prices(self._db)
-            self._prices = (time.monotonic(), known)
-        return known
-
-
-def raw_key(claim: Claim, number: int) -> str:
-    """Return the write-once key of one attempt's answer."""
-    return f"raw/{claim.job_id}/{claim.item_id}-{number}.json"
-
-
-def document_keys(key: ConversationKey) -> tuple[str, str]:
-    """Return the keys of the final and the enriched document of a conversation."""
-    return f"final/{key}.json", f"enriched/{key}.json"
-
 
 def _request(prompt: Prompt, claim: Claim) -> dict[str, object]:
     return {
@@ -286,39 +162,6 @@ def _request(prompt: Prompt, claim: Claim) -> dict[str, object]:
         "user": prompt.user,
         "model": claim.options.model,
         "max_tokens": claim.options.max_tokens,
-    }
-
-
-def _row(record: Record) -> dict[str, object]:
-    scenario = record.cast.scenario
-    assessment: Assessment = record.assessment
-    text = record.turns[0].content if record.turns else ""
-    return {
-        "conversation_id": record.key,
-        "name": scenario.title(),
-        "model": record.model,
-        "tier": scenario.tier.value,
-        "persona_key": scenario.persona_key,
-        "arc_key": scenario.arc_key,
-        "topic_key": scenario.topic_key,
-        "parameters": scenario.to_json(),
-        "system_text": record.prompt.dataset_system,
-        "turns": [turn.to_json() for turn in record.turns],
-        "turn_count": len(record.turns),
-        "word_count": sum(word_count(turn.content) for turn in record.turns),
-        "first_words": " ".join(text.split())[:160],
-        "quality_score": assessment.score,
-        "has_blockers": bool(assessment.blockers),
-        "flags": list(assessment.flags),
-        **_reports(assessment),
-    }
-
-
-def _reports(assessment: Assessment) -> dict[str, Any]:
-    data = assessment.to_json()
-    return {
-        "quality": {"score": data["score"], "breakdown": data["breakdown"]},
-        "validation": {"blockers": data["blockers"], "warnings": data["warnings"]},
     }
 
 
@@ -347,8 +190,20 @@ def _crashed(claim: Claim, ledger: dict[str, object]) -> Unwritten:
     return Unwritten("failed", ledger)
 
 
-def _not_stored(fault: StorageFault, ledger: dict[str, object]) -> Unwritten:
+def _not_asked(fault: SetupFault | InvalidInput, ledger: dict[str, object]) -> Unwritten:
+    """Fail the item that cannot be asked for; what this machine lacks is one message, not two hundred failures."""
+    if isinstance(fault, SetupFault):
+        ledger |= {"error_code": "setup", "error_message": str(fault)}
+        return Unwritten("pause", ledger)
+    ledger |= {"error_code": "invalid_input", "error_message": str(fault)}
+    return Unwritten("failed", ledger)
+
+
+def _not_stored(fault: StorageFault, claim: Claim, ledger: dict[str, object]) -> Unwritten:
     """Pause the job whose answers cannot be stored; one that was kept is not at fault and is gone on from."""
+    if isinstance(fault, AnswerElsewhere):
+        ledger |= {"outcome": "skipped", "error_code": "answer_elsewhere", "error_message": str(fault)}
+        return Unwritten("retry" if claim.may_call else "failed", ledger, delay=ELSEWHERE_SECONDS)
     reason = f"The answer store is not usable: {fault}"
     if ledger["outcome"] == "stored":
         reason += " The answer that came is safe; it is gone on from, and nothing is paid for again."

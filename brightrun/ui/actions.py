@@ -9,6 +9,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
 from brightrun.domain.errors import BrightRunError
+from brightrun.ui.answers import confirm_reparse
 from brightrun.ui.frame import Place
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import counted, label_safe
@@ -29,6 +30,7 @@ def draw_actions(app: App, job: Job) -> None:
         ):
             confirm_cancel(app, job)
         _retry(app, job)
+        _reparse(app, job)
         st.download_button(
             "Download log",
             data=lambda: app.batches.log_text(job.id),
@@ -102,6 +104,17 @@ def _retry(app: App, job: Job) -> None:
         on_click=_act,
         args=(lambda: app.batches.retry_failed(job.id, actor=person()), "The failed items are queued again."),
     )
+
+
+def _reparse(app: App, job: Job) -> None:
+    has_answers = job.counts.completed or job.counts.failed
+    if st.button(
+        "Read answers again…",
+        key="batch-reparse",
+        disabled=not has_answers,
+        help="Free: after a rule or the reading has improved." if has_answers else "No answer is stored yet.",
+    ):
+        confirm_reparse(app, job)
 
 
 def _act(action: Callable[[], object], done: str) -> None:

@@ -26,6 +26,7 @@ brightrun process JOB                          advance it to the end; Ctrl-C lea
 brightrun status [JOB]                         counts, cost and time
 brightrun log JOB                              its log
 brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
+brightrun reparse JOB                          read its stored answers again, for nothing
 brightrun review JOB --approve|--reject        decide on what waits for review
 brightrun export --out DIR                     freeze what is approved and write its files
 brightrun check                                this page in text

@@ -65,12 +65,20 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         help="The batch pauses before a call that could exceed it. The demo writer costs nothing.",
     )
     stop = st.checkbox("Pause at the first failed item", key="order-stop", persist_state="session")
+    retry_cut = st.checkbox(
+        "Buy an answer that was cut at the token limit once more",
+        key="order-retry-cut",
+        persist_state="session",
+        disabled=writer is WriterName.DEMO,
+        help="Without this, a cut answer fails its item; it is kept, and you decide what to do.",
+    )
     options = JobOptions(
         writer=writer,
         model=model,
         max_tokens=app.settings.max_tokens,
         turns=int(turns) if turns is not None else None,
         stop_on_error=stop,
+        retry_cut=retry_cut and writer is WriterName.CLAUDE,
         budget=float(budget) if budget is not None and writer is WriterName.CLAUDE else None,
     )
     return template, options, int(limit) if limit is not None else None

@@ -24,6 +24,7 @@ from brightrun.domain.ids import JobId
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.saol.schema import Function
 from brightrun.saol.transports.postgres import PostgresTransport
+from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.generation import Generation
 from brightrun.services.scenarios import Scenarios
@@ -127,9 +128,8 @@ def batches(
     writer = Writer(url, reached, in_call)
     templates, scenarios = Templates(db), Scenarios(db)
     spool = Spool(files, local, pause=lambda _: None)
-    generation = Generation(
-        db, templates, scenarios, files, spool, lambda _: writer, retry_base=0.05, lease_margin=lease
-    )
+    answers = Answers(db, templates, scenarios, files, lambda _: writer.read)
+    generation = Generation(answers, spool, lambda _: writer, retry_base=0.05, lease_margin=lease)
     return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
 
 

@@ -122,7 +122,7 @@ class FickleWriter:
         if kind == INCOMPLETE:
             message["stop_reason"] = None
         if kind == GARBLED:
-            message["content"][0]["text"] = "@@garbled@@" + message["content"][0]["text"]
+            message["content"][0]["text"] = message["content"][0]["text"].replace("turns", "tu@@garbled@@rns")
         return json.dumps(message).encode()
 
 

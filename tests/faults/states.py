@@ -15,13 +15,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from brightrun import saol
 from brightrun.domain.batch import Claim, Job, JobStatus, StepOutcome, WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES
-from brightrun.domain.errors import NotAllowed
+from brightrun.domain.errors import NotAllowed, StorageFault
 from brightrun.domain.ids import JobId
 from brightrun.domain.review import Decision, Seen
 from brightrun.domain.scenario import Scenario, Tier
+from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import AUTO, Planner
+from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spool import Spool
@@ -64,16 +66,11 @@ class World:
         self.writer = FickleWriter()
         self.templates, scenarios = Templates(self.db), Scenarios(self.db)
         self.spool = Spool(self.files, self.local, pause=lambda _: None)
+        answers = Answers(self.db, self.templates, scenarios, self.files, lambda _: self.writer.read)
         self.generation = Generation(
-            self.db,
-            self.templates,
-            scenarios,
-            self.files,
-            self.spool,
-            lambda _: self.writer,
-            retry_base=60,
-            lease_margin=60,
+            answers, self.spool, lambda _: self.writer, retry_base=60, lease_margin=60
         )
+        self.reparsing = Reparsing(self.db, answers, self.spool)
         self.planner = Planner(self.db, self.templates, scenarios)
         self.reviews = Reviews(self.db)
         self.logs = FickleBucket(home / "buckets", BATCH_LOGS)
@@ -214,6 +211,24 @@ class Deeds(RuleBasedStateMachine):
         if rows:
             self.world.reviews.decide([Seen(*rows[0])], decision, reviewer="ben")
             self._did("decided")
+
+    @rule(pick=st.integers(0, 2), improved=st.booleans())
+    def reparse(self, pick: int, improved: bool) -> None:
+        """Read all answers of a job again, with the parser and rules as they are or better ones: nothing is called."""
+        before = len(self.world.writer.paid)
+        if improved:
+            self.world.execute(
+                "update conversations set quality_score = 1 where job_id = %s and status = 'pending_review'",
+                self._job(pick).id,
+            )
+        self.world.writer.understands_garble = improved
+        try:
+            for done in self.world.reparsing.reparse_job(self._job(pick).id, actor="ana"):
+                self._did(f"read again: {done.found.value}")
+        except StorageFault:
+            self._did("read again: the store is down")
+        self.world.writer.understands_garble = False
+        assert len(self.world.writer.paid) == before
 
     @rule(deed=st.sampled_from(["publish", "edit", "withdraw", "delete"]), pick=st.integers(0, 2))
     def template(self, deed: str, pick: int) -> None:

@@ -208,3 +208,21 @@ def _nobody_can_run() -> bool:
         ).returncode
         == 0
     )
+
+
+def test_stored_answers_are_read_again_from_the_shell_for_nothing(
+    shell: Shell, sheet: Path, api: MessagesApi, dsn: str
+) -> None:
+    """`reparse` completes what can be read, names what cannot, counts refusals, and calls nobody."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--writer", "claude")["id"])
+    shell.run("process", job)
+    calls = len(api.requests)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update conversations set quality_score = 0 where job_id = %s", [job])
+    done = shell.json("reparse", job)
+    assert (done["rescored"], done["useless"], done["completed"]) == (7, 3, 0)
+    assert shell.json("reparse", job)["same"] == 7
+    assert len(api.requests) == calls
+    assert shell.json("status", job)["refusals"] == {"cyber": 1}
+    assert "Declined by the model" in shell.run("status", job)
+    assert "read again by ana" in shell.run("log", job)

@@ -1,0 +1,179 @@
+"""From a stored answer to a conversation: pure but for its documents, so that it may be done again for nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+
+from brightrun import saol
+from brightrun.domain.answer import accept
+from brightrun.domain.batch import Assignment, WriterName
+from brightrun.domain.bucket import Bucket
+from brightrun.domain.enrichment import Record, enrich, final_document
+from brightrun.domain.ids import ConversationKey
+from brightrun.domain.price import Price, cost_of, price_for
+from brightrun.domain.quality import Assessment, assess
+from brightrun.domain.scenario import Cast
+from brightrun.domain.template import Prompt, TemplateVersion
+from brightrun.domain.text import word_count
+from brightrun.domain.writing import Answer, Usage
+from brightrun.events.event import Event, emit
+from brightrun.services.scenarios import Scenarios
+from brightrun.services.templates import Templates
+from brightrun.stores import prices
+
+KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
+"""Business keys are derived from items, so that a step done twice writes the same files."""
+
+Reader = Callable[[bytes], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a writer was asked for an item: the same each time it is worked out."""
+
+    version: TemplateVersion
+    cast: Cast
+    prompt: Prompt
+
+
+class Answers:
+    """Reads what writers answered; needs no key and calls nobody."""
+
+    def __init__(
+        self,
+        db: saol.Database,
+        templates: Templates,
+        scenarios: Scenarios,
+        files: Bucket,
+        reader: Callable[[WriterName], Reader],
+    ) -> None:
+        self._db = db
+        self._templates = templates
+        self._scenarios = scenarios
+        self._files = files
+        self._reader = reader
+        self._prices: tuple[float, list[Price]] = (0.0, [])
+
+    def asked(self, assignment: Assignment) -> Asked:
+        """Return what the item's writer is asked; raises InvalidInput where that cannot be rendered."""
+        options = assignment.options
+        version = self._templates.version(assignment.template_version_id)
+        cast = self._scenarios.cast(assignment.scenario)
+        turns = self._templates.turns_for(cast, options.turns, seed=options.seed)
+        return Asked(version, cast, self._templates.render(version, cast, turns=turns))
+
+    def read(self, assignment: Assignment, asked: Asked, body: bytes, ledger: dict[str, object]) -> Record:
+        """Parse and assess an answer and note in the ledger what it used; raises AnswerFault."""
+        answer = self._reader(assignment.options.writer)(body)
+        usage = self._usage(assignment, answer)
+        emit(Event.ANSWER_READ, model=answer.model, **usage)
+        ledger |= usage
+        turns = accept(answer)
+        template = self._templates.of_version(asked.version)
+        return Record(
+            key=ConversationKey(str(uuid5(KEY_SPACE, assignment.item_id))),
+            item_id=assignment.item_id,
+            job_id=assignment.job_id,
+            created_at=assignment.claimed_at.isoformat(),
+            cast=asked.cast,
+            prompt=asked.prompt,
+            turns=tuple(turns),
+            assessment=assess(turns, cast=asked.cast, prompt=asked.prompt),
+            writer=assignment.options.writer.value,
+            model=answer.model,
+            template_key=template.template_key,
+            template_version=asked.version.version,
+        )
+
+    def store_documents(self, record: Record) -> None:
+        """Write the final and the enriched file; both can be derived again, so nobody waits for the disk."""
+        final, enriched = document_keys(record.key)
+        self._files.put(final, orjson.dumps(final_document(record)), overwrite=True, durable=False)
+        self._files.put(enriched, orjson.dumps(enrich(record)), overwrite=True, durable=False)
+
+    def _usage(self, assignment: Assignment, answer: Answer) -> dict[str, object]:
+        usage = answer.usage
+        if usage is None or (assignment.options.writer is WriterName.CLAUDE and usage == Usage()):
+            return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
+        cost = 0.0
+        if assignment.options.writer is WriterName.CLAUDE:
+            total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+            price = price_for(
+                self._known_prices(),
+                assignment.options.model,
+                on=assignment.claimed_at.astimezone(UTC).date(),
+                input_tokens=total,
+            )
+            cost = cost_of(usage, price)
+        return {
+            "cost_usd": cost,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "stop_reason": answer.stop_reason,
+        }
+
+    def _known_prices(self) -> list[Price]:
+        """The price table, read again once a minute."""
+        read_at, known = self._prices
+        if not known or time.monotonic() - read_at > 60:
+            known = prices.all_prices(self._db)
+            self._prices = (time.monotonic(), known)
+        return known
+
+
+def raw_key(assignment: Assignment, number: int) -> str:
+    """Return the write-once key of one attempt's answer."""
+    return f"raw/{assignment.job_id}/{assignment.item_id}-{number}.json"
+
+
+def document_keys(key: ConversationKey) -> tuple[str, str]:
+    """Return the keys of the final and the enriched document of a conversation."""
+    return f"final/{key}.json", f"enriched/{key}.json"
+
+
+def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, object]:
+    """Return the conversation an answer became, by column."""
+    scenario = record.cast.scenario
+    final, enriched = document_keys(record.key)
+    text = record.turns[0].content if record.turns else ""
+    return {
+        "conversation_id": record.key,
+        "name": scenario.title(),
+        "model": record.model,
+        "tier": scenario.tier.value,
+        "persona_key": scenario.persona_key,
+        "arc_key": scenario.arc_key,
+        "topic_key": scenario.topic_key,
+        "parameters": scenario.to_json(),
+        "system_text": record.prompt.dataset_system,
+        "turns": [turn.to_json() for turn in record.turns],
+        "turn_count": len(record.turns),
+        "word_count": sum(word_count(turn.content) for turn in record.turns),
+        "first_words": " ".join(text.split())[:160],
+        "quality_score": record.assessment.score,
+        "has_blockers": bool(record.assessment.blockers),
+        "flags": list(record.assessment.flags),
+        **_reports(record.assessment),
+        "raw_path": ledger["raw_path"],
+        "final_path": final,
+        "enriched_path": enriched,
+        "enrichment_status": "completed",
+        "cost_usd": ledger.get("cost_usd", 0),
+    }
+
+
+def _reports(assessment: Assessment) -> dict[str, Any]:
+    data = assessment.to_json()
+    return {
+        "quality": {"score": data["score"], "breakdown": data["breakdown"]},
+        "validation": {"blockers": data["blockers"], "warnings": data["warnings"]},
+    }
