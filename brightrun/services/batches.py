@@ -16,10 +16,12 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
 from brightrun.domain.text import clean
+from brightrun.domain.progress import Progress
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import Plan
 from brightrun.stores import batches as store
+from brightrun.stores import progress
 
 DATABASE_TRIES = 8
 """A restart of the database is over in well under the seconds these tries span."""
@@ -158,6 +160,10 @@ class Batches:
             emit(Event.ITEMS_RECLAIMED, job=job_id, items=reclaimed)
             job = store.view(self._db, job_id)
         return job
+
+    def progress(self, job_id: JobId) -> Progress:
+        """Return what went wrong how often, and the counters over time; costs the same at any size."""
+        return progress.view(self._db, job_id)
 
     def find(self, text: str) -> JobId:
         """Return the job that an id or an unambiguous prefix of one names; raises NotFound."""

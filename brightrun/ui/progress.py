@@ -6,12 +6,13 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
-from brightrun.ui.charts import status_bar
+from brightrun.domain.progress import Progress
 from brightrun.ui.desk import Desk
+from brightrun.ui.figures import draw_figures
 from brightrun.ui.frame import show_error, told
 from brightrun.ui.runner import Runner, current_runner
 from brightrun.ui.session import desk
-from brightrun.ui.text import counted, dollars, duration, label_safe, words
+from brightrun.ui.text import counted, label_safe, words
 
 QUICK_TICK = 0.3
 TICK = 1.0
@@ -39,10 +40,12 @@ def draw_progress(app: App, job: Job) -> None:
 
     def tick() -> None:
         was_busy = runner.is_busy(job.id)
-        now = job
+        now, so_far = job, Progress()
         with told():
             now = app.batches.get(job.id)
-        _draw(now, is_ours=was_busy or runner.is_busy(job.id))
+            so_far = app.batches.progress(job.id)
+        is_ours = was_busy or runner.is_busy(job.id)
+        draw_figures(now, so_far, is_live=is_live(now), draw_state=lambda: _draw_state(now, is_ours=is_ours))
         _tell_error(runner, now)
         if _frame_of(now, tick_seconds(now, runner)) != drawn:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
@@ -60,41 +63,8 @@ def _frame_of(job: Job, every: float | None) -> tuple[object, ...]:
     return (phase, bool(job.counts.failed), bool(job.counts.completed), every)
 
 
-def _draw(job: Job, *, is_ours: bool) -> None:
-    counts = job.counts
-    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}"
-    st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
-    first, *rest = st.columns(6)
-    first.metric("Completed", f"{counts.completed:,}")
-    figures = [
-        ("Failed", f"{counts.failed:,}"),
-        ("Still to do", f"{counts.queued + counts.processing:,}"),
-        ("Per minute", f"{job.rate_per_minute:.1f}" if job.rate_per_minute and is_live(job) else "–"),
-        ("Time left", duration(job.seconds_left) if is_live(job) else "–"),
-        ("Spent", dollars(job.money.spent)),
-    ]
-    for column, (label, value) in zip(rest, figures, strict=True):
-        column.metric(label, value)
-    st.altair_chart(status_bar(counts), key="batch-chart")
-    _draw_money(job)
-    _draw_state(job, is_ours=is_ours)
-
-
-def _draw_money(job: Job) -> None:
-    money = job.money
-    parts = []
-    if money.budget is not None:
-        parts.append(f"Budget {label_safe(dollars(money.budget))}")
-    if money.reserved:
-        parts.append(f"reserved for calls in flight {label_safe(dollars(money.reserved))}")
-    if money.possible:
-        parts.append(f"possibly paid, answer unknown {label_safe(dollars(money.possible))}")
-    if parts:
-        st.caption(" · ".join(parts))
-
-
 def _draw_state(job: Job, *, is_ours: bool) -> None:
-    """Say in one line what is going on and what that depends on."""
+    """Say in one line what is going on and what that depends on, or how it ended."""
     elsewhere = job.counts.processing - (1 if is_ours else 0)
     if job.status is JobStatus.PAUSED:
         st.warning(f"**Paused.** {label_safe(job.pause_reason or '')}")
@@ -110,6 +80,23 @@ def _draw_state(job: Job, *, is_ours: bool) -> None:
         )
     elif job.counts.processing:
         st.info(f"{counted(job.counts.processing, 'item')} in flight will still be finished and kept.")
+    else:
+        _draw_end(job)
+
+
+def _draw_end(job: Job) -> None:
+    counts = job.counts
+    if job.status is JobStatus.FAILED:
+        st.error("**Failed.** No conversation was written. What went wrong stands below.")
+    elif job.status is JobStatus.CANCELLED:
+        kept = counted(counts.completed, "conversation")
+        st.info(f"**Cancelled.** {kept} kept; {counted(counts.cancelled, 'item')} never started.")
+    elif counts.failed:
+        st.success(
+            f"**Completed.** {counted(counts.completed, 'conversation')} written, {counts.failed:,} failed."
+        )
+    else:
+        st.success(f"**Completed.** {counted(counts.completed, 'conversation')} written.")
 
 
 def _tell_error(runner: Runner, job: Job) -> None:

@@ -42,6 +42,9 @@ ITEM_SHADES: dict[ItemStatus, str] = {
 }
 """Each stands out on both grounds and beside its neighbour; the legend names it, colour is never alone."""
 
+MONEY_SHADE = "#6366f1"
+"""Money over time: beside the shades of items it reads as another kind of thing."""
+
 
 def is_dark() -> bool:
     """Whether the browser shows the dark theme."""

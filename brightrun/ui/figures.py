@@ -1,0 +1,85 @@
+"""The figures of one batch: how far, how fast, at what cost, and what went wrong how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from brightrun.domain.batch import Job, WriterName
+from brightrun.domain.progress import ErrorClass, Progress
+from brightrun.ui.charts import HEIGHT, job_course
+from brightrun.ui.text import counted, dollars, duration, label_safe, words
+
+ERRORS_SHOWN = 12
+
+
+def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
+    """Draw everything in places that do not move while the job runs; its state stands under the bar."""
+    counts = job.counts
+    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}"
+    st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
+    draw_state()
+    _metrics(
+        {
+            "Completed": f"{counts.completed:,}",
+            "Failed": f"{counts.failed:,}",
+            "Still to do": f"{counts.queued + counts.processing:,}",
+            "Tried again": f"{progress.retries:,}",
+            **_pace(job, is_live=is_live),
+        }
+    )
+    has_money = job.options.writer is WriterName.CLAUDE
+    if has_money:
+        _metrics(_money(job))
+    course, errors = st.columns([3, 2], gap="medium")
+    with course:
+        chart = job_course(progress.points, counts.total, has_money=has_money)
+        st.altair_chart(chart, key="batch-chart")
+    with errors, st.container(height=HEIGHT, border=False, key="batch-errors"):
+        _errors(progress.errors)
+
+
+def _metrics(figures: dict[str, str]) -> None:
+    for column, (label, value) in zip(st.columns(6), figures.items(), strict=False):
+        column.metric(label, value)
+
+
+def _pace(job: Job, *, is_live: bool) -> dict[str, str]:
+    """Return how fast and how long: of the latest items while it runs, of all of them afterwards."""
+    if is_live:
+        rate = f"{job.rate_per_minute:.1f}" if job.rate_per_minute else "–"
+        return {"Per minute": rate, "Time left": duration(job.seconds_left)}
+    if job.started_at is None or job.completed_at is None:
+        return {"Per minute": "–", "Time left": "–"}
+    took = (job.completed_at - job.started_at).total_seconds()
+    written = job.counts.completed + job.counts.failed
+    return {"Per minute": f"{60 * written / took:.1f}" if took else "–", "Took": duration(took)}
+
+
+def _money(job: Job) -> dict[str, str]:
+    """Return what is spent, what calls in flight may cost, and what is left of the budget."""
+    money = job.money
+    figures = {
+        "Spent": dollars(money.spent),
+        "Reserved": dollars(money.reserved),
+        "Possibly paid": dollars(money.possible),
+    }
+    if money.budget is not None:
+        left = max(0.0, money.budget - money.spent - money.possible - money.reserved)
+        figures |= {"Budget": dollars(money.budget), "Left of it": dollars(left)}
+    return figures
+
+
+def _errors(errors: Sequence[ErrorClass]) -> None:
+    """List the classes of errors; their messages and categories may quote a model."""
+    if not errors:
+        st.caption("**What went wrong:** nothing so far.")
+        return
+    st.caption("**What went wrong**, and how often")
+    for error in errors[:ERRORS_SHOWN]:
+        name = words(error.code) + (f", {error.category}" if error.category else "")
+        ended = f"ended {counted(error.ended_items, 'item')}" if error.ended_items else "ended no item"
+        st.markdown(f"**{label_safe(name)}** · {error.times:,} × · {ended}", help=label_safe(error.message))
+    if len(errors) > ERRORS_SHOWN:
+        st.caption(f"and {counted(len(errors) - ERRORS_SHOWN, 'rarer kind')}")

@@ -1,0 +1,123 @@
+"""What a person sees of a batch beside its counters: what went wrong how often, and how it went over time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobStatus, WriterName
+from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain
+from tests.fakes import ScriptedWriter, envelope, options
+
+Start = Callable[..., Job]
+CLAUDE = options(WriterName.CLAUDE)
+
+
+def finish(app: App, job: Job) -> Job:
+    while app.batches.process_next(job.id).job.is_open:
+        time.sleep(0.01)
+    return app.batches.get(job.id)
+
+
+def refusal(category: str | None) -> Callable[..., object]:
+    return envelope(
+        "", "refusal", stop_details={"type": "refusal", "category": category, "explanation": "No."}
+    )
+
+
+def test_errors_are_counted_by_class_with_what_became_of_their_items(
+    app: App, start: Start, writer: ScriptedWriter
+) -> None:
+    """Overloads that were overcome and refusals that ended items stand apart, refusals by category."""
+    busy = WriterBusy("Overloaded.", code="overloaded", status=529)
+    writer._acts = [busy, busy, None, refusal("cyber"), refusal("cyber"), refusal("bio"), refusal(None)]
+    seen = app.batches.progress(finish(app, start(6, CLAUDE)).id)
+    assert {(e.code, e.category): (e.times, e.ended_items) for e in seen.errors} == {
+        ("overloaded", ""): (2, 0),
+        ("refusal", "cyber"): (2, 2),
+        ("refusal", "bio"): (1, 1),
+        ("refusal", ""): (1, 1),
+    }
+    assert [e.times for e in seen.errors] == [2, 2, 1, 1], "the most frequent come first"
+    assert "declined" in next(e for e in seen.errors if e.category == "bio").message
+    assert seen.retries == 2
+
+
+def test_an_item_given_up_after_its_tries_is_counted_once(
+    app: App, start: Start, writer: ScriptedWriter
+) -> None:
+    """Three timeouts of one item are three calls and one item; a retry by hand adds to them."""
+    writer._acts = [WriterUncertain("Timed out.", code="timeout")] * 3
+    job = finish(app, start(1, CLAUDE))
+    assert job.status is JobStatus.FAILED
+    (error,) = app.batches.progress(job.id).errors
+    assert (error.times, error.ended_items) == (3, 1)
+    app.batches.retry_failed(job.id, actor="ana")
+    assert finish(app, job).status is JobStatus.COMPLETED
+    seen = app.batches.progress(job.id)
+    assert (seen.errors[0].times, seen.errors[0].ended_items, seen.retries) == (3, 1, 3)
+
+
+def test_the_points_follow_the_job_from_its_start_to_its_end(
+    app: App, start: Start, writer: ScriptedWriter
+) -> None:
+    """Completed, failed and money rise from nothing to what the counters say, in the order of time."""
+    writer._acts = [None, WriterDeclined("Bad.", code="invalid_request", status=400)]
+    job = start(5, CLAUDE)
+    assert app.batches.progress(job.id).points == []
+    app.batches.process_next(job.id)
+    now = finish(app, job)
+    points = app.batches.progress(job.id).points
+    assert [(p.completed, p.failed) for p in points] == [
+        (0, 0),
+        (1, 0),
+        (1, 1),
+        (2, 1),
+        (3, 1),
+        (4, 1),
+        (4, 1),
+    ]
+    assert [p.at for p in points] == sorted(p.at for p in points)
+    assert points[0].at == now.started_at
+    assert points[-1].spent == pytest.approx(now.money.spent) == pytest.approx(0.028)
+
+
+def test_what_is_shown_stays_small_however_large_the_job(app: App, start: Start, dsn: str) -> None:
+    """A thousand items leave a hundred points; a thousand categories of refusal, forty classes."""
+    job = start(1000)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for part in range(20):
+            connection.execute(
+                "update batch_items set status = 'failed', error_code = 'refusal', ended_at = clock_timestamp()"
+                " where job_id = %s and position between %s and %s",
+                (job.id, part * 50 + 1, part * 50 + 50),
+            )
+        connection.execute(
+            "select count_error(%s, 'refusal', 'category ' || n, 1, 0, '') from generate_series(1, 1000) n",
+            (job.id,),
+        )
+    seen = app.batches.progress(job.id)
+    assert len(seen.points) <= 102
+    assert len(seen.errors) <= 41
+    assert sum(e.times for e in seen.errors) == 1000
+    assert sum(e.ended_items for e in seen.errors) == 1000
+    assert max(seen.errors, key=lambda e: e.times).category == "other"
+
+
+def test_steps_that_fail_at_once_do_not_wait_for_each_other(app: App, start: Start, dsn: str) -> None:
+    """A worker that vanished is taken back while another item fails the same way: no deadlock."""
+    job = start(2)
+    with psycopg.connect(dsn) as one, psycopg.connect(dsn) as two:
+        one.execute("select count_error(%s, 'crashed', '', 1, 0, '')", (job.id,))
+        two.execute("set lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            two.execute("select count_error(%s, 'timeout', '', 1, 0, '')", (job.id,))
+        two.rollback()
+        one.commit()
+        two.execute("select count_error(%s, 'timeout', '', 1, 0, '')", (job.id,))
+        two.commit()
+    assert {e.code for e in app.batches.progress(job.id).errors} == {"crashed", "timeout"}
