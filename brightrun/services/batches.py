@@ -15,8 +15,8 @@ from brightrun.domain.batch import Claim, Item, ItemStatus, Job, JobStatus, Step
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
-from brightrun.domain.text import clean
 from brightrun.domain.progress import Progress
+from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import Plan
@@ -103,7 +103,9 @@ class Batches:
                 emit(Event.JOB_PAUSED, job=job_id, reason=claimed.job.pause_reason)
             return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
         with about(job=claimed.job_id, item=claimed.item_id, attempt=claimed.attempt):
-            emit(Event.ITEM_CLAIMED, worker=worker, may_call=claimed.may_call)
+            emit(
+                Event.ITEM_CLAIMED, worker=worker, may_call=claimed.may_call, crashes=claimed.crashes or None
+            )
             return self._step(claimed, asked)
 
     def _step(self, claim: Claim, leased_at: float) -> Step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from brightrun.bootstrap import App
@@ -74,9 +76,14 @@ def _draw_state(job: Job, *, is_ours: bool) -> None:
             if elsewhere > 0
             else ""
         )
+        waits = (
+            f" The writer asked to slow down: the next call leaves at {job.next_attempt_at.astimezone():%H:%M:%S}."
+            if job.next_attempt_at and job.next_attempt_at > datetime.now(UTC)
+            else ""
+        )
         st.info(
             "Keep this page open: closing every tab pauses the batch after the item in flight. "
-            f"`brightrun process {job.id[:8]}` in a shell keeps it running without a browser.{other}"
+            f"`brightrun process {job.id[:8]}` in a shell keeps it running without a browser.{other}{waits}"
         )
     elif job.counts.processing:
         st.info(f"{counted(job.counts.processing, 'item')} in flight will still be finished and kept.")

@@ -75,7 +75,7 @@ def test_a_batch_says_how_it_goes_in_every_state(
         "start": create(shell, 40, "Not yet begun", budget=5),
         "middle": create(shell, 60, "In the middle", budget=5),
         "paused": create(shell, 30, "Paused by the key"),
-        "failed": create(shell, 6, "Nothing written"),
+        "failed": create(shell, 4, "Nothing written"),
         "completed": create(shell, 40, "All written", budget=5),
     }
     shell.batches.pause(jobs["start"].id, actor="ana")
@@ -86,7 +86,7 @@ def test_a_batch_says_how_it_goes_in_every_state(
     write(shell, jobs["middle"], until=33)
     shell.batches.pause(jobs["middle"].id, actor="ana", reason="Paused by hand.")
     write(shell, jobs["completed"])
-    api.script.add(Fault("text", times=6, message="I would rather not answer in JSON."))
+    api.script.add(Fault("text", times=4, message="I would rather not answer in JSON."))
     write(shell, jobs["failed"])
     write(shell, jobs["paused"], until=11)
     api.script.add(Fault("status", times=1, status=401))
@@ -96,7 +96,9 @@ def test_a_batch_says_how_it_goes_in_every_state(
         for state, job in jobs.items():
             page = open_tab(f"batch?job={job.id}", scheme=scheme)
             expect(page.get_by_role("heading", name=job.name, exact=True)).to_be_visible()
-            expect(page.get_by_test_id("stMain").get_by_text("What went wrong", exact=False).last).to_be_visible()
+            expect(
+                page.get_by_test_id("stMain").get_by_text("What went wrong", exact=False).last
+            ).to_be_visible()
             expect(page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first).to_be_visible()
             look(page, state)
             shoot(page, f"batch-{state}-{scheme}")
@@ -113,7 +115,7 @@ def look(page: Page, state: str) -> None:
             "Overloaded · 1 × · ended no item",
         ),
         "paused": ("rejected the key", "11 of 30 ended", "Key rejected · 1 × · ended no item"),
-        "failed": ("6 of 6 ended", "Unreadable answer · 6 × · ended 6 items"),
+        "failed": ("4 of 4 ended", "Unreadable answer · 4 × · ended 4 items"),
         "completed": ("40 of 40 ended · 100%", "nothing so far"),
     }[state]
     for words in wanted:

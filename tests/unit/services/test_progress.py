@@ -34,7 +34,7 @@ def test_errors_are_counted_by_class_with_what_became_of_their_items(
 ) -> None:
     """Overloads that were overcome and refusals that ended items stand apart, refusals by category."""
     busy = WriterBusy("Overloaded.", code="overloaded", status=529)
-    writer._acts = [busy, busy, None, refusal("cyber"), refusal("cyber"), refusal("bio"), refusal(None)]
+    writer._acts = [busy, busy, None, refusal("cyber"), refusal("cyber"), None, refusal("bio"), refusal(None)]
     seen = app.batches.progress(finish(app, start(6, CLAUDE)).id)
     assert {(e.code, e.category): (e.times, e.ended_items) for e in seen.errors} == {
         ("overloaded", ""): (2, 0),
@@ -86,26 +86,50 @@ def test_the_points_follow_the_job_from_its_start_to_its_end(
     assert points[-1].spent == pytest.approx(now.money.spent) == pytest.approx(0.028)
 
 
-def test_what_is_shown_stays_small_however_large_the_job(app: App, start: Start, dsn: str) -> None:
-    """A thousand items leave a hundred points; a thousand categories of refusal, forty classes."""
-    job = start(1000)
+def fail(dsn: str, job: Job) -> None:
+    """End every item of a job as failed, a hundredth at a time."""
+    part = max(1, job.counts.total // 100)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for part in range(20):
+        for first in range(1, job.counts.total + 1, part):
             connection.execute(
                 "update batch_items set status = 'failed', error_code = 'refusal', ended_at = clock_timestamp()"
                 " where job_id = %s and position between %s and %s",
-                (job.id, part * 50 + 1, part * 50 + 50),
+                (job.id, first, first + part - 1),
             )
         connection.execute(
             "select count_error(%s, 'refusal', 'category ' || n, 1, 0, '') from generate_series(1, 1000) n",
             (job.id,),
         )
+
+
+def test_what_is_shown_stays_small_however_large_the_job(app: App, start: Start, dsn: str) -> None:
+    """A thousand items leave a hundred points; a thousand categories of refusal, forty classes."""
+    job = start(1000)
+    fail(dsn, job)
     seen = app.batches.progress(job.id)
     assert len(seen.points) <= 102
     assert len(seen.errors) <= 41
     assert sum(e.times for e in seen.errors) == 1000
     assert sum(e.ended_items for e in seen.errors) == 1000
     assert max(seen.errors, key=lambda e: e.times).category == "other"
+
+
+@pytest.mark.slow
+def test_looking_at_ten_thousand_items_costs_what_a_hundred_cost(app: App, start: Start, dsn: str) -> None:
+    """A page that looks once a second is as light on the database for a large job as for a small one."""
+    small, large = start(100), start(10_000)
+    best = dict.fromkeys((small.id, large.id), 1.0)
+    for job in (small, large):
+        fail(dsn, job)
+    for _ in range(200):
+        for job_id in best:
+            began = time.perf_counter()
+            app.batches.progress(job_id)
+            best[job_id] = min(best[job_id], time.perf_counter() - began)
+    print(
+        f"\none look: {best[small.id] * 1000:.2f} ms at 100 items, {best[large.id] * 1000:.2f} ms at 10,000"
+    )
+    assert best[large.id] < 2 * best[small.id]
 
 
 def test_steps_that_fail_at_once_do_not_wait_for_each_other(app: App, start: Start, dsn: str) -> None:
