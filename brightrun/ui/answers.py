@@ -9,11 +9,21 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.ids import ItemId
 from brightrun.services.reparsing import Found, summary
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import counted, label_safe
 
+SAID = {
+    Found.COMPLETED: "It is a conversation now.",
+    Found.RESCORED: "Its conversation was scored anew.",
+    Found.SAME: "Its conversation is as it would be written today.",
+    Found.DECIDED: "A person has decided on it: it is left as it is.",
+    Found.USELESS: "Its answer is still of no use.",
+    Found.CHANGED: "Somebody retries it just now.",
+    Found.MISSING: "The bytes of its answer are not in the store.",
+}
 SHOWN_EVERY = 20
 """Items between two movements of the bar: each of them costs a message to the browser."""
 
@@ -36,6 +46,17 @@ def confirm_reparse(app: App, job: Job) -> None:
         _reparse(app, job, counts.failed + counts.completed)
     if keep or go:
         st.rerun()
+
+
+def reparse_one(app: App, item_id: ItemId) -> None:
+    """Read one item's stored answers again and tell what came of it."""
+    own, actor = begin(), person()
+    try:
+        done = app.reparsing.reparse_item(item_id, actor=actor)
+    except BrightRunError as fault:
+        own.complain(fault)
+    else:
+        own.notify(f"{SAID[done.found]} {label_safe(done.message)}".strip())
 
 
 def _reparse(app: App, job: Job, total: int) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
+from brightrun.ui.answers import reparse_one
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
 from brightrun.ui.text import clamp, dollars, label_safe, plain, words
@@ -63,7 +64,7 @@ def _table(app: App, job: Job) -> None:
             st.pagination(pages, key=AT, bind="query-params")
         rows = picked.selection.rows
         if rows and rows[0] < len(items):
-            _one(items[rows[0]], job)
+            _one(app, items[rows[0]], job)
         else:
             st.caption(
                 "Choose a row to see its scenario, its template and, where it failed, the whole reason."
@@ -116,13 +117,21 @@ def _first_page() -> None:
     st.session_state.pop(AT, None)
 
 
-def _one(item: Item, job: Job) -> None:
+def _one(app: App, item: Item, job: Job) -> None:
     """Show one item whole; everything foreign stands as plain text."""
     with st.container(border=True):
         st.markdown(f"**Item {item.position}** · {words(item.status.value)}")
         if item.error_message:
             st.error(f"`{item.error_code or 'fault'}`")
             st.text(item.error_message)
+        if item.status is ItemStatus.FAILED:
+            st.button(
+                "Read its answer again",
+                key=f"reparse-{item.id}",
+                help="Free: nothing is called. Worth it after Bright Run or a rule has changed.",
+                on_click=reparse_one,
+                args=(app, item.id),
+            )
         if item.conversation_id:
             st.page_link(
                 Place.REVIEW.value,
