@@ -175,9 +175,10 @@ def items(
 
 def refusals(db: saol.Database, job_id: JobId) -> dict[str, int]:
     """Return how often the model declined by its own category, most first; an empty one where it gave none."""
-    rows = saol.agent_query(db, "refusal_counts", where=[("job_id", "eq", job_id)]).rows()
-    ranked = sorted(rows, key=lambda row: (-int(row["refusals"]), str(row["category"])))
-    return {str(row["category"]): int(row["refusals"]) for row in ranked}
+    where = [("job_id", "eq", job_id), ("error_code", "eq", "refusal"), ("times", "gt", 0)]
+    order = [saol.Order("times", descending=True), saol.Order("category")]
+    rows = saol.agent_query(db, "batch_errors", where=where, order_by=order).rows()
+    return {str(row["category"]): int(row["times"]) for row in rows}
 
 
 def log_lines(db: saol.Database, job_id: JobId) -> list[LogLine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +12,7 @@ from brightrun.domain.batch import Item, ItemStatus, Job
 from brightrun.ui.answers import reparse_one
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
-from brightrun.ui.text import clamp, dollars, label_safe, plain, words
+from brightrun.ui.text import clamp, dollars, plain, words
 
 PAGE = 50
 TICK = 2.0
@@ -48,8 +48,6 @@ def _table(app: App, job: Job) -> None:
         if not items:
             st.caption("No item is in this state.")
             return
-        if now.counts.failed:
-            _draw_refusals(app.batches.refusals(job.id))
         picked = st.dataframe(
             _frame(items),
             key=f"items-{status.value if status else 'all'}-{at}",
@@ -69,13 +67,6 @@ def _table(app: App, job: Job) -> None:
             st.caption(
                 "Choose a row to see its scenario, its template and, where it failed, the whole reason."
             )
-
-
-def _draw_refusals(refusals: Mapping[str, int]) -> None:
-    """Say how often the model declined, by its own category: often it is the template, not the scenario."""
-    if refusals:
-        listed = " · ".join(f"{number:,} {name or 'without a category'}" for name, number in refusals.items())
-        st.caption(f"Declined by the model: {label_safe(listed)}")
 
 
 COLUMNS = {
