@@ -67,7 +67,7 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
 def frozen(worker: Worker) -> Iterator[None]:
     """Hold a process still until its lease is over, and then some."""
     os.kill(worker.pid, signal.SIGSTOP)
-    time.sleep(LEASE_SECONDS + 0.2)
+    time.sleep(LEASE_SECONDS + 0.5)
     yield
     os.kill(worker.pid, signal.SIGCONT)
 
