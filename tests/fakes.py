@@ -32,6 +32,10 @@ class ScriptedWriter:
     def calls(self) -> int:
         return len(self.orders)
 
+    def will(self, act: Act | Exception | None) -> None:
+        """Add to the script."""
+        self._acts.append(act)
+
     def write(self, order: Order) -> RawAnswer:
         with self._lock:
             self.orders.append(order)
@@ -40,17 +44,20 @@ class ScriptedWriter:
             raise act
         if act:
             return act(order)
-        raw = self._demo.write(order)
-        if order.model == "demo":
-            return raw
-        message = json.loads(raw.body) | {"usage": USAGE, "model": order.model}
-        return RawAnswer(json.dumps(message).encode(), "req_test", raw.seconds)
+        return self._demo.write(order) if order.model == "demo" else paid(order)
 
     def read(self, body: bytes) -> Answer:
         return self._demo.read(body)
 
     def check(self) -> str:
         return "A scripted writer."
+
+
+def paid(order: Order) -> RawAnswer:
+    """Write like the demo, in an envelope that says what it used."""
+    raw = DemoWriter().write(order)
+    message = json.loads(raw.body) | {"usage": USAGE, "model": order.model}
+    return RawAnswer(json.dumps(message).encode(), "req_test", raw.seconds)
 
 
 def envelope(text: str, stop_reason: str | None = "end_turn", **extra: object) -> Act:

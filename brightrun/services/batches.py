@@ -155,8 +155,13 @@ class Batches:
         return job
 
     def get(self, job_id: JobId) -> Job:
-        """Return one job; items whose worker vanished are taken back first."""
+        """Return one job; items whose worker vanished are taken back first, or ended where it is cancelled."""
         job = store.view(self._db, job_id)
+        while job.status is JobStatus.CANCELLED and job.counts.processing:
+            step = self.process_next(job_id)  # calls nothing, but keeps an answer that is stored
+            if step.item_id is None:
+                return step.job
+            job = step.job
         reclaimed = store.reclaim(self._db, job_id) if job.counts.processing else 0
         if reclaimed:
             emit(Event.ITEMS_RECLAIMED, job=job_id, items=reclaimed)

@@ -103,11 +103,12 @@ class Generation:
         except (SetupFault, InvalidInput) as fault:
             return _not_asked(fault, ledger)
         except _LeaseOver:
-            return _put_back("This machine stood still for too long.", "lease_over", ledger, 0.0)
+            return _put_back("This machine stood still for too long.", "lease_over", claim, ledger, 0.0)
         except DatabaseFault as fault:
             if not fault.is_transient:
                 raise
-            return _put_back(f"The database went away: {fault}", "database", ledger, self._retry_base)
+            reason = f"The database went away: {fault}"
+            return _put_back(reason, "database", claim, ledger, self._retry_base)
 
     def _answer(
         self, claim: Claim, leased_at: float, asked: Asked, ledger: dict[str, object]
@@ -175,8 +176,10 @@ def uptime() -> float:
     return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
-def _put_back(reason: str, code: str, ledger: dict[str, object], delay: float) -> Unwritten:
+def _put_back(reason: str, code: str, claim: Claim, ledger: dict[str, object], delay: float) -> Unwritten:
     """Put an item back that is not at fault; an answer that is stored is gone on from."""
+    if ledger["number"] != claim.attempt:  # what an earlier attempt used and cost stays as it is on record
+        ledger = {"number": claim.attempt, "outcome": "skipped"}
     if ledger["outcome"] != "stored":
         ledger |= {"error_code": code, "error_message": reason}
     return Unwritten("retry", ledger, delay=delay, refund=True, reason=reason)

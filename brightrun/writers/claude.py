@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -143,7 +144,7 @@ class ClaudeWriter:
     ) -> _Response:
         """Make one call and return its response; every way in which it can fail leaves as a WriterFault."""
         try:
-            response = within(seconds + _GRACE_SECONDS, lambda: _received(call, seconds))
+            response = within(seconds + _GRACE_SECONDS, lambda abandoned: _received(call, seconds, abandoned))
         except DeadlinePassed:
             raise _too_slow(seconds) from None
         except anthropic.APIConnectionError as exc:
@@ -185,7 +186,9 @@ def _hand_over_errors(request: Any, call_next: Callable[[Any], Any]) -> Any:
 
 
 def _received(
-    call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]], seconds: float
+    call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
+    seconds: float,
+    abandoned: threading.Event,
 ) -> _Response:
     """Read a response in pieces, so that neither its length nor its slowness is without limit.
 
@@ -197,7 +200,7 @@ def _received(
         with call() as response:
             for piece in response.iter_bytes():
                 received += piece
-                if time.monotonic() > until:
+                if abandoned.is_set():
                     raise DeadlinePassed
                 if len(received) > MOST_BYTES:
                     break

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from brightrun.bootstrap import App
+from brightrun.bootstrap import App, open_app
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain
 from brightrun.domain.writing import Answer, RawAnswer
@@ -302,3 +302,18 @@ class TestWaits:
             dsn, "select extract(epoch from next_attempt_at - clock_timestamp())::float8 from batch_items"
         )
         assert min(asked or 0, RETRY_CAP_SECONDS) - 5 < seconds <= RETRY_CAP_SECONDS
+
+
+def test_a_process_without_a_key_pauses_the_job_and_fails_nothing(
+    app: App, start: Start, writer: ScriptedWriter
+) -> None:
+    """Claude's job on a machine without Claude's key says which key is missing; with one it goes on."""
+    job = start(3, options(WriterName.CLAUDE))
+    keyless = open_app(app.settings)
+    paused = run(keyless, job)
+    keyless.close()
+    assert (paused.status, paused.counts.queued, paused.counts.failed) == (JobStatus.PAUSED, 3, 0)
+    assert "ANTHROPIC_API_KEY" in (paused.pause_reason or "")
+    app.batches.resume(job.id, actor="ana")
+    ended = run(app, job)
+    assert (ended.status, ended.money.possible, writer.calls) == (JobStatus.COMPLETED, 0, 3)
