@@ -15,7 +15,9 @@ import pytest
 from brightrun.domain.batch import Job
 from tests.faults.hostile import EITHER, FAILED, STORED, Hostile, hostile
 from tests.faults.road import SEED, Road, opened, place_of, size
+from tests.gateway import Gateway
 from tests.messages_api import Fault, MessagesApi, Script
+from tests.storage_api import SECRET_KEY, StorageApi
 
 NUMBER = size("BRIGHTRUN_ANSWER_FAULTS", 300)
 ITEMS = 1000
@@ -39,18 +41,39 @@ class Answers(Script):
 def test_no_answer_crashes_the_step_or_is_refused_by_the_database(tmp_path: Path, dsn: str) -> None:
     """Each answer becomes a conversation or a named failure, and its bytes are kept as they came."""
     script = Answers()
-    seen: Counter[str] = Counter()
     with MessagesApi(script) as api, opened(tmp_path, dsn, api, call_timeout=60) as road:
-        for first in range(0, NUMBER, ITEMS):
-            numbers = range(first, min(first + ITEMS, NUMBER))
-            script.answers = [hostile(SEED, number) for number in numbers]
-            job = road.create(len(numbers))
-            road.run(job)
-            seen += check(road, job, script.answers, first)
-            for folder in ("raw", "final", "enriched"):
-                shutil.rmtree(road.files / folder, ignore_errors=True)
+        seen = give(road, script, range(NUMBER))
         assert len(api.requests) == NUMBER
     print(f"\n{NUMBER} answers (seed {SEED}): {dict(seen)}; slowest step {road.slowest:.2f} s")
+
+
+@pytest.mark.slow
+def test_no_answer_is_refused_on_the_hosted_road(tmp_path: Path, dsn: str) -> None:
+    """The same through Supabase's two interfaces, with one answer in twenty."""
+    script, number = Answers(), NUMBER // 20
+    with (
+        StorageApi() as storage,
+        Gateway(dsn, storage_url=storage.url) as gateway,
+        MessagesApi(script) as api,
+    ):
+        hosted = {"supabase_url": gateway.url, "supabase_secret_key": SECRET_KEY, "database_url": None}
+        with opened(tmp_path, dsn, api, call_timeout=60, **hosted) as road:
+            seen = give(road, script, range(NUMBER, NUMBER + number))
+            assert len(api.requests) == number
+    print(f"\n{number} answers (seed {SEED}) on the hosted road: {dict(seen)}")
+
+
+def give(road: Road, script: Answers, numbers: range) -> Counter[str]:
+    """Let every item of as many jobs as it takes meet its answer."""
+    seen: Counter[str] = Counter()
+    for first in numbers[::ITEMS]:
+        script.answers = [hostile(SEED, number) for number in range(first, min(first + ITEMS, numbers.stop))]
+        job = road.create(len(script.answers))
+        road.run(job)
+        seen += check(road, job, script.answers, first)
+        for folder in ("raw", "final", "enriched"):
+            shutil.rmtree(road.files / folder, ignore_errors=True)
+    return seen
 
 
 def check(road: Road, job: Job, answers: list[Hostile], first: int) -> Counter[str]:
@@ -70,7 +93,7 @@ def check(road: Road, job: Job, answers: list[Hostile], first: int) -> Counter[s
         what = (
             f"answer {first + place - 1} ({', '.join(answer.done) or 'whole'}): {status}, {code}, {message}"
         )
-        assert (road.files / path).read_bytes() == answer.body, what
+        assert road.app.enrichment.document(path) == answer.body, what
         assert outcome == "stored", what
         if status == "completed":
             assert answer.expect != FAILED, what

@@ -105,3 +105,19 @@ def test_runs_by_itself(tmp_path: Path) -> None:
             ]
         finally:
             server.terminate()
+
+
+def test_a_connection_does_what_its_steps_say(tmp_path: Path) -> None:
+    """A script can send any bytes, a part of the answer and nothing, and then end the connection."""
+    script = tmp_path / "script.json"
+    head = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n"
+    steps = [["send", head], ["trickle", ['{"a": ', 0.01]], ["wait", 0.01], ["answer", [0, 0.01]]]
+    script.write_text(
+        json.dumps([{"kind": "wire", "wire": steps}, {"kind": "wire", "wire": [["reset", None]]}])
+    )
+    with MessagesApi(Script.read(script)) as api:
+        assert httpx.post(f"{api.url}/v1/messages", json=GOOD, headers=HEADERS).text.startswith('{"a": {"id"')
+        with pytest.raises(httpx.TransportError):
+            httpx.post(f"{api.url}/v1/messages", json=GOOD, headers=HEADERS)
+    with pytest.raises(ValueError, match="no step"):
+        Fault("wire", wire=[("sing", 1)])
