@@ -111,7 +111,7 @@ def _compare(dsn: str, home: Path, size: int) -> list[dict[str, Any]]:
 def _spawn(road: str, chosen: Format, dsn: str, dataset: DatasetId, home: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=home) as out:
         command = [sys.executable, "-m", "benchmarks.export", "--one", road, chosen.value, dsn, dataset, out]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=900)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 

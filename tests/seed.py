@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import NAMESPACE_URL, uuid5
+from random import Random
 
 import psycopg
 from psycopg.types.json import Jsonb
+
+VOCABULARY = [f"word{number}" for number in range(5000)]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class Seed:
         ]
 
     def _text(self, place: int, role: str) -> str:
-        code = uuid5(NAMESPACE_URL, f"{self.number} {place}").hex
-        filler = " ".join(f"word{code[at % 32]}{at}" for at in range(self.words))
+        filler = " ".join(Random(f"{self.number} {place}").choices(VOCABULARY, k=self.words))
         return f"The {role} speaks of matter {self.number}, part {place}: {filler}."
 
 

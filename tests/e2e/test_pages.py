@@ -65,6 +65,9 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     expect(page.get_by_text("Added")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     shoot(page, f"dataset-compare-{scheme}")
+    page.get_by_role("link", name="All datasets").click()
+    expect(page.get_by_text("Frozen so far")).to_be_visible()
+    shoot(page, f"datasets-list-{scheme}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
