@@ -25,8 +25,11 @@ from brightrun.events.log import open_log
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.batches import Batches
+from brightrun.services.budgets import Budgets
+from brightrun.services.costs import Costs
 from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
+from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.plans import Planner
@@ -50,6 +53,8 @@ class App:
     scenarios: Scenarios
     planner: Planner
     prices: Prices
+    costs: Costs
+    budgets: Budgets
     batches: Batches
     enrichment: Enrichment
     reviews: Reviews
@@ -109,8 +114,10 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         settings=settings,
         templates=templates,
         scenarios=scenarios,
-        planner=Planner(db, templates, scenarios),
+        planner=Planner(db, templates, scenarios, Estimator(db, writer)),
         prices=Prices(db),
+        costs=Costs(db),
+        budgets=Budgets(db),
         batches=Batches(
             db,
             logs,

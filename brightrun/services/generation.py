@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -33,7 +31,6 @@ from brightrun.domain.errors import (
     WriterUncertain,
 )
 from brightrun.domain.ids import ConversationKey
-from brightrun.domain.price import Price, cost_of, price_for
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt, TemplateVersion
@@ -41,9 +38,9 @@ from brightrun.domain.text import word_count
 from brightrun.domain.writing import Answer, Order, Usage, Writer
 from brightrun.events.event import Event, emit, note
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.templates import Templates
-from brightrun.stores import prices
 
 KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
 """Business keys are derived from items, so that a step done twice writes the same files."""
@@ -104,7 +101,7 @@ class Generation:
         self._writers = writers
         self._retry_base = retry_base
         self._lease_margin = lease_margin
-        self._prices: tuple[float, list[Price]] = (0.0, [])
+        self._spending = Spending(db)
 
     def write(self, claim: Claim, *, leased_at: float) -> Written | Unwritten:
         """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
@@ -157,9 +154,11 @@ class Generation:
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
+        standing = self._spending.permit(claim, prompt)
         if uptime() - leased_at > self._lease_margin:
             raise _LeaseOver  # another worker may have the item by the time an answer came
-        order = Order(prompt, cast, claim.options.model, claim.options.max_tokens, claim.options.seed)
+        options = claim.options
+        order = Order(prompt, cast, options.model, options.max_tokens, options.seed, standing)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
@@ -242,32 +241,14 @@ class Generation:
         usage = answer.usage
         if usage is None or (claim.options.writer is WriterName.CLAUDE and usage == Usage()):
             return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
-        cost = 0.0
-        if claim.options.writer is WriterName.CLAUDE:
-            total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-            price = price_for(
-                self._known_prices(),
-                claim.options.model,
-                on=claim.claimed_at.astimezone(UTC).date(),
-                input_tokens=total,
-            )
-            cost = cost_of(usage, price)
         return {
-            "cost_usd": cost,
+            "cost_usd": self._spending.cost(claim, usage),
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
             "stop_reason": answer.stop_reason,
         }
-
-    def _known_prices(self) -> list[Price]:
-        """The price table, read again once a minute."""
-        read_at, known = self._prices
-        if not known or time.monotonic() - read_at > 60:
-            known = prices.all_prices(self._db)
-            self._prices = (time.monotonic(), known)
-        return known
 
 
 def raw_key(claim: Claim, number: int) -> str:

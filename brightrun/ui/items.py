@@ -9,6 +9,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
+from brightrun.ui.costs import draw_ledger
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
 from brightrun.ui.text import clamp, dollars, plain, words
@@ -61,7 +62,7 @@ def _table(app: App, job: Job) -> None:
             st.pagination(pages, key=AT, bind="query-params")
         rows = picked.selection.rows
         if rows and rows[0] < len(items):
-            _one(items[rows[0]], job)
+            _one(app, items[rows[0]], job)
         else:
             st.caption(
                 "Choose a row to see its scenario, its template and, where it failed, the whole reason."
@@ -107,7 +108,7 @@ def _first_page() -> None:
     st.session_state.pop(AT, None)
 
 
-def _one(item: Item, job: Job) -> None:
+def _one(app: App, item: Item, job: Job) -> None:
     """Show one item whole; everything foreign stands as plain text."""
     with st.container(border=True):
         st.markdown(f"**Item {item.position}** · {words(item.status.value)}")
@@ -133,3 +134,4 @@ def _one(item: Item, job: Job) -> None:
         st.code(
             "\n".join(f"{name}: {value}" for name, value in values.items()), language=None, wrap_lines=True
         )
+        draw_ledger(app, item, job)
