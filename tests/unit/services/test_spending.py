@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
-import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
-from brightrun.domain.batch import Job, JobStatus, StepOutcome, WriterName
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, StepOutcome, WriterName
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.services.templates import TemplateDraft
-from brightrun.writers.claude import ClaudeWriter
 from tests.fakes import ScriptedWriter, options, scenarios
-from tests.messages_api import KEY, MessagesApi
-from tests.messages_api.billing import every_token
 
 Start = Callable[..., Job]
 
@@ -81,55 +73,3 @@ def test_only_what_is_worth_it_is_sent_with_a_mark(app: App, start: Start, write
     plan = app.planner.plan(scenarios(2), options(WriterName.CLAUDE), template="long")
     app.batches.process_next(app.batches.create(plan, name="long", actor="ana").id)
     assert [order.standing for order in writer.orders] == [None, 0]
-
-
-class TestAgainstTheMessagesApi:
-    @pytest.fixture
-    def api(self) -> Iterator[MessagesApi]:
-        with MessagesApi(bill=every_token) as running:
-            yield running
-
-    @pytest.fixture
-    def real(self, dsn: str, tmp_path: Path, api: MessagesApi) -> Iterator[App]:
-        settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")
-        claude = ClaudeWriter(KEY, api.url, timeout=10)
-        opened = open_app(settings, writers={WriterName.CLAUDE: claude})
-        yield opened
-        opened.close()
-        claude.close()
-
-    @pytest.mark.parametrize("seed", range(6))
-    def test_two_workers_never_spend_more_than_the_budget(
-        self, real: App, api: MessagesApi, seed: int
-    ) -> None:
-        """With the dearest answers there can be, each token a byte and all of them cached, a budget still holds."""
-        chance = random.Random(seed)
-        given = options(WriterName.CLAUDE, max_tokens=chance.randrange(300, 2000))
-        rows = [
-            Scenario(
-                Tier.SCENARIO, variables={"scenario": chance.choice(("tea ", "\ufdfa", "漢 ")) * 40 + str(n)}
-            )
-            for n in range(8)
-        ]
-        plan = real.planner.plan(rows, given)
-        budget = plan.estimate.worst_usd * chance.uniform(0.1, 1.1)
-        plan = real.planner.plan(rows, options(WriterName.CLAUDE, max_tokens=given.max_tokens, budget=budget))
-        job = real.batches.create(plan, name="budget", actor="ana")
-
-        def work() -> None:
-            while real.batches.process_next(job.id).job.is_open:
-                continue
-
-        workers = [threading.Thread(target=work) for _ in range(2)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        ended = real.batches.get(job.id)
-        assert ended.money.reserved == 0
-        assert ended.money.spent + ended.money.possible <= budget + 1e-9
-        if ended.counts.queued:
-            assert ended.status is JobStatus.PAUSED
-            outlook = real.budgets.outlook(job.id)
-            assert outlook.is_stuck, "it stopped only because the next call does not fit"
-        assert ended.counts.completed + ended.counts.failed == len(api.requests)
