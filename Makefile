@@ -33,10 +33,10 @@ e2e: $(DEV) ## drive the app in a real Chromium
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
 	$(BIN)/pytest -m e2e -q
 
-faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, SEED, ONLY=test_kill say which
+faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \
 	  BRIGHTRUN_TRANSPORT_FAULTS=$(or $(TRANSPORT),1000) BRIGHTRUN_ANSWER_FAULTS=$(or $(ANSWERS),100000) \
-	  BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest $(if $(ONLY),tests/faults/$(ONLY).py,tests/faults) -q -s
+	  BRIGHTRUN_BUDGETS=$(or $(BUDGETS),500) BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest $(if $(ONLY),tests/faults/$(ONLY).py,tests/faults) -q -s
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -26,8 +26,11 @@ from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.answers import Answers, Reader
 from brightrun.services.batches import Batches
+from brightrun.services.budgets import Budgets
+from brightrun.services.costs import Costs
 from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
+from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.plans import Planner
@@ -35,6 +38,7 @@ from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
@@ -53,6 +57,8 @@ class App:
     scenarios: Scenarios
     planner: Planner
     prices: Prices
+    costs: Costs
+    budgets: Budgets
     batches: Batches
     reparsing: Reparsing
     enrichment: Enrichment
@@ -99,11 +105,13 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
-    answers = Answers(db, templates, scenarios, files, lambda name: _reader(name, given))
+    spending = Spending(db)
+    answers = Answers(templates, scenarios, files, lambda name: _reader(name, given), spending)
     generation = Generation(
         answers,
         spool,
         writer,
+        spending,
         retry_base=settings.retry_base,
         lease_margin=settings.lease_margin,
     )
@@ -111,8 +119,10 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         settings=settings,
         templates=templates,
         scenarios=scenarios,
-        planner=Planner(db, templates, scenarios),
+        planner=Planner(db, templates, scenarios, Estimator(db, writer)),
         prices=Prices(db),
+        costs=Costs(db),
+        budgets=Budgets(db),
         batches=Batches(
             db,
             logs,

@@ -6,6 +6,8 @@ import streamlit as st
 
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.actions import draw_actions
+from brightrun.ui.budget import draw_budget
+from brightrun.ui.costs import draw_costs
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
@@ -39,4 +41,6 @@ except BrightRunError as fault:
 draw_job_head(job)
 draw_actions(app, job)
 draw_progress(app, job)
+draw_budget(app, job)
+draw_costs(app, job)
 draw_items(app, job)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.checks import draw_checks, draw_commands, draw_prices, draw_settings
+from brightrun.ui.checks import draw_checks, draw_commands, draw_settings
 from brightrun.ui.frame import open_page, page_head, told
+from brightrun.ui.prices import draw_prices
 
 app = open_page()
 

@@ -654,12 +654,13 @@ Write exactly {{ turns }} turns, the user first and the assistant last. Each ass
 $template$You are a financial planning adviser who talks with clients in writing. You take feelings seriously before facts, judge nobody, explain why as well as what, prefer a small step that happens to a perfect plan that does not, and let the client's own values decide. You say plainly when a question needs a tax adviser, a lawyer or a doctor.$template$
 from made;
 
-insert into public.prices (model, effective_from, above_input_tokens, input_usd, output_usd, cache_read_usd, source)
+insert into public.prices (model, effective_from, above_input_tokens, input_usd, output_usd, cache_read_usd,
+  cache_min_tokens, source)
 values
-('claude-haiku-5-5', '2026-10-01', 0, 0.10, 0.50, 0.01, 'Anthropic, model overview, October 2026'),
-('claude-haiku-5-5', '2026-10-01', 100000, 0.50, 2.50, 0.05, 'Anthropic, model overview, October 2026; cache read in proportion'),
-('claude-sonnet-5-5', '2026-10-01', 0, 2, 10, 0.10, 'Anthropic, model overview, October 2026'),
-('claude-opus-5-5', '2026-10-01', 0, 4, 20, 0.20, 'Anthropic, model overview, October 2026'),
-('claude-opus-5', '2026-10-01', 0, 5, 25, 0.50, 'Anthropic, model overview, October 2026'),
-('claude-fable-5-1', '2026-10-01', 0, 10, 50, 0.25, 'Anthropic, model overview, October 2026')
+('claude-haiku-5-5', '2026-10-01', 0, 0.10, 0.50, 0.01, 4096, 'Anthropic, model overview, October 2026; shortest cached prefix as of Haiku 4.5'),
+('claude-haiku-5-5', '2026-10-01', 100000, 0.50, 2.50, 0.05, 4096, 'Anthropic, model overview, October 2026; cache read in proportion'),
+('claude-sonnet-5-5', '2026-10-01', 0, 2, 10, 0.10, 1024, 'Anthropic, model overview, October 2026'),
+('claude-opus-5-5', '2026-10-01', 0, 4, 20, 0.20, 512, 'Anthropic, model overview, October 2026'),
+('claude-opus-5', '2026-10-01', 0, 5, 25, 0.50, 512, 'Anthropic, model overview, October 2026'),
+('claude-fable-5-1', '2026-10-01', 0, 10, 50, 0.25, 512, 'Anthropic, model overview, October 2026')
 on conflict (model, effective_from, above_input_tokens) do nothing;

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.errors import WriterFault
 from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.demo import DemoWriter
 
@@ -27,6 +29,8 @@ class ScriptedWriter:
         self._demo = DemoWriter()
         self._lock = threading.Lock()
         self.orders: list[Order] = []
+        self.counted = 0
+        self.cannot_count: WriterFault | None = None
 
     @property
     def calls(self) -> int:
@@ -48,6 +52,13 @@ class ScriptedWriter:
 
     def read(self, body: bytes) -> Answer:
         return self._demo.read(body)
+
+    def count(self, prompt: Prompt, model: str) -> int:
+        """Count three characters a token, unlike the stated approximation; a fault stands for the API's."""
+        self.counted += 1
+        if self.cannot_count:
+            raise self.cannot_count
+        return len(prompt.system + prompt.user) // 3
 
     def check(self) -> str:
         return "A scripted writer."

@@ -27,6 +27,14 @@ from brightrun.cli.console import (
     out,
     reported,
 )
+from brightrun.cli.costs import (
+    costs_json,
+    estimate_json,
+    estimate_lines,
+    show_costs,
+    show_versions,
+    version_json,
+)
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput
@@ -105,16 +113,32 @@ def status(
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="A job id, or the beginning of one.")
     ] = None,
+    costs: Annotated[
+        bool, typer.Option("--costs", help="What each template version cost with each model, over all jobs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show counts, cost and time of one job, or the latest jobs."""
     with reported(as_json=as_json), opened() as app:
         if job is not None:
             found = app.batches.get(app.batches.find(job))
+            money = app.costs.of_job(found.id)
             if as_json:
-                emit(job_json(found) | {"refusals": app.batches.refusals(found.id)})
+                emit(
+                    job_json(found) | {"refusals": app.batches.refusals(found.id), "costs": costs_json(money)}
+                )
             else:
                 _show_job(app, found)
+                show_costs(money)
+            return
+        if costs:
+            rows = [row for row in app.costs.by_version() if row.writer != WriterName.DEMO]
+            if as_json:
+                emit({"costs": [version_json(row) for row in rows]})
+            elif rows:
+                show_versions(rows)
+            else:
+                out.print("Nothing has cost money yet.")
             return
         jobs = app.batches.page(limit=LIST_LENGTH)
         if as_json:
@@ -141,9 +165,23 @@ def pause(job: JobArgument, as_json: Json = False) -> None:
     _change(job, "pause", as_json=as_json)
 
 
-def resume(job: JobArgument, as_json: Json = False) -> None:
-    """Let a paused job go on; then process it."""
-    _change(job, "resume", as_json=as_json)
+def resume(
+    job: JobArgument,
+    budget: Annotated[
+        float | None, typer.Option(help="What the job may cost in all from now on, in dollars.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a paused job go on, with another budget if one is given; then process it."""
+    if budget is None:
+        _change(job, "resume", as_json=as_json)
+        return
+    with reported(as_json=as_json), opened() as app:
+        resumed = app.budgets.set(app.batches.find(job), budget, actor=app.settings.person)
+        if as_json:
+            emit(job_json(resumed))
+        else:
+            _show_job(app, resumed)
 
 
 def retry(job: JobArgument, as_json: Json = False) -> None:
@@ -299,11 +337,7 @@ def _show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) 
                 "items": estimate.items,
                 "duplicates": duplicates,
                 "templates": dict(plan.templates()),
-                "input_tokens": estimate.input_tokens,
-                "output_tokens": estimate.output_tokens,
-                "expected_cost": round(estimate.expected_usd, 6),
-                "worst_cost": round(estimate.worst_usd, 6),
-                "method": estimate.method,
+                **estimate_json(estimate),
                 "notes": notes,
             }
         )
@@ -313,10 +347,8 @@ def _show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) 
         err.print(f"  {count:>6} × {escape(template)}")
     if duplicates:
         err.print(f"{duplicates} duplicate scenarios were left out")
-    err.print(
-        f"Expected cost {dollars(estimate.expected_usd)}, at most {dollars(estimate.worst_usd)}. "
-        f"{escape(estimate.method)}"
-    )
+    for line in estimate_lines(estimate):
+        err.print(escape(line))
     for note in notes:
         err.print(escape(note))
 
@@ -325,6 +357,11 @@ def _show_job(app: App, job: Job) -> None:
     out.print(_table([job]))
     if job.pause_reason:
         out.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
+    if job.status is JobStatus.PAUSED and job.money.budget is not None:
+        outlook = app.budgets.outlook(job.id)
+        out.print(escape(outlook.story()))
+        if outlook.is_stuck:
+            out.print(f"Raise it: {outlook.command(job.id)}")
     if not job.counts.failed:
         return
     if refused := app.batches.refusals(job.id):

@@ -11,11 +11,30 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.price import dollars
+
+__all__ = [
+    "JobArgument",
+    "Json",
+    "dollars",
+    "duration",
+    "emit",
+    "err",
+    "job_json",
+    "open_settings",
+    "opened",
+    "out",
+    "print_table",
+    "reported",
+]
+
+WIDEST = 180
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -63,6 +82,11 @@ def emit(data: object) -> None:
     print(json.dumps(data, ensure_ascii=False, default=str))
 
 
+def print_table(table: Table) -> None:
+    """Print a table as wide as it is: a line that a terminal breaks is better than a cell that rich does."""
+    Console(width=max(out.width, WIDEST), highlight=False).print(table)
+
+
 def job_json(job: Job) -> dict[str, object]:
     """Return a job as `status --json` prints it."""
     counts = job.counts
@@ -89,13 +113,6 @@ def job_json(job: Job) -> dict[str, object]:
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "completed_at": job.completed_at.isoformat() if job.completed_at else None,
     }
-
-
-def dollars(amount: float) -> str:
-    """Return money as a person reads it: cents from a dollar on, more digits below."""
-    if amount == 0:
-        return "$0"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from brightrun import __version__
-from brightrun.cli import batches, datasets, reviews, system
+from brightrun.cli import batches, datasets, prices, reviews, system
 
 app = typer.Typer(
     name="brightrun",
@@ -45,6 +45,9 @@ for command in (
     system.check,
 ):
     app.command()(command)
+
+
+app.add_typer(prices.app, name="prices")
 
 
 def main() -> None:

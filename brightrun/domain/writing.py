@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt
@@ -18,6 +18,8 @@ class Order:
     model: str
     max_tokens: int
     seed: int
+    standing: int | None = None
+    """Characters of the message that, after the system prompt, the job's other prompts share; None: no caching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +70,13 @@ class Writer(Protocol):
 
     def check(self) -> str:
         """Say in one sentence that the writer can be used, or raise SetupFault or WriterFault."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A writer that can say how long a prompt is, for nothing."""
+
+    def count(self, prompt: Prompt, model: str) -> int:
+        """Return the input tokens of a prompt; raises SetupFault or WriterFault."""
         ...

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
 
-from brightrun import saol
 from brightrun.domain.answer import accept
 from brightrun.domain.batch import Assignment, WriterName
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.ids import ConversationKey
-from brightrun.domain.price import Price, cost_of, price_for
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt, TemplateVersion
@@ -25,8 +21,8 @@ from brightrun.domain.text import word_count
 from brightrun.domain.writing import Answer, Usage
 from brightrun.events.event import Event, emit
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spending import Spending
 from brightrun.services.templates import Templates
-from brightrun.stores import prices
 
 KEY_SPACE = UUID("6f1c1c1e-8f0b-4b0e-9d0a-6272696768f7")
 """Business keys are derived from items, so that a step done twice writes the same files."""
@@ -48,18 +44,17 @@ class Answers:
 
     def __init__(
         self,
-        db: saol.Database,
         templates: Templates,
         scenarios: Scenarios,
         files: Bucket,
         reader: Callable[[WriterName], Reader],
+        spending: Spending,
     ) -> None:
-        self._db = db
         self._templates = templates
         self._scenarios = scenarios
         self._files = files
         self._reader = reader
-        self._prices: tuple[float, list[Price]] = (0.0, [])
+        self._spending = spending
 
     def asked(self, assignment: Assignment) -> Asked:
         """Return what the item's writer is asked; raises InvalidInput where that cannot be rendered."""
@@ -102,32 +97,14 @@ class Answers:
         usage = answer.usage
         if usage is None or (assignment.options.writer is WriterName.CLAUDE and usage == Usage()):
             return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
-        cost = 0.0
-        if assignment.options.writer is WriterName.CLAUDE:
-            total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-            price = price_for(
-                self._known_prices(),
-                assignment.options.model,
-                on=assignment.claimed_at.astimezone(UTC).date(),
-                input_tokens=total,
-            )
-            cost = cost_of(usage, price)
         return {
-            "cost_usd": cost,
+            "cost_usd": self._spending.cost(assignment, usage),
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
             "stop_reason": answer.stop_reason,
         }
-
-    def _known_prices(self) -> list[Price]:
-        """The price table, read again once a minute."""
-        read_at, known = self._prices
-        if not known or time.monotonic() - read_at > 60:
-            known = prices.all_prices(self._db)
-            self._prices = (time.monotonic(), known)
-        return known
 
 
 def raw_key(assignment: Assignment, number: int) -> str:

@@ -11,20 +11,34 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from brightrun import saol
-from brightrun.domain.batch import Claim, Item, ItemStatus, Job, JobStatus, Step, StepOutcome
+from brightrun.domain.batch import (
+    Claim,
+    Item,
+    ItemStatus,
+    Job,
+    JobOptions,
+    JobStatus,
+    Step,
+    StepOutcome,
+    WriterName,
+)
 from brightrun.domain.bucket import Bucket
-from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
+from brightrun.domain.errors import Conflict, DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.domain.price import Tariff
 from brightrun.domain.progress import Progress
 from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
-from brightrun.services.plans import Plan
+from brightrun.services.plans import Plan, estimate_row, item_rows, job_row
+from brightrun.services.prices import today
 from brightrun.stores import batches as store
-from brightrun.stores import progress
+from brightrun.stores import costs, prices, progress
 
 DATABASE_TRIES = 8
 """A restart of the database is over in well under the seconds these tries span."""
+
+PRICE_TRIES = 5
 
 log = logging.getLogger(__name__)
 
@@ -59,36 +73,13 @@ class Batches:
         name = " ".join(name.split())
         if not 1 <= len(name) <= 255:
             raise InvalidInput("A job needs a name of 1 to 255 characters.")
-        options = plan.options
-        job = {
-            "name": name,
-            "template_id": plan.template_id,
-            "writer": options.writer.value,
-            "model": options.model,
-            "max_tokens": options.max_tokens,
-            "turns": options.turns,
-            "seed": options.seed,
-            "stop_on_error": options.stop_on_error,
-            "retry_cut": options.retry_cut,
-            "budget_usd": options.budget,
+        job = job_row(plan, name, actor) | {
             "max_attempts": self._max_attempts,
             "pause_after_failures": self._pause_after_failures,
             "pause_after_refusals": self._pause_after_refusals,
-            "created_by": actor,
         }
-        items = [
-            {
-                "position": position,
-                "parameters": item.scenario.to_json(),
-                "fingerprint": item.scenario.fingerprint(),
-                "template_version_id": item.choice.template.version.id,
-                "template_choice": item.choice.reason,
-                "reserve_usd": item.reserve,
-            }
-            for position, item in enumerate(plan.items, start=1)
-        ]
-        created = store.create(self._db, job, items)
-        emit(Event.JOB_CREATED, job=created.id, items=len(items), actor=actor, **_order(created))
+        created = self._create(plan, job)
+        emit(Event.JOB_CREATED, job=created.id, items=len(plan.items), actor=actor, **_order(created))
         return created
 
     def process_next(self, job_id: JobId) -> Step:
@@ -135,7 +126,10 @@ class Batches:
         return self._act("pause_job", job_id, "paused", reason=reason, actor=actor)
 
     def resume(self, job_id: JobId, *, actor: str) -> Job:
-        """Let a paused job go on; raises NotAllowed for an ended one."""
+        """Let a paused job go on; raises NotAllowed for an ended one, or one whose budget is used up."""
+        outlook = costs.outlook(self._db, job_id)
+        if outlook.is_stuck:
+            raise NotAllowed(outlook.story(), remedy=f"Raise it: {outlook.command(job_id)}")
         return self._act("resume_job", job_id, "resumed", actor=actor)
 
     def cancel(self, job_id: JobId, *, actor: str) -> Job:
@@ -209,6 +203,21 @@ class Batches:
         text = "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
         self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
         return text
+
+    def _create(self, plan: Plan, job: dict[str, object]) -> Job:
+        """Reserve by today's prices; where they change in the same moment, reserve again."""
+        for _ in range(PRICE_TRIES):
+            seen = prices.mark(self._db)
+            items = item_rows(plan, self._tariff(plan.options))
+            created = store.create(self._db, job, items, estimate_row(plan), seen=seen)
+            if created is not None:
+                return created
+        raise Conflict("The price table is being changed.", remedy="Look at the plan again, then start it.")
+
+    def _tariff(self, options: JobOptions) -> Tariff | None:
+        if options.writer is not WriterName.CLAUDE:
+            return None
+        return Tariff(prices.all_prices(self._db), options.model, on=today())
 
     def _settle(self, claim: Claim, result: Written | Unwritten) -> tuple[store.Settled, Written | Unwritten]:
         """Record an outcome; one that the database will never take ends its item instead of holding it."""

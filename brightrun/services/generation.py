@@ -28,6 +28,7 @@ from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, emit, note
 from brightrun.services.answers import Answers, Asked, conversation_row, raw_key
+from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 
 RETRY_CAP_SECONDS = 900.0
@@ -72,11 +73,13 @@ class Generation:
         answers: Answers,
         spool: Spool,
         writers: Callable[[WriterName], Writer],
+        spending: Spending,
         *,
         retry_base: float,
         lease_margin: float,
     ) -> None:
         self._answers = answers
+        self._spending = spending
         self._spool = spool
         self._writers = writers
         self._retry_base = retry_base
@@ -124,10 +127,11 @@ class Generation:
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
+        standing = self._spending.permit(claim, asked.prompt)
         if uptime() - leased_at > self._lease_margin:
             raise _LeaseOver  # another worker may have the item by the time an answer came
         writer, options = self._writers(claim.options.writer), claim.options
-        order = Order(asked.prompt, asked.cast, options.model, options.max_tokens, options.seed)
+        order = Order(asked.prompt, asked.cast, options.model, options.max_tokens, options.seed, standing)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from brightrun import saol
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId
-from brightrun.domain.price import MILLION, Estimate, Price, approximate_tokens, price_for
+from brightrun.domain.estimate import Estimate, Terms
+from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId, TemplateVersionId
+from brightrun.domain.price import Tariff
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Choice, Prompt, Template
+from brightrun.services.estimates import Estimator
+from brightrun.services.prices import today
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import prices
 
 MAX_ITEMS = 50_000
 """Above this, one request could not carry a job; split it."""
-TOKENS_PER_WORD = 1.4
-"""A stated approximation for English prose inside JSON."""
-TOKENS_PER_TURN = 60
-"""What the JSON around one turn takes, by the same approximation."""
-USER_TURN_WORDS = 40
 MAX_PROBLEMS = 20
 
 AUTO = "auto"
@@ -33,12 +30,11 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """One scenario with the template version it will be written with, and its worst-case price."""
+    """One scenario with the template version it will be written with."""
 
     scenario: Scenario
     choice: Choice
     prompt: Prompt
-    reserve: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +45,8 @@ class Plan:
     template_id: TemplateId
     items: Sequence[PlannedItem]
     estimate: Estimate
+    terms: Mapping[TemplateVersionId, Terms] = field(default_factory=dict)
+    """What the prompts of each template version keep to."""
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -70,13 +68,19 @@ class Plan:
 class Planner:
     """Turns scenarios and settings into a plan, without writing anything."""
 
-    def __init__(self, db: saol.Database, templates: Templates, scenarios: Scenarios) -> None:
+    def __init__(
+        self, db: saol.Database, templates: Templates, scenarios: Scenarios, estimator: Estimator
+    ) -> None:
         self._db = db
         self._templates = templates
         self._scenarios = scenarios
+        self._estimator = estimator
 
     def plan(self, scenarios: Sequence[Scenario], options: JobOptions, *, template: str = AUTO) -> Plan:
-        """Choose, render and price every scenario; problems are listed, not raised."""
+        """Choose, render and price every scenario; problems are listed, not raised.
+
+        Raises InvalidInput for what concerns all of them: too many, or a model without a price.
+        """
         if len(scenarios) > MAX_ITEMS:
             raise InvalidInput(
                 f"{len(scenarios):,} scenarios are more than one job may hold ({MAX_ITEMS:,}).",
@@ -85,22 +89,27 @@ class Planner:
         options, notes = _even_turns(options)
         fixed = None if template in (AUTO, CHOOSE_FOR_ME) else self._templates.find(template)
         known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
+        if options.writer is WriterName.CLAUDE:
+            Tariff(known, options.model, on=today())
         pool = self._templates.all(active_only=True) if fixed is None else []
         items: list[PlannedItem] = []
         problems: list[str] = []
         for number, scenario in enumerate(scenarios, start=1):
             try:
-                items.append(self._item(scenario, options, fixed, pool, known))
+                items.append(self._item(scenario, options, fixed, pool))
             except InvalidInput as fault:
                 problems.append(f"Scenario {number} ({scenario.title()}): {fault}")
                 if len(problems) >= MAX_PROBLEMS:
                     problems.append("More scenarios were not looked at.")
                     break
+        parts = [(item.choice.template.version, item.prompt) for item in items]
+        estimate, terms = self._estimator.estimate(parts, options, known)
         return Plan(
             options=options,
             template_id=fixed.id if fixed else CHOOSE_FOR_ME,
             items=items,
-            estimate=_estimate(items, options, known),
+            estimate=estimate,
+            terms=terms,
             problems=problems,
             notes=notes,
         )
@@ -111,47 +120,72 @@ class Planner:
         options: JobOptions,
         fixed: Template | None,
         pool: Sequence[Template],
-        known: Sequence[Price],
     ) -> PlannedItem:
         cast = self._scenarios.cast(scenario)
         choice = Choice(fixed, "Chosen by hand.") if fixed else self._templates.choose(cast, pool)
         turns = self._templates.turns_for(cast, options.turns, seed=options.seed)
         prompt = self._templates.render(choice.template.version, cast, turns=turns)
-        return PlannedItem(scenario, choice, prompt, worst_case(prompt, options, known))
+        return PlannedItem(scenario, choice, prompt)
 
 
-def worst_case(prompt: Prompt, options: JobOptions, known: Sequence[Price]) -> float:
-    """Return the most one call can cost: the whole prompt in, the token limit out. Demo costs nothing."""
-    if options.writer is not WriterName.CLAUDE:
-        return 0.0
-    tokens = approximate_tokens(prompt.system + prompt.user)
-    price = price_for(known, options.model, on=datetime.now(UTC).date(), input_tokens=tokens)
-    return (tokens * price.input_usd + options.max_tokens * price.output_usd) / MILLION
+def job_row(plan: Plan, name: str, actor: str) -> dict[str, object]:
+    """Return what a job is, by column."""
+    options = plan.options
+    return {
+        "name": name,
+        "template_id": plan.template_id,
+        "writer": options.writer.value,
+        "model": options.model,
+        "max_tokens": options.max_tokens,
+        "turns": options.turns,
+        "seed": options.seed,
+        "stop_on_error": options.stop_on_error,
+        "retry_cut": options.retry_cut,
+        "budget_usd": options.budget,
+        "created_by": actor,
+    }
 
 
-def _estimate(items: Sequence[PlannedItem], options: JobOptions, known: Sequence[Price]) -> Estimate:
-    inputs = [approximate_tokens(i.prompt.system + i.prompt.user) for i in items]
-    outputs = [min(options.max_tokens, _expected_output(i.prompt)) for i in items]
-    if options.writer is not WriterName.CLAUDE:
-        return Estimate(len(items), sum(inputs), sum(outputs), 0.0, 0.0, "The demo writer costs nothing.")
-    expected = 0.0
-    for tokens_in, tokens_out in zip(inputs, outputs, strict=True):
-        price = price_for(known, options.model, on=datetime.now(UTC).date(), input_tokens=tokens_in)
-        expected += (tokens_in * price.input_usd + tokens_out * price.output_usd) / MILLION
-    return Estimate(
-        len(items),
-        sum(inputs),
-        sum(outputs),
-        expected,
-        sum(i.reserve for i in items),
-        "Approximated: 4 characters a token, and the words each template asks for.",
-    )
+def item_rows(plan: Plan, tariff: Tariff | None) -> list[dict[str, object]]:
+    """Return a plan's items, by column, each with the most that one call for it can cost by a tariff."""
+    return [
+        {
+            "position": position,
+            "parameters": item.scenario.to_json(),
+            "fingerprint": item.scenario.fingerprint(),
+            "template_version_id": item.choice.template.version.id,
+            "template_choice": item.choice.reason,
+            "reserve_usd": reserve,
+        }
+        for position, (item, reserve) in enumerate(
+            zip(plan.items, _reserves(plan, tariff), strict=True), start=1
+        )
+    ]
 
 
-def _expected_output(prompt: Prompt) -> int:
-    pairs = prompt.turns / 2
-    words = pairs * ((prompt.words_min + prompt.words_max) / 2 + USER_TURN_WORDS)
-    return round(words * TOKENS_PER_WORD + prompt.turns * TOKENS_PER_TURN)
+def estimate_row(plan: Plan) -> dict[str, object]:
+    """Return what a plan was expected to cost and what its prompts keep to, by column."""
+    estimate = plan.estimate
+    return {
+        "input_tokens": estimate.input_tokens,
+        "output_tokens": estimate.output_tokens,
+        "expected_usd": estimate.expected_usd,
+        "high_usd": estimate.high_usd,
+        "worst_usd": estimate.worst_usd,
+        "basis": estimate.method,
+        "terms": {version: asdict(terms) for version, terms in plan.terms.items()},
+    }
+
+
+def _reserves(plan: Plan, tariff: Tariff | None) -> list[float]:
+    """Return the most that one call for each item can cost; without a tariff, nothing."""
+    if tariff is None:
+        return [0.0] * len(plan.items)
+    dearest = {
+        version: tariff.ceiling(terms.input_bound, plan.options.max_tokens)
+        for version, terms in plan.terms.items()
+    }
+    return [dearest[item.choice.template.version.id] for item in plan.items]
 
 
 def _even_turns(options: JobOptions) -> tuple[JobOptions, list[str]]:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from brightrun import saol
-from brightrun.domain.errors import InvalidInput
-from brightrun.domain.price import Price, price_for
+from brightrun.domain.errors import Conflict, InvalidInput
+from brightrun.domain.price import Price, PriceChange, dearer_by, price_for, priced_as
 from brightrun.stores import prices as store
 
 MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,119}$")
 MAX_USD = 10_000
 """Dollars per million tokens above which a price is a slip of the hand."""
+MAX_FACTOR = 10
+TRIES = 5
+HISTORY = 100
+
+
+def today() -> date:
+    """Return the day prices are looked up for: UTC's, as the database's."""
+    return datetime.now(UTC).date()
 
 
 class Prices:
@@ -27,28 +37,78 @@ class Prices:
         return store.all_prices(self._db)
 
     def in_force(self) -> list[Price]:
-        """Return today's price of every model that has one, by model."""
-        known = self.all()
-        today = datetime.now(UTC).date()
-        models = sorted({p.model for p in known if p.effective_from <= today and not p.above_input_tokens})
-        return [price_for(known, model, on=today) for model in models]
+        """Return today's prices of every model that has one, by model and size of prompt."""
+        known, day = self.all(), today()
+        sizes = sorted({(p.model, p.above_input_tokens) for p in known if p.effective_from <= day})
+        priced = {p.model for p in known if p.effective_from <= day and not p.above_input_tokens}
+        return [
+            price_for(known, model, on=day, input_tokens=above + 1)
+            for model, above in sizes
+            if model in priced
+        ]
 
-    def save(self, price: Price, *, source: str) -> None:
-        """Add a price, or correct that of the same model and day; raises InvalidInput."""
-        if not MODEL.match(price.model):
-            raise InvalidInput(
-                f"{price.model!r} is no model id.", remedy="Give it as the API names it, without spaces."
-            )
-        figures = (price.input_usd, price.output_usd, price.cache_read_usd)
-        if not all(math.isfinite(usd) and 0 <= usd <= MAX_USD for usd in figures):
-            raise InvalidInput(
-                "A price lies between $0 and $10,000 per million tokens.", remedy="Correct the figures."
-            )
-        if not price.input_usd or not price.output_usd:
-            raise InvalidInput(
-                "A model that costs nothing would make every budget useless.",
-                remedy="Give the price per million tokens, for input and for output.",
-            )
-        if price.above_input_tokens < 0:
-            raise InvalidInput("The prompt size a price starts at cannot be negative.")
-        store.save_price(self._db, price, source=" ".join(source.split())[:300])
+    def has(self, model: str) -> bool:
+        """Whether a model has a price today, by its own name or its alias."""
+        return priced_as(self.all(), model, on=today()) is not None
+
+    def history(self, *, model: str | None = None) -> list[PriceChange]:
+        """Return what was added and corrected, newest first."""
+        return store.changes(self._db, model=model, limit=HISTORY)
+
+    def save(self, price: Price, *, actor: str) -> None:
+        """Add a price, or correct that of the same model, day and size; raises InvalidInput.
+
+        Where it makes calls dearer, what waiting items reserve grows with it, so that no budget rests on
+        an old price.
+        """
+        _check(price)
+        price = replace(price, source=" ".join(price.source.split())[:300])
+        for _ in range(TRIES):
+            seen = store.mark(self._db)
+            before = self.all()
+            factor = _factor(before, price)
+            if store.set_price(self._db, price, factor=factor, seen=seen, actor=actor):
+                return
+        raise Conflict("The price table is being changed by somebody else.", remedy="Look and try again.")
+
+
+def _factor(before: Sequence[Price], price: Price) -> float:
+    """Return by how much what is reserved must grow: by the price's own name, and by its alias."""
+    key = (price.model, price.effective_from, price.above_input_tokens)
+    kept = [p for p in before if (p.model, p.effective_from, p.above_input_tokens) != key]
+    day = max(today(), price.effective_from)
+    names = {price.model, re.sub(r"[-@][0-9]{8}$", "", price.model)}
+    after = [*kept, price]
+    factors = []
+    for name in names:
+        try:
+            factors += [dearer_by(before, after, name, on=today()), dearer_by(before, after, name, on=day)]
+        except InvalidInput:
+            continue  # not priced under that name
+    most = max(factors, default=1.0)
+    return 1.0 if most <= 1 else most * (1 + 1e-9)
+
+
+def _check(price: Price) -> None:
+    if not MODEL.match(price.model):
+        raise InvalidInput(
+            f"{price.model!r} is no model id.", remedy="Give it as the API names it, without spaces."
+        )
+    figures = (price.input_usd, price.output_usd, price.cache_read_usd)
+    if not all(math.isfinite(usd) and 0 <= usd <= MAX_USD for usd in figures):
+        raise InvalidInput(
+            f"A price lies between $0 and ${MAX_USD:,} per million tokens.", remedy="Correct the figures."
+        )
+    if min(figures) < 1e-6:
+        raise InvalidInput(
+            "A model that costs nothing would make every budget useless.",
+            remedy="Give the price per million tokens, for input, for output and for what is read from the cache.",
+        )
+    factors = (price.cache_write_factor, price.cache_write_hour_factor)
+    if not all(1 <= factor <= MAX_FACTOR for factor in factors) or not 0 < price.batch_factor <= 1:
+        raise InvalidInput(
+            f"Writing to the cache costs 1 to {MAX_FACTOR} times the input price, a batch at most the whole price.",
+            remedy="Correct the factors.",
+        )
+    if price.above_input_tokens < 0 or price.cache_min_tokens < 1:
+        raise InvalidInput("A number of tokens cannot be negative.", remedy="Correct it.")

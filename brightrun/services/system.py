@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from brightrun import saol
@@ -15,6 +14,7 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.domain.price import price_for
 from brightrun.domain.writing import Writer
+from brightrun.services.prices import today
 from brightrun.services.spool import Spool
 from brightrun.stores import prices
 
@@ -103,9 +103,14 @@ class System:
         known = prices.all_prices(self._db)
         if self._settings.default_writer is WriterName.DEMO:
             return f"{len({p.model for p in known})} models are priced; the demo writer is free."
-        price = price_for(known, self._settings.model, on=datetime.now(UTC).date())
+        price = price_for(known, self._settings.model, on=today())
+        name = (
+            self._settings.model
+            if price.model == self._settings.model
+            else (f"{self._settings.model}, priced as {price.model}")
+        )
         return (
-            f"{price.model}: ${price.input_usd:g} in and ${price.output_usd:g} out per million tokens, "
+            f"{name}: ${price.input_usd:g} in and ${price.output_usd:g} out per million tokens, "
             f"since {price.effective_from}."
         )
 

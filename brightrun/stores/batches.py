@@ -53,9 +53,18 @@ class Settled:
     conversation_id: ConversationId | None = None
 
 
-def create(db: saol.Database, job: Mapping[str, object], items: Sequence[Mapping[str, object]]) -> Job:
-    """Insert a job with all its items, or nothing."""
-    return _job(_call(db, "create_job", p_job=dict(job), p_items=list(items)))
+def create(
+    db: saol.Database,
+    job: Mapping[str, object],
+    items: Sequence[Mapping[str, object]],
+    estimate: Mapping[str, object],
+    *,
+    seen: int,
+) -> Job | None:
+    """Insert a job with all its items, or nothing; None when the price table is not as it was `seen`."""
+    params = {"p_job": dict(job), "p_items": list(items), "p_estimate": dict(estimate), "p_mark": seen}
+    data = saol.agent_execute_rpc(db, "create_priced_job", params).value()
+    return None if data is None else _job(data)
 
 
 def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Claim | Nothing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import pandas as pd
@@ -12,11 +11,7 @@ import streamlit as st
 from brightrun import __version__
 from brightrun.bootstrap import App
 from brightrun.config import Database, Settings
-from brightrun.domain.errors import BrightRunError
-from brightrun.domain.price import Price
 from brightrun.services.system import Check
-from brightrun.ui.frame import show_error
-from brightrun.ui.session import begin
 from brightrun.ui.text import counted, label_safe
 
 COMMANDS = """\
@@ -25,6 +20,7 @@ brightrun generate --scenarios FILE.csv        create a batch and print its id
 brightrun process JOB                          advance it to the end; Ctrl-C leaves it resumable
 brightrun status [JOB]                         counts, cost and time
 brightrun log JOB                              its log
+brightrun prices [list|set]                     what models cost; add or correct a price
 brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
 brightrun reparse JOB                          read its stored answers again, for nothing
 brightrun review JOB --approve|--reject        decide on what waits for review
@@ -54,33 +50,6 @@ def draw_settings(app: App) -> None:
     frame = pd.DataFrame(rows, columns=["Setting", "In use", "Set by"])
     st.dataframe(frame, hide_index=True, height="content")
     st.caption("Settings come from the environment, then `.env`, then `.streamlit/secrets.toml`.")
-
-
-def draw_prices(app: App) -> None:
-    """Show the price table and let a dated price be added."""
-    known = app.prices.all()
-    frame = pd.DataFrame(
-        {
-            "Model": [price.model for price in known],
-            "From": [price.effective_from.isoformat() for price in known],
-            "Input": [price.input_usd for price in known],
-            "Output": [price.output_usd for price in known],
-            "Cache read": [price.cache_read_usd for price in known],
-            "Prompts above": [price.above_input_tokens for price in known],
-        }
-    )
-    dollars = st.column_config.NumberColumn(format="$%.2f")
-    st.dataframe(
-        frame,
-        hide_index=True,
-        height="content",
-        column_config={"Input": dollars, "Output": dollars, "Cache read": dollars},
-    )
-    st.caption(
-        "Dollars per million tokens. A model that is not here is refused: a guess would break budgets."
-    )
-    with st.expander("Add or correct a price"):
-        _draw_price_form(app)
 
 
 def draw_commands() -> None:
@@ -122,30 +91,3 @@ def _settings_rows(settings: Settings) -> list[tuple[str, str, str]]:
         ("Python", platform.python_version(), ""),
         ("Streamlit", version("streamlit"), ""),
     ]
-
-
-def _draw_price_form(app: App) -> None:
-    with st.form("price", border=False, clear_on_submit=False):
-        model_at, day_at = st.columns(2)
-        model = model_at.text_input("Model id", key="price-model")
-        day = day_at.date_input("In force from", value=datetime.now(UTC).date(), key="price-day")
-        amounts = st.columns(3)
-        input_usd, output_usd, cache_usd = (
-            column.number_input(label, 0.0, step=0.1, format="%.3f", key=f"price-{number}")
-            for number, (column, label) in enumerate(
-                zip(amounts, ("Input, $", "Output, $", "Cache read, $"), strict=True)
-            )
-        )
-        source = st.text_input("Where it stands", key="price-source", placeholder="A page and its date")
-        if not st.form_submit_button("Save price", type="primary"):
-            return
-    own = begin()
-    try:
-        app.prices.save(
-            Price((model or "").strip(), day, input_usd, output_usd, cache_usd), source=source or ""
-        )
-    except BrightRunError as fault:
-        show_error(fault)
-        return
-    own.notify(f"The price of {label_safe(model)} is saved.")
-    st.rerun()

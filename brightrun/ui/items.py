@@ -10,6 +10,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
 from brightrun.ui.answers import reparse_one
+from brightrun.ui.costs import draw_ledger
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
 from brightrun.ui.text import clamp, dollars, plain, words
@@ -142,3 +143,4 @@ def _one(app: App, item: Item, job: Job) -> None:
         st.code(
             "\n".join(f"{name}: {value}" for name, value in values.items()), language=None, wrap_lines=True
         )
+        draw_ledger(app, item, job)

@@ -10,15 +10,15 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.price import Estimate
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
 from brightrun.services.plans import AUTO, Plan
+from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
 from brightrun.ui.session import begin, person
-from brightrun.ui.text import clamp, counted, dollars, label_safe, plain
+from brightrun.ui.text import clamp, counted, label_safe, plain
 
 SHOWN_PROBLEMS = 5
 
@@ -90,6 +90,8 @@ def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limi
         plan = _plan(app, intake.key, template, options, limit, _versions(app), intake.scenarios[:limit])
     except BrightRunError as fault:
         show_error(fault)
+        if options.writer is WriterName.CLAUDE and not app.prices.has(options.model):
+            st.page_link(Place.SYSTEM.value, label="Add its price on the System page")
         return
     _draw_figures(plan, intake)
     _draw_problems(plan.problems)
@@ -114,8 +116,8 @@ def _plan(
 
 
 def _versions(app: App) -> tuple[str, ...]:
-    """Return what makes a plan stale: any template published or switched on or off since."""
-    return tuple(template.version.id for template in app.templates.all())
+    """Return what makes a plan stale: any template published or switched on or off, any price changed."""
+    return (*(template.version.id for template in app.templates.all()), *map(repr, app.prices.all()))
 
 
 def _template(templates: Sequence[Template]) -> str:
@@ -151,7 +153,7 @@ def _writer(app: App) -> tuple[WriterName, str]:
     if writer is WriterName.DEMO:
         return writer, "demo"
     priced = [price.model for price in app.prices.in_force()]
-    models = list(dict.fromkeys([settings.model, *priced]))
+    models = list(dict.fromkeys([settings.model, *priced]))  # a size of prompt has a row of its own
     model = st.selectbox(
         "Model",
         models,
@@ -168,15 +170,7 @@ def _draw_figures(plan: Plan, intake: Intake) -> None:
     count, left_out = st.columns(2)
     count.metric("Conversations", f"{estimate.items:,}")
     left_out.metric("Duplicates left out", f"{intake.duplicates:,}")
-    expected, worst = st.columns(2)
-    expected.metric("Expected cost", label_safe(dollars(estimate.expected_usd)))
-    worst.metric("At most", label_safe(dollars(estimate.worst_usd)))
-    st.caption(_method(estimate))
-
-
-def _method(estimate: Estimate) -> str:
-    tokens = f"About {estimate.input_tokens:,} tokens in and {estimate.output_tokens:,} out. "
-    return label_safe(tokens + estimate.method)
+    draw_estimate(estimate)
 
 
 def _draw_problems(problems: Sequence[str]) -> None:

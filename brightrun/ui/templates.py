@@ -15,6 +15,7 @@ from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.template import Template, TemplateVersion
 from brightrun.services.prompts import RESERVED, cast_variables
 from brightrun.services.templates import TemplateDraft
+from brightrun.ui.costs import draw_template_costs
 from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.session import begin, person, place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
@@ -86,7 +87,7 @@ def draw_template(app: App, template: Template) -> None:
         )
     if template.description:
         st.caption(label_safe(template.description, limit=600))
-    preview, text, edit, versions = st.tabs(["Preview", "Text", "Edit", "Versions"])
+    preview, text, edit, versions, cost = st.tabs(["Preview", "Text", "Edit", "Versions", "Cost"])
     with preview:
         _draw_preview(app, template)
     with text:
@@ -95,6 +96,8 @@ def draw_template(app: App, template: Template) -> None:
         draw_editor(app, template)
     with versions:
         _draw_versions(app.templates.versions(template.id))
+    with cost:
+        draw_template_costs(app, template)
 
 
 def draw_editor(app: App, template: Template | None) -> None:

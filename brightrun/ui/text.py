@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from brightrun.domain.price import dollars
+
+__all__ = ["ago", "clamp", "counted", "dollars", "duration", "label_safe", "plain", "words"]
+
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
 WORD_JOINER = "\u2060"
@@ -42,15 +46,6 @@ def words(value: str) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return `1 conversation` or `1,200 conversations`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def dollars(amount: float) -> str:
-    """Return money as a person reads it: cents from a dollar on, more digits below."""
-    if amount == 0:
-        return "$0"
-    if amount < 0.0001:
-        return "<$0.0001"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -13,13 +13,21 @@ from typing import Any
 import anthropic
 import httpx2
 
-from brightrun.domain.errors import WriterBusy, WriterFault, WriterRejected, WriterUncertain
+from brightrun.domain.errors import (
+    WriterBusy,
+    WriterDeclined,
+    WriterFault,
+    WriterRejected,
+    WriterUncertain,
+)
+from brightrun.domain.template import Prompt
 from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key, is_this_machine
 from brightrun.writers.deadline import DeadlinePassed, within
-from brightrun.writers.envelope import MOST_BYTES, TURNS_SCHEMA, read_envelope
+from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
+from brightrun.writers.request import count_request, message_request
 
 _CONNECT_SECONDS = 10.0
 _CHECK_SECONDS = 20.0
@@ -27,6 +35,7 @@ _NAMING_SECONDS = 1.0
 """What the list of models may take when it only helps a message: an item waits for it."""
 _GRACE_SECONDS = 0.5
 """A socket's own time-out says more than the deadline of the whole call, and comes first by this much."""
+_COUNT_SECONDS = 5.0
 _MODELS_NAMED = 12
 _ERROR_BYTES = 64_000
 
@@ -86,12 +95,7 @@ class ClaudeWriter:
         started = time.monotonic()
         response = self._send(
             lambda: self._client.messages.with_streaming_response.create(
-                model=order.model,
-                max_tokens=order.max_tokens,
-                system=_sendable(order.prompt.system) or anthropic.omit,
-                messages=[{"role": "user", "content": _sendable(order.prompt.user)}],
-                output_config={"format": {"type": "json_schema", "schema": TURNS_SCHEMA}},
-                timeout=_limits(self._timeout),
+                **message_request(order), timeout=_limits(self._timeout)
             ),
             order.model,
             self._timeout,
@@ -100,6 +104,20 @@ class ClaudeWriter:
 
     def read(self, body: bytes) -> Answer:
         return read_envelope(body)
+
+    def count(self, prompt: Prompt, model: str) -> int:
+        """Return the input tokens of a prompt as Claude counts them; free, but limited in rate."""
+        response = self._send(
+            lambda: self._client.messages.with_streaming_response.count_tokens(
+                **count_request(prompt, model), timeout=_limits(_COUNT_SECONDS)
+            ),
+            model,
+            _COUNT_SECONDS,
+        )
+        number = _object(response.body).get("input_tokens")
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise WriterDeclined("The server does not count tokens.", code="no_count")
+        return number
 
     def check(self) -> str:
         """Ask for the model, which costs nothing, and say that key and model are accepted."""
@@ -254,11 +272,6 @@ def _too_slow(seconds: float) -> WriterUncertain:
         remedy="The call may have been paid for. If it happens often, raise BRIGHTRUN_CALL_TIMEOUT.",
         code="timeout",
     )
-
-
-def _sendable(text: str) -> str:
-    """Replace halves of characters, which cannot be sent, by the mark for an unknown one."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _object(body: bytes) -> dict[str, Any]:

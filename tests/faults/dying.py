@@ -28,6 +28,7 @@ from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.generation import Generation
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.templates import Templates
 from brightrun.writers.claude import ClaudeWriter
@@ -128,8 +129,10 @@ def batches(
     writer = Writer(url, reached, in_call)
     templates, scenarios = Templates(db), Scenarios(db)
     spool = Spool(files, local, pause=lambda _: None)
-    answers = Answers(db, templates, scenarios, files, lambda _: writer.read)
-    generation = Generation(answers, spool, lambda _: writer, retry_base=0.05, lease_margin=lease)
+    answers = Answers(templates, scenarios, files, lambda _: writer.read, Spending(db))
+    generation = Generation(
+        answers, spool, lambda _: writer, Spending(db), retry_base=0.05, lease_margin=lease
+    )
     return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
 
 

@@ -26,6 +26,7 @@ from brightrun.services.plans import AUTO, Planner
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.templates import TemplateDraft, Templates
 from brightrun.stores import batches as store
@@ -66,9 +67,10 @@ class World:
         self.writer = FickleWriter()
         self.templates, scenarios = Templates(self.db), Scenarios(self.db)
         self.spool = Spool(self.files, self.local, pause=lambda _: None)
-        answers = Answers(self.db, self.templates, scenarios, self.files, lambda _: self.writer.read)
+        spending = Spending(self.db)
+        answers = Answers(self.templates, scenarios, self.files, lambda _: self.writer.read, spending)
         self.generation = Generation(
-            answers, self.spool, lambda _: self.writer, retry_base=60, lease_margin=60
+            answers, self.spool, lambda _: self.writer, spending, retry_base=60, lease_margin=60
         )
         self.reparsing = Reparsing(self.db, answers, self.spool)
         self.planner = Planner(self.db, self.templates, scenarios)

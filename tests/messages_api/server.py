@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from tests.messages_api.billing import Bill, PromptCache, mark_complaint
 from tests.messages_api.replies import complaint, message, prompt_of, tokens_of, turns_for
 from tests.messages_api.script import Fault, Script
 
@@ -68,9 +69,13 @@ class MessagesApi:
         seconds: float = 0.0,
         other_seconds: float = 0.0,
         port: int = 0,
+        counting: Iterable[Fault] = (),
+        bill: Bill | None = None,
     ):
         """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing."""
         self.script = faults if isinstance(faults, Script) else Script(faults)
+        self.counting = Script(counting)
+        self.bill = bill or PromptCache().bill
         self.journal = Journal()
         self.key, self.seconds, self.other_seconds = key, seconds, other_seconds
         self.stopping = threading.Event()
@@ -179,11 +184,22 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/v1/models/") and path.removeprefix("/v1/models/") in MODELS:
             return _model(path.removeprefix("/v1/models/"))
         if path == "/v1/messages/count_tokens" and isinstance(body, dict):
-            return {"input_tokens": tokens_of(prompt_of(body))}
+            return self._count(body)
         raise _Refused(404, "not_found_error", f"not found: {path}")
 
+    def _count(self, body: dict[str, Any]) -> Any:
+        fault_text = complaint(body | {"max_tokens": 1}) if "max_tokens" not in body else "max_tokens: extra"
+        if fault_text:
+            raise _Refused(400, "invalid_request_error", fault_text)
+        fault = self.messages_api.counting.next(0, prompt_of(body))
+        if fault and fault.kind == "body":
+            return json.loads(fault.message)
+        if fault:
+            raise _Refused(fault.status, fault.type, fault.message)
+        return {"input_tokens": tokens_of(prompt_of(body))}
+
     def _message(self, body: Any, number: int) -> None:
-        fault_text = complaint(body)
+        fault_text = complaint(body) or mark_complaint(body)
         if fault_text:
             raise _Refused(400, "invalid_request_error", fault_text)
         if body["model"] not in MODELS:
@@ -192,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.messages_api.script.next(number, prompt)
         self.messages_api.stopping.wait(self.messages_api.seconds)
         text = turns_for(prompt)
-        whole = message(body["model"], prompt, text, number=number)
+        whole = self._billed(body, message(body["model"], prompt, text, number=number))
         if fault is None:
             self._json(200, whole, number)
         elif fault.kind in _ON_THE_WIRE:
@@ -200,7 +216,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "status":
             self._fail(fault, number)
         else:
-            self._json(200, _spoiled(fault, body["model"], prompt, text, number), number)
+            spoiled = _spoiled(fault, body["model"], prompt, text, number)
+            self._json(200, self._billed(body, spoiled), number)
+
+    def _billed(self, body: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "usage": self.messages_api.bill(body, data["usage"])}
 
     def _fail(self, fault: Fault, number: int) -> None:
         details = {"details": {"error_code": fault.error_code}} if fault.error_code else {}

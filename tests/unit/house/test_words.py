@@ -26,6 +26,7 @@ def test_links_commands_and_tests_named_in_a_page_exist(page: Path) -> None:
     missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     assert not missing, f"links to nowhere: {missing}"
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {str(group.name) for group in app.registered_groups}
     assert set(COMMAND.findall(text)) <= known
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(TARGET.findall(text)) <= targets

@@ -1,0 +1,88 @@
+"""A job's budget: what is left of it, and what going on needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from brightrun.domain.ids import JobId
+from brightrun.domain.price import dollars
+
+MAX_BUDGET = 10_000_000
+"""Dollars above which a budget is a slip of the hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a job may still spend, and what going on needs."""
+
+    budget_usd: float | None
+    spent_usd: float
+    possible_usd: float
+    reserved_usd: float
+    waiting: int
+    """Items that are queued."""
+    processing: int
+    ended: int
+    next_usd: float
+    """The most the next call can cost."""
+    worst_usd: float
+    """The most that all waiting items can cost, one call each."""
+
+    @property
+    def bound_usd(self) -> float:
+        """What is spent, may be, or is reserved: no budget can be below it."""
+        return self.spent_usd + self.possible_usd + self.reserved_usd
+
+    @property
+    def left_usd(self) -> float | None:
+        return None if self.budget_usd is None else self.budget_usd - self.bound_usd
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing more can be called: the next call does not fit and none is out to be settled."""
+        left = self.left_usd
+        return left is not None and self.waiting > 0 and not self.processing and self.next_usd > left + 1e-9
+
+    @property
+    def needed_for_next(self) -> float:
+        return self.bound_usd + self.next_usd
+
+    @property
+    def needed_for_all(self) -> float:
+        """The budget with which the job cannot be stopped by it again, one call an item."""
+        return self.bound_usd + self.worst_usd
+
+    @property
+    def expected_for_all(self) -> float | None:
+        """The budget that is enough if items go on costing what they did; None before any was paid."""
+        if not self.ended or not self.spent_usd:
+            return None
+        likely = self.bound_usd + max(self.waiting - 1, 0) * self.spent_usd / self.ended + self.next_usd
+        return min(likely, self.needed_for_all)
+
+    def story(self) -> str:
+        """Say what is left and what raising the budget needs; empty for a job without one."""
+        left = self.left_usd
+        if left is None:
+            return ""
+        story = f"Of the budget of {dollars(self.budget_usd or 0)}, {dollars(max(left, 0))} is left"
+        if self.possible_usd:
+            story += f" ({dollars(self.possible_usd)} may have gone to calls that did not say what they cost)"
+        if not self.waiting:
+            return f"{story}."
+        return (
+            f"{story}; the next call may cost {dollars(self.next_usd)}. With {at_least(self.needed_for_next)} "
+            f"one more can be made, with {at_least(self.needed_for_all)} all {self.waiting:,} that wait, "
+            "whatever they cost."
+        )
+
+    def command(self, job_id: JobId) -> str:
+        """Return the command that goes on with a budget that is enough."""
+        amount = at_least(self.needed_for_all).lstrip("$").replace(",", "")
+        return f"brightrun resume {job_id[:8]} --budget {amount}"
+
+
+def at_least(usd: float) -> str:
+    """Return dollars rounded up to the cent, so that what is typed from it is enough."""
+    return f"${math.ceil(usd * 100 - 1e-6) / 100:,.2f}"

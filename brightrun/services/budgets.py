@@ -1,0 +1,47 @@
+"""Budgets: what a job may cost in all, and going on with another one."""
+
+from __future__ import annotations
+
+from brightrun import saol
+from brightrun.domain.batch import Job
+from brightrun.domain.budget import MAX_BUDGET, Outlook, at_least
+from brightrun.domain.errors import InvalidInput, NotAllowed
+from brightrun.domain.ids import JobId
+from brightrun.stores import batches as store
+from brightrun.stores import costs
+
+
+class Budgets:
+    """Nothing is called for whose worst case no longer fits; raising the budget is a person's decision."""
+
+    def __init__(self, db: saol.Database) -> None:
+        self._db = db
+
+    def outlook(self, job_id: JobId) -> Outlook:
+        """Return what a job may still spend and what going on needs; raises NotFound."""
+        return costs.outlook(self._db, job_id)
+
+    def set(self, job_id: JobId, budget: float, *, actor: str) -> Job:
+        """Set what a job may cost in all, and let it go on if it is paused.
+
+        Raises InvalidInput for a budget below what is spent, may be, or is reserved, and NotAllowed for a
+        job that has ended.
+        """
+        if not 0 < budget <= MAX_BUDGET:
+            raise InvalidInput(
+                f"A budget lies between $0 and ${MAX_BUDGET:,}.", remedy="Nothing was changed."
+            )
+        data = store.act(self._db, "set_budget", job_id, budget=budget, actor=actor)
+        job: Job = data["job"]
+        if data["outcome"] == "too_low":
+            raise InvalidInput(
+                f"{at_least(float(data['bound_usd']))} is spent already, may be, or is reserved.",
+                remedy="Give a budget above that. Nothing was changed.",
+            )
+        if data["outcome"] == "running":
+            raise NotAllowed(
+                "A job without a budget cannot be given one while it runs.", remedy="Pause it first."
+            )
+        if data["outcome"] == "refused":
+            raise NotAllowed(f"The job is {job.status.value}: it calls nobody any more.")
+        return job

@@ -1,0 +1,62 @@
+"""A batch that its budget has stopped: what is left, what going on needs, and the button that does it."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.budget import MAX_BUDGET, Outlook
+from brightrun.domain.errors import BrightRunError
+from brightrun.ui.session import begin, person
+from brightrun.ui.text import dollars, label_safe
+
+
+def draw_budget(app: App, job: Job) -> None:
+    """Where a paused batch has a budget, let a person raise it and go on; draws nothing for any other."""
+    if job.status is not JobStatus.PAUSED or job.money.budget is None:
+        return
+    outlook = app.budgets.outlook(job.id)
+    if not outlook.waiting:
+        return
+    with st.container(border=True, key="budget"):
+        st.markdown("**Raise the budget and go on**" if outlook.is_stuck else "**Change the budget**")
+        st.markdown(label_safe(outlook.story(), limit=600))
+        if outlook.expected_for_all is not None:
+            st.caption(
+                label_safe(
+                    f"If the rest costs what the items so far did, {dollars(outlook.expected_for_all)} is enough."
+                )
+            )
+        _draw_form(app, job, outlook)
+
+
+def _draw_form(app: App, job: Job, outlook: Outlook) -> None:
+    with st.form("budget-form", border=False, enter_to_submit=False):
+        amount_at, button_at = st.columns([2, 3], vertical_alignment="bottom")
+        amount = amount_at.number_input(
+            "Budget in dollars",
+            min_value=0.01,
+            max_value=float(MAX_BUDGET),
+            value=_enough(outlook),
+            step=1.0,
+            format="%.2f",
+            key=f"budget-amount-{_enough(outlook)}",
+            help="What the batch may cost in all, with what it has cost so far.",
+        )
+        if not button_at.form_submit_button("Set the budget and go on", type="primary", key="budget-set"):
+            return
+    own = begin()
+    try:
+        app.budgets.set(job.id, float(amount), actor=person())
+    except BrightRunError as fault:
+        own.complain(fault)
+    else:
+        own.notify(f"The budget is {label_safe(dollars(float(amount)))}; the batch goes on.")
+    st.rerun()
+
+
+def _enough(outlook: Outlook) -> float:
+    return math.ceil(outlook.needed_for_all * 100 - 1e-6) / 100
