@@ -21,6 +21,7 @@ from brightrun.domain.review import Decision, Seen
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
+from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import AUTO, Planner
 from brightrun.services.reparsing import Reparsing
@@ -73,7 +74,7 @@ class World:
             answers, self.spool, lambda _: self.writer, spending, retry_base=60, lease_margin=60
         )
         self.reparsing = Reparsing(self.db, answers, self.spool)
-        self.planner = Planner(self.db, self.templates, scenarios)
+        self.planner = Planner(self.db, self.templates, scenarios, Estimator(self.db, lambda _: self.writer))
         self.reviews = Reviews(self.db)
         self.logs = FickleBucket(home / "buckets", BATCH_LOGS)
         self.subjects = count(1)
