@@ -86,8 +86,9 @@ def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTa
     """A wrong figure is one change; nothing is accepted as free; the history says who changed what."""
     page = open_tab("system")
     page.get_by_text("Add or correct a price").click()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
     chosen = page.get_by_role("combobox", name="Start from")
-    chosen.fill(f"{MODEL} from")
+    chosen.click()
     page.get_by_role("option", name=f"{MODEL} from 2026-10-01").click()
     field = page.get_by_role("spinbutton", name="Output, $")
     expect(field).to_have_value("10.0000")
