@@ -42,20 +42,11 @@ class LocalBucket:
     def put_file(self, key: str, source: os.PathLike[str], *, overwrite: bool = False) -> None:
         with self._faults(key):
             target = self._inside(key)
-            unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
-            try:
+            with self._unfinished(target, key, overwrite=overwrite, durable=True) as unfinished:
                 _make_folder(target.parent)
                 shutil.copyfile(source, unfinished)
                 with unfinished.open("rb+") as file:
                     os.fsync(file.fileno())
-                if overwrite:
-                    unfinished.replace(target)
-                else:
-                    with self._only_once(key):
-                        os.link(unfinished, target)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            _sync_folder(target.parent)
 
     def get(self, key: str) -> bytes:
         with self._faults(key):
@@ -134,9 +125,15 @@ class LocalBucket:
         return True
 
     def _put_named(self, target: Path, data: bytes, key: str, *, overwrite: bool, durable: bool) -> None:
+        with self._unfinished(target, key, overwrite=overwrite, durable=durable) as unfinished:
+            _write(unfinished, data, durable=durable)
+
+    @contextlib.contextmanager
+    def _unfinished(self, target: Path, key: str, *, overwrite: bool, durable: bool) -> Iterator[Path]:
+        """Lend a hidden neighbour; once it is filled it takes the target's name, and it is gone otherwise."""
         unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            _write(unfinished, data, durable=durable)
+            yield unfinished
             if overwrite:
                 unfinished.replace(target)
             else:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,12 @@ class SupabaseBucket:
 
     def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
         """Upload; `durable` changes nothing here, because Storage answers once it has the object."""
-        options = {
-            "content-type": _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream"),
-            "upsert": "true" if overwrite else "false",  # as text: storage3 fails on a bool
-        }
         with self._faults(key) as path:
-            self._storage.from_(self.name).upload(path, data, options)  # type: ignore[arg-type]
+            self._upload(path, data, overwrite=overwrite)
 
     def put_file(self, key: str, source: os.PathLike[str], *, overwrite: bool = False) -> None:
-        options = {
-            "content-type": _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream"),
-            "upsert": "true" if overwrite else "false",
-        }
         with self._faults(key) as path, Path(source).open("rb") as file:
-            self._storage.from_(self.name).upload(path, file, options)  # type: ignore[arg-type]
+            self._upload(path, file, overwrite=overwrite)
 
     def get(self, key: str) -> bytes:
         with self._faults(key) as path:
@@ -103,6 +96,13 @@ class SupabaseBucket:
             offset += len(page)
             if not page:
                 return
+
+    def _upload(self, path: str, data: bytes | BufferedReader, *, overwrite: bool) -> None:
+        options = {
+            "content-type": _CONTENT_TYPES.get(path.rpartition(".")[2], "application/octet-stream"),
+            "upsert": "true" if overwrite else "false",  # as text: storage3 fails on a bool
+        }
+        self._storage.from_(self.name).upload(path, data, options)  # type: ignore[arg-type]
 
     @contextlib.contextmanager
     def _faults(self, key: str | None) -> Iterator[str]:

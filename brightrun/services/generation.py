@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -36,8 +35,6 @@ RATE_LIMIT_PATIENCE = 20
 """So many attempts of an item a rate limit gives back, over an hour and a half at least; later ones count."""
 ELSEWHERE_SECONDS = 60.0
 """How long an item waits for the machine that keeps its answer."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.price import CACHE_MIN_TOKENS, Price, PriceChange
+from brightrun.domain.price import Price, PriceChange
+from brightrun.services.prices import today
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import label_safe, plain
@@ -63,7 +63,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
     chosen = st.selectbox(
         "Start from", list(titles), format_func=lambda key: plain(titles.get(key, key)), key="price-from"
     )
-    base = next((p for p in known if _title(p) == chosen), None)
+    base = next((p for p in known if _title(p) == chosen), Price("", today(), 0.0, 0.0, 0.0))
     price = _draw_fields(base, f"price-{chosen}")
     if price is None:
         return
@@ -77,19 +77,16 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
     st.rerun()
 
 
-def _draw_fields(base: Price | None, key: str) -> Price | None:
+def _draw_fields(base: Price, key: str) -> Price | None:
     with st.form(key, border=False, clear_on_submit=False):
         model_at, day_at, above_at = st.columns([3, 2, 2])
-        model = model_at.text_input("Model id", value=base.model if base else "", key=f"{key}-model")
-        today = datetime.now(UTC).date()
-        day = day_at.date_input(
-            "In force from", value=base.effective_from if base else today, key=f"{key}-day"
-        )
+        model = model_at.text_input("Model id", value=base.model, key=f"{key}-model")
+        day = day_at.date_input("In force from", value=base.effective_from, key=f"{key}-day")
         above = above_at.number_input(
             "For prompts above (tokens)",
             0,
             10_000_000,
-            value=base.above_input_tokens if base else 0,
+            value=base.above_input_tokens,
             key=f"{key}-above",
             help="0 for a model that costs the same whatever the prompt's length.",
         )
@@ -99,7 +96,7 @@ def _draw_fields(base: Price | None, key: str) -> Price | None:
             "5 min write, × input",
             1.0,
             10.0,
-            value=base.cache_write_factor if base else 1.25,
+            value=base.cache_write_factor,
             step=0.05,
             key=f"{key}-write",
         )
@@ -107,24 +104,24 @@ def _draw_fields(base: Price | None, key: str) -> Price | None:
             "1 h write, × input",
             1.0,
             10.0,
-            value=base.cache_write_hour_factor if base else 2.0,
+            value=base.cache_write_hour_factor,
             step=0.05,
             key=f"{key}-hour",
         )
         batch = factors[2].number_input(
-            "Batch, × all", 0.01, 1.0, value=base.batch_factor if base else 0.5, step=0.05, key=f"{key}-batch"
+            "Batch, × all", 0.01, 1.0, value=base.batch_factor, step=0.05, key=f"{key}-batch"
         )
         shortest = factors[3].number_input(
             "Cached from (tokens)",
             1,
             1_000_000,
-            value=base.cache_min_tokens if base else CACHE_MIN_TOKENS,
+            value=base.cache_min_tokens,
             key=f"{key}-shortest",
             help="The shortest beginning of a prompt that the model caches.",
         )
         source = st.text_input(
             "Where it stands",
-            value=base.source if base else "",
+            value=base.source,
             key=f"{key}-source",
             placeholder="A page and its date",
         )
@@ -146,8 +143,8 @@ def _draw_fields(base: Price | None, key: str) -> Price | None:
     )
 
 
-def _draw_amounts(base: Price | None, key: str) -> tuple[float, float, float]:
-    given = (base.input_usd, base.output_usd, base.cache_read_usd) if base else (0.0, 0.0, 0.0)
+def _draw_amounts(base: Price, key: str) -> tuple[float, float, float]:
+    given = (base.input_usd, base.output_usd, base.cache_read_usd)
     labels = ("Input, $", "Output, $", "Cache read, $")
     first, second, third = (
         column.number_input(label, 0.0, value=usd, step=0.1, format="%.4f", key=f"{key}-{label[:5]}")
