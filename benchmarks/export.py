@@ -27,13 +27,11 @@ from typing import Any
 import psycopg
 
 from brightrun.bootstrap import open_app
-from brightrun.config import Settings, supabase_folder
+from brightrun.config import Settings
 from brightrun.domain.formats import Format
 from brightrun.domain.ids import DatasetId
 from brightrun.domain.review import ConversationFilter
-from brightrun.saol.server.launcher import EmbeddedServer
-from brightrun.saol.server.migrations import apply
-from tests.seed import Seed, seed_conversations
+from tests.seed import Seed, migrated, seed_conversations
 
 PAGE = Path(__file__).parent.parent / "docs" / "export-benchmarks.md"
 SIZES = (10_000, 100_000)
@@ -59,20 +57,11 @@ def main() -> None:
 
 
 def _measure(size: int) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="br-") as home:
-        Path(home).chmod(0o755)
-        server = EmbeddedServer(Path(home))
-        try:
-            dsn = server.acquire()
-            folder = supabase_folder()
-            bootstrap, seed = folder / "bootstrap.sql", folder / "seed.sql"
-            apply(dsn, folder / "migrations", bootstrap=bootstrap, seed=seed)
-            seed_conversations(dsn, (Seed(number=n, words=WORDS) for n in range(size)))
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                connection.execute("vacuum analyze")
-            return _compare(dsn, Path(home), size)
-        finally:
-            server.release()
+    with migrated() as (home, dsn):
+        seed_conversations(dsn, (Seed(number=n, words=WORDS) for n in range(size)))
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("vacuum analyze")
+        return _compare(dsn, home, size)
 
 
 def _compare(dsn: str, home: Path, size: int) -> list[dict[str, Any]]:

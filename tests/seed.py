@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from brightrun.config import supabase_folder
+from brightrun.saol.server.launcher import EmbeddedServer
+from brightrun.saol.server.migrations import apply
+
 VOCABULARY = [f"word{number}" for number in range(5000)]
+
+
+@contextmanager
+def migrated() -> Iterator[tuple[Path, str]]:
+    """A data folder with a server of its own, brought up to date and seeded with the scaffolding."""
+    with TemporaryDirectory(prefix="br-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        server = EmbeddedServer(home)
+        try:
+            dsn = server.acquire()
+            folder = supabase_folder()
+            bootstrap, seed = folder / "bootstrap.sql", folder / "seed.sql"
+            apply(dsn, folder / "migrations", bootstrap=bootstrap, seed=seed)
+            yield home, dsn
+        finally:
+            server.release()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
+from tests.messages_api import MessagesApi
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
@@ -51,6 +52,13 @@ class Site:
 def extra_environment() -> dict[str, str]:
     """Variables a test adds to the app's environment; overridden where they are needed."""
     return {}
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    """A server that speaks the Messages API and always answers."""
+    with MessagesApi() as running:
+        yield running
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ Shoot = Callable[[Page, str], None]
 
 
 @pytest.fixture
-def api() -> Iterator[MessagesApi]:
-    with MessagesApi() as running:
-        yield running
-
-
-@pytest.fixture
 def extra_environment(api: MessagesApi) -> dict[str, str]:
     return {
         "ANTHROPIC_API_KEY": KEY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,6 @@ Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
 MODEL = "claude-sonnet-5-5"
 ROWS = 8
-
-
-@pytest.fixture
-def api() -> Iterator[MessagesApi]:
-    with MessagesApi() as running:
-        yield running
 
 
 @pytest.fixture

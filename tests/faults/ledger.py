@@ -12,7 +12,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import ItemStatus, Job, WriterName
+from brightrun.domain.batch import ItemStatus, Job, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault
 from tests.fakes import options, scenarios
 from tests.messages_api import Fault
@@ -126,6 +126,17 @@ def summary(damage: str, total: int, seen: dict[str, int]) -> str:
         f" {seen.get('unknown', 0)} attempts listed as possibly paid ({seen['uncalled']} of them were never"
         f" called for), {seen.get('skipped', 0)} resumed from a stored answer, 0 calls after one"
     )
+
+
+def run(app: App, job: Job) -> Job:
+    """Advance a job until it ends or pauses."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        step = app.batches.process_next(job.id)
+        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
+            return step.job
+        time.sleep(min(step.again_in, 0.1))
+    raise AssertionError(f"stuck: {step}")
 
 
 def until(what: Callable[[], bool], message: str, seconds: float = 60) -> None:

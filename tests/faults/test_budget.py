@@ -21,10 +21,10 @@ from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.scenario import Scenario, Tier
 from tests.fakes import options
+from tests.faults.road import SEED
 from tests.faults.spender import Spender
 
 JOBS = int(os.environ.get("BRIGHTRUN_BUDGETS", "10"))
-SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 
 WATCH = """
 create table public.overdrawn (job_id uuid, spent numeric, possible numeric, reserved numeric, budget numeric);

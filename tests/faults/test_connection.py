@@ -25,7 +25,7 @@ from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.transports import postgres
 from brightrun.saol.transports.port import Transport
 from tests.fakes import ScriptedWriter, options, paid, scenarios
-from tests.faults.ledger import until
+from tests.faults.ledger import run, until
 
 SLOW_SECONDS = 0.6
 
@@ -47,16 +47,6 @@ def app(tmp_path: Path, dsn: str, writer: ScriptedWriter) -> Iterator[App]:
 def job(app: App) -> Job:
     plan = app.planner.plan(scenarios(2), options(WriterName.CLAUDE))
     return app.batches.create(plan, name="Under fire", actor="ana")
-
-
-def run(app: App, job: Job) -> Job:
-    ends = time.monotonic() + 60
-    while time.monotonic() < ends:
-        step = app.batches.process_next(job.id)
-        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
-            return step.job
-        time.sleep(min(step.again_in, 0.1))
-    raise AssertionError(f"stuck: {step}")
 
 
 def slow_down(dsn: str, table: str, when: str) -> None:

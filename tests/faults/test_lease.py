@@ -17,8 +17,8 @@ import pytest
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import ItemStatus, Job, JobStatus, StepOutcome
-from tests.faults.ledger import Witness, check, create, until
+from brightrun.domain.batch import ItemStatus, Job, JobStatus
+from tests.faults.ledger import Witness, check, create, run, until
 from tests.faults.workers import Worker
 from tests.messages_api import KEY, MessagesApi
 
@@ -97,17 +97,6 @@ def slow_claims(dsn: str) -> None:
             " $$ begin perform pg_sleep(0.5); return new; end $$;"
             "create trigger slow before insert on attempts for each row execute function slowly()"
         )
-
-
-def run(app: App, job: Job) -> Job:
-    """Advance a job to its end, as a second worker does."""
-    ends = time.monotonic() + 60
-    while time.monotonic() < ends:
-        step = app.batches.process_next(job.id)
-        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
-            return step.job
-        time.sleep(min(step.again_in, 0.1))
-    raise AssertionError(f"stuck: {step}")
 
 
 def outcomes(dsn: str) -> list[str]:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ import pytest
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import ItemStatus, Job, JobStatus, StepOutcome, WriterName
+from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
 from tests.fakes import options, scenarios
+from tests.faults.ledger import run
 from tests.messages_api import KEY, Fault, MessagesApi
 
 ALL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
@@ -170,14 +170,3 @@ def expire(dsn: str) -> None:
         connection.execute(
             "update batch_items set lease_until = clock_timestamp() - interval '1 s' where status = 'processing'"
         )
-
-
-def run(app: App, job: Job) -> Job:
-    """Advance a job to its end."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        step = app.batches.process_next(job.id)
-        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
-            return step.job
-        time.sleep(min(step.again_in, 0.1))
-    raise AssertionError(f"stuck: {step}")

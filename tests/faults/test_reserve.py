@@ -5,7 +5,6 @@ BRIGHTRUN_BUDGETS says how many jobs (8 in `make test`, 500 in `make faults`), B
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Iterator
@@ -19,12 +18,11 @@ from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.scenario import Scenario, Tier
 from tests.fakes import options
-from tests.faults.road import size
+from tests.faults.road import SEED, size
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.messages_api.billing import every_token
 
 NUMBER = size("BRIGHTRUN_BUDGETS", 8)
-SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 ITEMS = 6
 WORKERS = 2
 NEAR = 1e-9

@@ -22,11 +22,11 @@ from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply
 from tests.faults.conftest import MANY
 from tests.faults.ledger import Witness, check, create, summary, until
+from tests.faults.road import SEED
 from tests.faults.workers import Worker
 from tests.messages_api import KEY, MessagesApi
 
 RESTARTS = int(os.environ.get("BRIGHTRUN_RESTARTS", "2"))
-SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 ITEMS = 200 if RESTARTS >= 10 else 60
 WORKERS = 2
 CALL_SECONDS = 0.1

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.faults.road import SEED
 from tests.faults.states import Deeds, World
 
 FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 RUNS, STEPS = (2000, 50) if FULL else (25, 30)
 RUNS = int(os.environ.get("BRIGHTRUN_FAULT_RUNS", RUNS))
-SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 
 
 @pytest.fixture

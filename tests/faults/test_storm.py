@@ -17,12 +17,12 @@ from brightrun.domain.batch import Job
 from brightrun.saol.server.launcher import EmbeddedServer
 from tests.faults.conftest import MANY
 from tests.faults.ledger import Witness, check, create, summary, until
+from tests.faults.road import SEED
 from tests.faults.workers import Worker
 from tests.messages_api import KEY, MessagesApi
 
 KILLS = int(os.environ.get("BRIGHTRUN_KILLS", "20"))
 ITEMS = int(os.environ.get("BRIGHTRUN_ITEMS", "200" if KILLS >= 100 else "40"))
-SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
 WORKERS = 2
 LIVES = (0.05, 0.5)
 """Seconds a worker lives before it is killed, from its start or from when its app is open."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import psycopg
 
 from brightrun.bootstrap import open_app
-from brightrun.config import Settings, supabase_folder
+from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from brightrun.saol.server.launcher import EmbeddedServer
-from brightrun.saol.server.migrations import apply
+from tests.seed import migrated
 
 ITEMS = 60
 REJECTED = 10
@@ -23,17 +21,8 @@ REJECTED = 10
 
 def main(out: Path) -> None:
     """Print the folder's path."""
-    with tempfile.TemporaryDirectory(prefix="br-") as home:
-        Path(home).chmod(0o755)
-        server = EmbeddedServer(Path(home))
-        try:
-            dsn = server.acquire()
-            folder = supabase_folder()
-            bootstrap, seed = folder / "bootstrap.sql", folder / "seed.sql"
-            apply(dsn, folder / "migrations", bootstrap=bootstrap, seed=seed)
-            print(_export(dsn, Path(home), out))
-        finally:
-            server.release()
+    with migrated() as (home, dsn):
+        print(_export(dsn, home, out))
 
 
 def _export(dsn: str, home: Path, out: Path) -> Path:
