@@ -204,12 +204,14 @@ class PostgresTransport:
 
     def _wait_for_server(self, fault: psycopg.OperationalError, until: float) -> None:
         """Return when connecting is worth another try, having started the server if that is ours to do."""
-        self._down = " ".join(str(fault).split())
+        said = " ".join(str(fault).split())
+        self._down = self._down or said  # who gives up meanwhile is told the reason known so far
         if self._revive and not self._closing.is_set():
             try:
                 self._revive()
             except SetupFault as reason:
-                self._down = str(reason)
+                said = str(reason)
+        self._down = said
         if self._closing.wait(RECONNECT_PAUSE) or time.monotonic() > until:
             raise fault
 
