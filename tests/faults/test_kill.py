@@ -87,10 +87,19 @@ def test_a_stored_answer_survives_a_kill_before_it_was_recorded(
         until(lambda: bool(witness.stored(item)), "No answer was stored.")
         time.sleep(0.1)
         kill(process)
+        end_waiting(dsn)  # else the server would go on with what the dead shell had asked for
     assert app.batches.get(job.id).counts.completed == 0
     finish(shell, app, job)
     assert witness.calls[item] == 1, "the stored answer was bought again"
     check(dsn, app, witness, job)
+
+
+def end_waiting(dsn: str) -> None:
+    """End every connection that waits for a lock, and wait until they are gone."""
+    waiting = "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+    waiting += " where datname = current_database() and wait_event_type = 'Lock'"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        until(lambda: connection.execute(waiting).fetchone() == (0,), "A connection does not end.")
 
 
 def test_a_call_in_flight_at_the_kill_is_listed_as_possibly_paid(
