@@ -10,6 +10,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.answers import confirm_reparse
+from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import Place
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import counted, label_safe
@@ -31,12 +32,11 @@ def draw_actions(app: App, job: Job) -> None:
             confirm_cancel(app, job)
         _retry(app, job)
         _reparse(app, job)
-        st.download_button(
+        draw_download(
             "Download log",
-            data=lambda: app.batches.log_text(job.id),
+            lambda: app.batches.log_text(job.id),
             file_name=f"batch-{job.id[:8]}.log.txt",
             mime="text/plain",
-            on_click="ignore",
             key="batch-log",
         )
         st.page_link(

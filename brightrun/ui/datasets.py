@@ -16,6 +16,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.exports import file_name
+from brightrun.ui.downloads import draw_download
 from brightrun.ui.filters import draw_job_chip
 from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.session import begin, person, place, set_place
@@ -174,12 +175,11 @@ def draw_files(app: App, dataset: Dataset) -> None:
         st.caption(f"{size / 1e6:,.0f} MB: too large for a browser's memory. It lies ready at")
         st.code(str(path), language=None)
         return
-    st.download_button(
+    draw_download(
         f"Download {_size(size)}",
-        data=path.read_bytes,
+        path.read_bytes,
         file_name=file_name(dataset, chosen),
         mime="application/octet-stream",
-        on_click="ignore",
         key=f"get-{chosen.value}",
         type="primary",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -13,6 +14,7 @@ from brightrun.domain.conversation import Conversation, Turn
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import Review
+from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin
 from brightrun.ui.text import clamp, dollars, label_safe, words
@@ -147,12 +149,11 @@ def _draw_files(app: App, conversation: Conversation) -> None:
         if path is None:
             st.caption(f"{label}: not stored.")
             continue
-        st.download_button(
+        draw_download(
             label,
-            data=lambda path=path: app.enrichment.document(path),  # type: ignore[misc]
+            partial(app.enrichment.document, path),
             file_name=path.replace("/", "-"),
             mime="application/json",
-            on_click="ignore",
             key=f"file-{path}",
         )
     st.caption(f"Enrichment: {words(conversation.enrichment_status.value).lower()}.")

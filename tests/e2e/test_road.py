@@ -253,6 +253,7 @@ def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site,
     prepare(page, ROOT / "examples" / "scenarios.csv", 3).click()
     watch(page, site, 3)
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()  # drawn again for the last time
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     job = site.app.batches.page(limit=1)[0]
     for item in site.app.batches.items(job.id, status=ItemStatus.COMPLETED):
         assert item.conversation_id is not None
@@ -264,6 +265,21 @@ def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site,
     with page.expect_download() as started:
         page.get_by_role("button", name="Download log").click()
     assert "completed" in Path(started.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_file_waits_for_a_slow_browser(site: Site, open_tab: OpenTab) -> None:
+    """What a download button made is still there seconds later, however often pages were drawn meanwhile."""
+    page = open_tab("generate")
+    prepare(page, ROOT / "examples" / "scenarios.csv", 24).click()
+    page.wait_for_function("document.body.innerText.match(/([1-9]\\d*) of \\d+ ended/)")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download log").click()
+    ended = site.app.batches.page(limit=1)[0].counts.completed
+    while site.app.batches.page(limit=1)[0].counts.completed < ended + 5:
+        page.wait_for_timeout(200)
+    late = page.request.get(started.value.url)
+    assert late.status == 200
+    assert "attempt" in late.text()
 
 
 def test_a_double_click_starts_one_batch(site: Site, open_tab: OpenTab) -> None:
