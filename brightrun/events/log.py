@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from brightrun.events.event import ROOT, context
 FILE = "brightrun.jsonl"
 KEPT = 5
 """Older files beside the current one."""
+LOOK_SECONDS = 0.2
 LONGEST_TEXT = 8000
 """A traceback fits; an answer quoted in full is cut."""
 SHORTEST_SECRET = 4
@@ -95,8 +97,7 @@ class Line(logging.Formatter):
         if record.exc_info:
             line["fault"] = self.formatException(record.exc_info)
         line |= {"pid": record.process, "thread": record.threadName}
-        said = {name: _plain(value) for name, value in line.items() if value is not None}
-        data = orjson.dumps(said, default=str, option=orjson.OPT_NON_STR_KEYS)
+        data = _dumped({name: _short(value) for name, value in line.items() if value is not None})
         for word in self._secrets:
             data = data.replace(word, b"***")
         return data.decode()
@@ -114,6 +115,8 @@ class SharedFile(logging.Handler):
         self._path = path
         self._limit = limit
         self._file: int | None = None
+        self._size = 0
+        self._looked = 0.0
         self._torn = False
         self._complained = False
 
@@ -134,22 +137,35 @@ class SharedFile(logging.Handler):
 
     def _write(self, data: bytes) -> None:
         written = os.write(self._opened(len(data)), data)
+        self._size += written
         self._torn = 0 < written < len(data)
         if written < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._complained = False
 
     def _opened(self, more: int) -> int:
-        """Return the current file: another one where somebody has rotated or removed it."""
-        if self._file is not None and not self._is_current(self._file):
-            self._let_go()
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        size = os.fstat(self._file).st_size
-        if size and size + more > self._limit and self._rotate():
-            return self._opened(more)
+        """Return the current file: another one where somebody has rotated or removed it.
+
+        The disk is asked now and then, and before rotating: asking for every line would cost more than the
+        line. Meanwhile lines may follow a file that was just rotated, where they are read as well.
+        """
+        now = time.monotonic()
+        if self._file is None or now - self._looked > LOOK_SECONDS or self._size + more > self._limit:
+            self._looked = now
+            self._look(more)
+        assert self._file is not None
         return self._file
+
+    def _look(self, more: int) -> None:
+        while True:
+            if self._file is not None and not self._is_current(self._file):
+                self._let_go()
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._size = os.fstat(self._file).st_size
+            if not (self._size and self._size + more > self._limit and self._rotate()):
+                return
 
     def _is_current(self, file: int) -> bool:
         try:
@@ -189,12 +205,23 @@ class SharedFile(logging.Handler):
             sys.stderr.write(f"Bright Run's log {self._path} cannot be written: {fault}\n")
 
 
-def _plain(value: object) -> object:
-    """Return a value that JSON takes: a text may hold half a character, or be a whole answer."""
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+def _dumped(line: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # half a character: rare, and looking for it would cost every line
+        whole = {name: _whole(value) if isinstance(value, str) else value for name, value in line.items()}
+        return orjson.dumps(whole, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _short(value: object) -> object:
+    """Return a value with a text, which may be a whole answer, cut to what a line should hold."""
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:LONGEST_TEXT]}…"
+    return value
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _password(word: str) -> str:
