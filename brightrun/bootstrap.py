@@ -33,6 +33,7 @@ from brightrun.services.enrichment import Enrichment
 from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
+from brightrun.services.imports import Imports
 from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
@@ -62,6 +63,7 @@ class App:
     batches: Batches
     reparsing: Reparsing
     enrichment: Enrichment
+    imports: Imports
     reviews: Reviews
     datasets: Datasets
     exports: Exports
@@ -134,6 +136,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         ),
         reparsing=Reparsing(db, answers, spool),
         enrichment=Enrichment(db, templates, scenarios, files),
+        imports=Imports(db, scenarios, files),
         reviews=Reviews(db),
         datasets=datasets,
         exports=Exports(datasets, released, settings.home / "exports"),

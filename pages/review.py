@@ -9,8 +9,10 @@ from brightrun.ui.filters import draw_filters
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.reader import draw_reader
 from brightrun.ui.reviews import draw_list, draw_nothing, look
+from brightrun.ui.runner import current_indexer
 
 app = open_page()
+current_indexer().wake()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content"):

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from brightrun import __version__
-from brightrun.cli import batches, datasets, prices, reviews, system
+from brightrun.cli import batches, datasets, imports, prices, reviews, system
 
 app = typer.Typer(
     name="brightrun",
@@ -45,6 +45,7 @@ for command in (
     system.check,
 ):
     app.command()(command)
+app.command("import")(imports.import_file)
 
 
 app.add_typer(prices.app, name="prices")

@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
-from brightrun.cli.console import JobArgument, Json, emit, opened, out, reported
+from brightrun.cli.console import Json, emit, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.review import ConversationFilter, Decision
 
 
 def review(
-    job: JobArgument,
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job id, or the beginning of one.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="KEY=VALUE", help="What is meant; may be given several times."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Approve what matches.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Reject what matches.")] = False,
     min_score: Annotated[
@@ -26,16 +33,25 @@ def review(
     reviewer: Annotated[str | None, typer.Option(help="Who decides; default: you.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Approve or reject the conversations of a job that wait for review."""
+    """Approve or reject what waits for review: of a job, under a filter, or all; without a decision, count it."""
     with reported(as_json=as_json):
-        if approve == reject:
-            raise InvalidInput("Say what to decide.", remedy="Give exactly one of --approve and --reject.")
+        if approve and reject:
+            raise InvalidInput("It cannot be both.", remedy="Give one of --approve and --reject.")
+        if sum((job is not None, bool(given), everything)) != 1:
+            raise InvalidInput("Say what is meant.", remedy="Give exactly one of JOB, --filter and --all.")
         with opened() as app:
-            waiting = ConversationFilter(
-                status=ConversationStatus.PENDING_REVIEW, job_id=app.batches.find(job)
+            chosen = ConversationFilter.parse(given or ())
+            waiting = chosen.narrowed(
+                status=chosen.status or ConversationStatus.PENDING_REVIEW,
+                min_score=chosen.min_score if min_score is None else min_score,
+                max_score=chosen.max_score if max_score is None else max_score,
+                job_id=app.batches.find(job) if job else chosen.job_id,
             )
+            if not approve and not reject:
+                _tell_count(app.reviews.count(waiting), waiting, as_json=as_json)
+                return
             verdict = app.reviews.decide_matching(
-                waiting.narrowed(min_score=min_score, max_score=max_score),
+                waiting,
                 Decision.APPROVED if approve else Decision.REJECTED,
                 reviewer=reviewer or app.settings.person,
                 reason=reason,
@@ -55,3 +71,10 @@ def review(
         out.print(f"{verdict.decided} {'approved' if approve else 'rejected'}, {left} still wait for review.")
         if verdict.blocked:
             out.print(f"{verdict.blocked} have a blocking finding and cannot be approved.")
+
+
+def _tell_count(number: int, chosen: ConversationFilter, *, as_json: bool) -> None:
+    if as_json:
+        emit({"matching": number, "filter": chosen.to_json()})
+        return
+    out.print(f"{number:,} match. Decide with --approve or --reject.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from brightrun.domain.ids import ConversationId, ConversationKey, ItemId, JobId, TemplateVersionId
+from brightrun.domain.ids import ConversationId, ConversationKey, ImportId, ItemId, JobId, TemplateVersionId
 from brightrun.domain.scenario import Scenario
 
 MAX_TURNS = 200
@@ -100,6 +100,9 @@ class Conversation:
     reviewed_at: datetime | None
     review_reason: str | None
     created_at: datetime
+    import_id: ImportId | None = None
+    import_line: int | None = None
+    """Where it begins in the file it was imported from."""
 
     def messages(self) -> list[dict[str, str]]:
         """Return the training messages: one optional system message, then the turns."""

@@ -6,7 +6,7 @@ that nobody computed are left out. Both documents can be derived again from what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ class Record:
     """All that is known of one conversation when its documents are written."""
 
     key: ConversationKey
-    item_id: ItemId
-    job_id: JobId
+    item_id: ItemId | None
+    job_id: JobId | None
     created_at: str
     """ISO 8601."""
     cast: Cast
@@ -34,8 +34,10 @@ class Record:
     assessment: Assessment
     writer: str
     model: str
-    template_key: str
-    template_version: int
+    template_key: str | None
+    template_version: int | None
+    source: Mapping[str, object] | None = None
+    """Where an imported conversation came from: import, file and line."""
 
     @property
     def is_demo(self) -> bool:
@@ -64,7 +66,7 @@ def enrich(record: Record) -> dict[str, Any]:
         "enrichment_version": ENRICHMENT_VERSION,
         "conversation_id": record.key,
         "dataset_metadata": {
-            "conversation_source": "demo" if record.is_demo else "synthetic",
+            "conversation_source": _source(record),
             "tier": record.cast.scenario.tier.value,
             "total_turns": len(record.turns),
             "created_at": record.created_at,
@@ -78,6 +80,12 @@ def enrich(record: Record) -> dict[str, Any]:
             if turn.role is Role.ASSISTANT and place > 0
         ],
     }
+
+
+def _source(record: Record) -> str:
+    if record.source:
+        return "imported"
+    return "demo" if record.is_demo else "synthetic"
 
 
 def _pair(record: Record, place: int) -> dict[str, Any]:
@@ -132,7 +140,7 @@ def _parameters(cast: Cast) -> dict[str, Any]:
 
 
 def _provenance(record: Record) -> dict[str, Any]:
-    return {
+    data = {
         "writer": record.writer,
         "is_demo": record.is_demo,
         "model": record.model,
@@ -141,3 +149,4 @@ def _provenance(record: Record) -> dict[str, Any]:
         "job_id": record.job_id,
         "item_id": record.item_id,
     }
+    return data | {"source": dict(record.source)} if record.source else data

@@ -18,6 +18,7 @@ ArcId = NewType("ArcId", str)
 TopicId = NewType("TopicId", str)
 ReviewId = NewType("ReviewId", str)
 DatasetId = NewType("DatasetId", str)
+ImportId = NewType("ImportId", str)
 
 ConversationId = NewType("ConversationId", str)
 """The primary key `conversations.id`: what every call, link and foreign key uses."""

@@ -2,7 +2,8 @@
 
 Score = 0.30 structure + 0.25 length + 0.20 turns + 0.15 coherence + 0.10 arc, each from 0 to 10
 (weights after the earlier system's validator; bands from the scenario itself, not from one table).
-Where there is no arc or no emotional figure to judge, its weight goes to the others in proportion.
+Where there is no arc or no emotional figure to judge, or nothing was asked for because the conversation
+was imported, the weight goes to the others in proportion.
 """
 
 from __future__ import annotations
@@ -69,13 +70,16 @@ class Assessment:
         }
 
 
-def assess(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt) -> Assessment:
-    """Hold a conversation against every rule and score it; pure, so that it may be done again."""
+def assess(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt | None) -> Assessment:
+    """Hold a conversation against every rule and score it; pure, so that it may be done again.
+
+    Without a prompt nothing was asked for: lengths and the number of turns are then not judged.
+    """
     findings = examine(turns, cast=cast, prompt=prompt)
     scores = {
         "structure": _structure(findings),
-        "length": _length(turns, prompt),
-        "turns": _turn_count(turns, prompt),
+        "length": _length(turns, prompt) if prompt else None,
+        "turns": _turn_count(turns, prompt) if prompt else None,
         "coherence": _coherence(turns),
         "arc": _arc(turns, cast),
     }

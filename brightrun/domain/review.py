@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.ids import ConversationId, JobId
+from brightrun.domain.ids import ConversationId, ImportId, JobId, TemplateVersionId
+
+MAX_LENGTH = 1_000_000
+MAX_TEXT = 200
 
 
 class Decision(StrEnum):
@@ -60,12 +64,57 @@ class ConversationFilter:
     topic_key: str | None = None
     min_score: float | None = None
     max_score: float | None = None
+    model: str | None = None
+    template_version_id: TemplateVersionId | None = None
+    import_id: ImportId | None = None
+    flag: str | None = None
+    """The code of a finding."""
+    blocked: bool | None = None
+    """Whether a finding keeps it from being approved."""
+    min_turns: int | None = None
+    max_turns: int | None = None
+    min_words: int | None = None
+    max_words: int | None = None
+    since: str | None = None
+    """The first day it may have been written on, ISO 8601."""
+    until: str | None = None
+    """The last such day."""
+    text: str | None = None
+    """Words its turns hold: all of them; in quotation marks one after the other; with a minus none."""
 
     def __post_init__(self) -> None:
         for name in ("min_score", "max_score"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 10:
                 raise InvalidInput(f"{name} is {value}.", remedy="Scores go from 0 to 10.")
+        for name in ("min_turns", "max_turns", "min_words", "max_words"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= MAX_LENGTH:
+                raise InvalidInput(f"{name} is {value}.", remedy=f"Lengths go from 0 to {MAX_LENGTH:,}.")
+        for name in ("since", "until"):
+            value = getattr(self, name)
+            if value is not None and not _is_day(value):
+                raise InvalidInput(f"{name} is {value!r}.", remedy="Write a day as 2026-01-31.")
+        if self.text is not None and len(self.text) > MAX_TEXT:
+            raise InvalidInput(f"A search holds {MAX_TEXT} characters at most.", remedy="Shorten it.")
+
+    @classmethod
+    def parse(cls, pairs: Sequence[str]) -> ConversationFilter:
+        """Return the filter of `key=value` pairs; raises InvalidInput naming what cannot be read."""
+        values: dict[str, object] = {}
+        for pair in pairs:
+            name, mark, value = pair.partition("=")
+            name = SHORT_NAMES.get(name.strip(), name.strip())
+            if not mark or name not in _READ:
+                known = ", ".join(sorted({short_name(known) for known in _READ}))
+                raise InvalidInput(f"{pair!r} is no filter.", remedy=f"Write key=value; keys are {known}.")
+            try:
+                values[name] = _READ[name](value.strip())
+            except (ValueError, KeyError) as fault:
+                raise InvalidInput(
+                    f"{short_name(name)} cannot be {value!r}.", remedy="Check the value."
+                ) from fault
+        return cls(**values)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, object]:
         """Return the set conditions only, as the database functions take them."""
@@ -73,6 +122,41 @@ class ConversationFilter:
 
     def narrowed(self, **changes: object) -> ConversationFilter:
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+SHORT_NAMES = {
+    "job": "job_id",
+    "import": "import_id",
+    "template": "template_version_id",
+    "persona": "persona_key",
+    "arc": "arc_key",
+    "topic": "topic_key",
+}
+"""What people call a condition, where that is shorter than its column."""
+
+
+def short_name(name: str) -> str:
+    """Return what people call a condition."""
+    return next((short for short, long in SHORT_NAMES.items() if long == name), name)
+
+
+_READ: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(("writer", "tier", "persona_key", "arc_key", "topic_key", "model", "flag", "text"), str),
+    **dict.fromkeys(("since", "until"), str),
+    **dict.fromkeys(("min_score", "max_score"), float),
+    **dict.fromkeys(("min_turns", "max_turns", "min_words", "max_words"), int),
+    **dict.fromkeys(("job_id", "import_id", "template_version_id"), lambda value: str(UUID(value))),
+    "status": ConversationStatus,
+    "blocked": {"yes": True, "true": True, "no": False, "false": False}.__getitem__,
+}
+
+
+def _is_day(value: str) -> bool:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return len(value) == len("2026-01-31")
 
 
 @dataclass(frozen=True, slots=True)

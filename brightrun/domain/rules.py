@@ -59,12 +59,12 @@ _FINISHED = re.compile(
 _CUT_ENDS = ('\\"', "\\")
 
 
-def examine(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt) -> list[Finding]:
+def examine(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt | None) -> list[Finding]:
     """Return every finding, blockers first, in the order of the turns."""
     found = [
         *_shape(turns, prompt),
         *(finding for number, turn in enumerate(turns, 1) for finding in _content(number, turn)),
-        *_length(turns, prompt),
+        *(_length(turns, prompt) if prompt else ()),
         *_repetition(turns),
         *_arc(turns, cast),
     ]
@@ -80,7 +80,7 @@ def _warning(code: str, message: str, turn: int | None = None, suggestion: str =
     return Finding(code, Severity.WARNING, message, turn, suggestion)
 
 
-def _shape(turns: Sequence[Turn], prompt: Prompt) -> Iterator[Finding]:
+def _shape(turns: Sequence[Turn], prompt: Prompt | None) -> Iterator[Finding]:
     if len(turns) < 2:
         yield _blocker("INSUFFICIENT_TURNS", f"It has {len(turns)} turns; a conversation needs two.")
         return
@@ -92,7 +92,7 @@ def _shape(turns: Sequence[Turn], prompt: Prompt) -> Iterator[Finding]:
         if turns[number].role is turns[number - 1].role:
             role = turns[number].role.value
             yield _blocker("ROLE_NOT_ALTERNATING", f"Two {role} turns follow each other.", number + 1)
-    if len(turns) != prompt.turns:
+    if prompt and len(turns) != prompt.turns:
         yield _warning("TURN_COUNT", f"It has {len(turns)} turns; {prompt.turns} were asked for.")
 
 

@@ -15,6 +15,7 @@ from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.ids import ConversationId, JobId
 from brightrun.domain.quality import assess
 from brightrun.services.answers import document_keys
+from brightrun.services.imports import Imports, imported_record
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import conversations as store
@@ -33,6 +34,7 @@ class Enrichment:
 
     def __init__(self, db: saol.Database, templates: Templates, scenarios: Scenarios, files: Bucket) -> None:
         self._db = db
+        self._imports = Imports(db, scenarios, files)
         self._templates = templates
         self._scenarios = scenarios
         self._files = files
@@ -65,9 +67,12 @@ class Enrichment:
         return self._files.get(path)
 
     def _record(self, conversation: Conversation) -> Record:
+        if conversation.import_id:
+            cast = self._scenarios.cast(conversation.scenario)
+            return imported_record(conversation, self._imports.get(conversation.import_id), cast)
         if not conversation.template_version_id or not conversation.item_id or not conversation.job_id:
             raise NotAllowed(
-                "This conversation was not written by a batch, so there is nothing to enrich from."
+                "This conversation was neither written by a batch nor imported, so there is nothing to enrich from."
             )
         version = self._templates.version(conversation.template_version_id)
         cast = self._scenarios.cast(conversation.scenario)

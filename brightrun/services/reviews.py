@@ -14,6 +14,7 @@ from brightrun.stores import conversations
 from brightrun.stores import reviews as store
 
 MAX_PAGE = 100
+TEXTS_AT_ONCE = 100
 
 
 class Reviews:
@@ -23,19 +24,44 @@ class Reviews:
         self._db = db
 
     def page(
-        self, chosen: ConversationFilter, *, sort: str = "newest", limit: int = 50, offset: int = 0
+        self,
+        chosen: ConversationFilter,
+        *,
+        sort: str = "newest",
+        limit: int = 50,
+        offset: int = 0,
+        total: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return one page of display rows; raises InvalidInput for an unknown order or size."""
+        """Return one page of display rows; raises InvalidInput for an unknown order or size.
+
+        `total` is how many match, where that is known: a page near the end is then read from there.
+        """
         if sort not in conversations.SORTS:
             raise InvalidInput(
                 f"There is no order {sort!r}.", remedy=f"Use {', '.join(conversations.SORTS)}."
             )
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidInput(f"A page holds 1 to {MAX_PAGE} rows, not {limit}.")
-        return conversations.page(self._db, chosen, sort=sort, limit=limit, offset=offset)
+        if total is None:
+            total = conversations.count(self._db, chosen)
+        return conversations.page(self._db, chosen, sort=sort, limit=limit, offset=offset, total=total)
 
     def count(self, chosen: ConversationFilter) -> int:
         return conversations.count(self._db, chosen)
+
+    def facets(self) -> dict[str, Any]:
+        """Return what conversations can be filtered by: models, writers, flags, template versions."""
+        return conversations.facets(self._db)
+
+    def index_texts(self) -> int:
+        """Prepare every text that waits for it to be searched; returns how many.
+
+        A search finds those that wait as well, only slower. Safe to call from any number of places at once.
+        """
+        total = 0
+        while number := conversations.index_texts(self._db, TEXTS_AT_ONCE):
+            total += number
+        return total
 
     def read(self, conversation_id: ConversationId) -> Conversation:
         """Return one conversation; raises NotFound, or InvalidInput where that is no id."""

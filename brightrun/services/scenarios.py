@@ -78,6 +78,15 @@ class Scenarios:
             self._axes, self._by_key = axes, by_key
         return axes
 
+    def keys(self) -> dict[str, frozenset[str]]:
+        """Return the keys of personas, arcs and topics as they were read last."""
+        axes = self._axes or self.refresh()
+        return {
+            "persona": frozenset(p.persona_key for p in axes.personas),
+            "arc": frozenset(a.arc_key for a in axes.arcs),
+            "topic": frozenset(t.topic_key for t in axes.topics),
+        }
+
     def cast(self, scenario: Scenario) -> Cast:
         """Look a scenario's keys up; raises InvalidInput for an unknown one, with close matches."""
         persona = self._find("persona", scenario.persona_key)

@@ -19,6 +19,7 @@ from brightrun.domain.errors import NotFound
 from brightrun.domain.ids import (
     ConversationId,
     ConversationKey,
+    ImportId,
     ItemId,
     JobId,
     TemplateVersionId,
@@ -26,44 +27,41 @@ from brightrun.domain.ids import (
 from brightrun.domain.review import ConversationFilter
 from brightrun.domain.scenario import Scenario
 
-SORTS: dict[str, tuple[saol.Order, ...]] = {
-    "newest": (saol.Order("created_at", descending=True), saol.Order("id")),
-    "oldest": (saol.Order("created_at"), saol.Order("id")),
-    "best": (saol.Order("quality_score", descending=True), saol.Order("id")),
-    "worst": (saol.Order("quality_score"), saol.Order("id")),
-}
-"""Orders a list may ask for, each with a tie-break that makes pages stable."""
+SORTS = ("newest", "oldest", "best", "worst", "longest", "shortest")
+"""Orders a list may ask for; the database breaks ties by id."""
 
 
 def page(
-    db: saol.Database, chosen: ConversationFilter, *, sort: str, limit: int, offset: int = 0
+    db: saol.Database, chosen: ConversationFilter, *, sort: str, limit: int, offset: int, total: int
 ) -> list[dict[str, Any]]:
-    """Return display rows of `conversation_rows`, without the texts."""
-    return saol.agent_query(
+    """Return display rows of `conversation_rows`, without the texts; `total` is how many match."""
+    return saol.agent_execute_rpc(
         db,
-        "conversation_rows",
-        where=conditions(chosen),
-        order_by=SORTS[sort],
-        limit=limit,
-        offset=offset,
+        "page_conversations",
+        {
+            "p_filter": chosen.to_json(),
+            "p_sort": sort,
+            "p_limit": limit,
+            "p_offset": offset,
+            "p_total": total,
+        },
     ).rows()
 
 
 def count(db: saol.Database, chosen: ConversationFilter) -> int:
-    return saol.agent_count(db, "conversations", where=conditions(chosen)).total()
+    """Return how many match."""
+    return int(saol.agent_execute_rpc(db, "count_conversations", {"p_filter": chosen.to_json()}).value())
 
 
-def conditions(chosen: ConversationFilter) -> list[tuple[str, str, object]]:
-    """Return the filter as where conditions: the same meaning as `matching_conversations` in SQL."""
-    where: list[tuple[str, str, object]] = []
-    for name, value in chosen.to_json().items():
-        if name == "min_score":
-            where.append(("quality_score", "gte", value))
-        elif name == "max_score":
-            where.append(("quality_score", "lte", value))
-        else:
-            where.append((name, "eq", str(value)))
-    return where
+def facets(db: saol.Database) -> dict[str, Any]:
+    """Return what conversations can be filtered by: models, writers, flags, template versions."""
+    found: dict[str, Any] = saol.agent_execute_rpc(db, "conversation_facets").value()
+    return found
+
+
+def index_texts(db: saol.Database, limit: int) -> int:
+    """Take apart some of the texts that no search has seen yet; returns how many."""
+    return int(saol.agent_execute_rpc(db, "index_conversation_texts", {"p_limit": limit}).value())
 
 
 def get(db: saol.Database, conversation_id: ConversationId) -> Conversation:
@@ -142,6 +140,8 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
         reviewed_at=datetime.fromisoformat(row["reviewed_at"]) if row["reviewed_at"] else None,
         review_reason=row["review_reason"],
         created_at=datetime.fromisoformat(row["created_at"]),
+        import_id=ImportId(row["import_id"]) if row["import_id"] else None,
+        import_line=row["import_line"],
     )
 
 

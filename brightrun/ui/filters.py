@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import streamlit as st
 
@@ -11,8 +13,9 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.ids import JobId
-from brightrun.domain.review import ConversationFilter
+from brightrun.domain.ids import ImportId, JobId, TemplateVersionId
+from brightrun.domain.imports import IMPORT_WRITER
+from brightrun.domain.review import MAX_LENGTH, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
 from brightrun.ui.session import desk, place
 from brightrun.ui.text import label_safe, plain, words
@@ -20,14 +23,27 @@ from brightrun.ui.text import label_safe, plain, words
 ANY = "any"
 STATUS = "status"
 AT = "page"
+MAX_SCORE = 10.0
 SORTS = {
     "newest": "Newest first",
     "oldest": "Oldest first",
     "best": "Best score first",
     "worst": "Worst score first",
+    "longest": "Longest first",
+    "shortest": "Shortest first",
 }
-WRITERS = {WriterName.DEMO.value: "Demo writer", WriterName.CLAUDE.value: "Claude"}
-CHOICES = ("persona", "arc", "topic", "tier", "writer", "score")
+WRITERS = {
+    WriterName.DEMO.value: "Demo writer",
+    WriterName.CLAUDE.value: "Claude",
+    IMPORT_WRITER: "Import",
+}
+SEARCH = "q"
+CHOICES = (
+    *("persona", "arc", "topic", "tier", "writer", "model", "template", "flag", "blocked"),
+    *("score", "most", "turns_from", "turns_to", "words_from", "words_to", "since", "until"),
+)
+UNSET = (None, ANY, 0.0)
+FACET_SECONDS = 60
 
 
 def draw_filters(app: App) -> tuple[ConversationFilter, str]:
@@ -45,6 +61,17 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             on_change=first_page,
             width="stretch",
         )
+        text = st.text_input(
+            "Search the turns",
+            key=SEARCH,
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder="Words in the turns",
+            icon=":material/search:",
+            max_chars=MAX_TEXT,
+            on_change=first_page,
+            width=210,
+        )
         sort = st.selectbox(
             "Order",
             list(SORTS),
@@ -55,13 +82,15 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             on_change=first_page,
             width=190,
         )
-        used = sum(st.session_state.get(name) not in (None, ANY, 0.0) for name in CHOICES)
+        used = sum(_is_set(name) for name in CHOICES)
         with st.popover(f"Filters · {used}" if used else "Filters", key="filters-more"):
             more = _more(app)
     chosen = replace(
         more,
         status=None if status == ANY else ConversationStatus(str(status)),
         job_id=draw_job_chip(app),
+        import_id=_draw_import_chip(app),
+        text=(text or "").replace("\0", "").strip() or None,
     )
     return chosen, str(sort)
 
@@ -88,6 +117,26 @@ def draw_job_chip(app: App) -> JobId | None:
     return job.id
 
 
+def _draw_import_chip(app: App) -> ImportId | None:
+    """The same for an import."""
+    wanted = place("import")
+    if wanted is None:
+        return None
+    try:
+        found = app.imports.get(wanted)
+    except BrightRunError as fault:
+        st.warning(label_safe(fault.message))
+        found = None
+    with st.container(horizontal=True, vertical_alignment="center", key="import-chip"):
+        st.badge(
+            f"Only from the import {label_safe(found.name if found else wanted, limit=60)}", color="blue"
+        )
+        st.button("Show everything", key="import-any", type="tertiary", on_click=_show_all)
+    if found is None:
+        st.stop()
+    return found.id
+
+
 def first_page() -> None:
     """Go back to page one: another filter has other pages."""
     st.session_state.pop(AT, None)
@@ -95,7 +144,7 @@ def first_page() -> None:
 
 def forget_filters() -> None:
     """Set every choice but the status back to any."""
-    for name in CHOICES:
+    for name in (*CHOICES, SEARCH):
         st.session_state.pop(name, None)
     _show_all()
     first_page()
@@ -103,18 +152,45 @@ def forget_filters() -> None:
 
 def _show_all() -> None:
     desk().moves["job"] = None
+    desk().moves["import"] = None
+
+
+def _is_set(name: str) -> bool:
+    value = st.session_state.get(name)
+    return value not in UNSET and not (name == "most" and value == MAX_SCORE)
+
+
+@st.cache_data(ttl=FACET_SECONDS, show_spinner=False)
+def _facets(_app: App, database: str) -> dict[str, Any]:
+    return _app.reviews.facets()
 
 
 def _more(app: App) -> ConversationFilter:
     axes = app.scenarios.axes()
-    persona = _one("Persona", "persona", {p.persona_key: p.name for p in axes.personas})
-    arc = _one("Emotional arc", "arc", {a.arc_key: a.name for a in axes.arcs})
-    topic = _one("Topic", "topic", {t.topic_key: t.name for t in axes.topics})
-    tier = _one("Tier", "tier", {t.value: words(t.value) for t in Tier})
-    writer = _one("Writer", "writer", WRITERS)
-    least = st.slider(
-        "Score at least", 0.0, 10.0, 0.0, 0.5, key="score", bind="query-params", on_change=first_page
-    )
+    facets = _facets(app, str(app.settings.home))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        persona = _one("Persona", "persona", {p.persona_key: p.name for p in axes.personas})
+        arc = _one("Emotional arc", "arc", {a.arc_key: a.name for a in axes.arcs})
+        topic = _one("Topic", "topic", {t.topic_key: t.name for t in axes.topics})
+        tier = _one("Tier", "tier", {t.value: words(t.value) for t in Tier})
+        flag = _one("Finding", "flag", {f: words(f) for f in facets["flags"]})
+    with right:
+        writer = _one("Writer", "writer", {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS)
+        model = _one("Model", "model", {m: m for m in facets["models"]})
+        template = _one(
+            "Template", "template", {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
+        )
+        blocked = _one("Can be approved", "blocked", {"no": "Yes", "yes": "No, a finding blocks it"})
+        with st.container(horizontal=True):
+            since, until = _day("Written since", "since"), _day("Until", "until")
+    with left:
+        least = _score("Score at least", "score", 0.0)
+        most = _score("Score at most", "most", MAX_SCORE)
+    with right, st.container(horizontal=True):
+        turns = (_length("Turns from", "turns_from"), _length("to", "turns_to"))
+    with right, st.container(horizontal=True):
+        lengths = (_length("Words from", "words_from"), _length("to", "words_to"))
     st.button("Clear filters", key="filters-clear", on_click=forget_filters, width="stretch")
     return ConversationFilter(
         writer=writer,
@@ -122,8 +198,46 @@ def _more(app: App) -> ConversationFilter:
         persona_key=persona,
         arc_key=arc,
         topic_key=topic,
+        model=model,
+        template_version_id=TemplateVersionId(template) if template else None,
+        flag=flag,
+        blocked=None if blocked is None else blocked == "yes",
         min_score=least or None,
+        max_score=most if most < MAX_SCORE else None,
+        min_turns=turns[0],
+        max_turns=turns[1],
+        min_words=lengths[0],
+        max_words=lengths[1],
+        since=since,
+        until=until,
     )
+
+
+def _score(label: str, key: str, default: float) -> float:
+    return st.slider(label, 0.0, MAX_SCORE, default, 0.5, key=key, bind="query-params", on_change=first_page)
+
+
+def _length(label: str, key: str) -> int | None:
+    value = st.number_input(
+        label,
+        min_value=0,
+        max_value=MAX_LENGTH,
+        value=None,
+        step=1,
+        key=key,
+        bind="query-params",
+        on_change=first_page,
+        placeholder="any",
+        width=110,
+    )
+    return None if value is None else int(value)
+
+
+def _day(label: str, key: str) -> str | None:
+    value = st.date_input(
+        label, value=None, key=key, bind="query-params", on_change=first_page, format="YYYY-MM-DD", width=150
+    )
+    return value.isoformat() if isinstance(value, date) else None
 
 
 def _one(label: str, key: str, names: dict[str, str]) -> str | None:

@@ -24,6 +24,7 @@ class Place(StrEnum):
     BATCHES = "pages/batches.py"
     BATCH = "pages/batch.py"
     REVIEW = "pages/review.py"
+    IMPORTS = "pages/imports.py"
     DATASETS = "pages/datasets.py"
     TEMPLATES = "pages/templates.py"
     SYSTEM = "pages/system.py"

@@ -52,6 +52,8 @@ def _draw_head(conversation: Conversation) -> None:
         st.badge(words(conversation.status.value), color=REVIEW_COLOURS[conversation.status])
         if conversation.writer == WriterName.DEMO:
             st.badge("Demo writer: made up by rule", color="orange")
+        elif conversation.import_id:
+            st.badge(f"Imported, line {conversation.import_line}", color="blue")
         else:
             st.badge(label_safe(conversation.model), color="violet")
     for finding in _findings(conversation):
@@ -157,7 +159,7 @@ def _draw_files(app: App, conversation: Conversation) -> None:
             key=f"file-{path}",
         )
     st.caption(f"Enrichment: {words(conversation.enrichment_status.value).lower()}.")
-    if conversation.item_id:
+    if conversation.item_id or conversation.import_id:
         st.button(
             "Enrich again",
             key="enrich-again",

@@ -11,11 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Seen
-from brightrun.ui.filters import AT, forget_filters
+from brightrun.ui.filters import AT, WRITERS, forget_filters
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.grid import Press, draw_grid, hear_move, touched
 from brightrun.ui.session import place, set_place
@@ -83,7 +82,9 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     total = app.reviews.count(chosen)
     pages = max(1, -(-total // PAGE))
     at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
-    rows = app.reviews.page(chosen, sort=sort, limit=PAGE, offset=(at - 1) * PAGE) if total else []
+    rows = (
+        app.reviews.page(chosen, sort=sort, limit=PAGE, offset=(at - 1) * PAGE, total=total) if total else []
+    )
     ids = [str(row["id"]) for row in rows]
     touch = touched(GRID, ids)
     if touch.read:
@@ -159,9 +160,13 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "topic": words(row["topic_key"] or "–"),
         "turns": int(row["turn_count"]),
         "words": int(row["word_count"]),
-        "writer": "Demo" if row["writer"] == WriterName.DEMO else "Claude",
+        "writer": WRITERS.get(row["writer"], plain(row["writer"])),
         "tier": words(row["tier"]),
-        "template": f"{plain(row['template_name'] or '–')} v{row['template_version'] or '–'}",
+        "template": _template(row),
         "reviewer": plain(row["reviewed_by"] or ""),
         "written": f"{datetime.fromisoformat(row['created_at']).astimezone():%d %b, %H:%M}",
     }
+
+
+def _template(row: dict[str, Any]) -> str:
+    return f"{plain(row['template_name'])} v{row['template_version']}" if row["template_name"] else "–"

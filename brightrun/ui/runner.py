@@ -121,6 +121,37 @@ class Runner:
             track.not_before = self._clock() + min(2.0**track.faults_in_a_row, LONGEST_PAUSE)
 
 
+class Indexer:
+    """Prepares texts to be searched, one thread of this process, while people read."""
+
+    def __init__(self, index_texts: Callable[[], int]) -> None:
+        self._index_texts = index_texts
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="brightrun-texts")
+        self._lock = threading.Lock()
+        self._future: Future[None] | None = None
+
+    def wake(self) -> None:
+        """Begin unless it is at work; whoever searches meanwhile misses nothing."""
+        with self._lock:
+            if self._future is None or self._future.done():
+                self._future = self._pool.submit(self._work)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self) -> None:
+        try:
+            self._index_texts()
+        except BrightRunError as fault:
+            log.warning("texts wait to be indexed: %s", fault.message)
+
+
+@st.cache_resource(show_spinner=False, on_release=Indexer.close)
+def current_indexer() -> Indexer:
+    """Return the one indexer of this process."""
+    return Indexer(current_app().reviews.index_texts)
+
+
 @st.cache_resource(show_spinner=False, on_release=Runner.close)
 def current_runner() -> Runner:
     """Return the one runner of this process."""

@@ -1,0 +1,68 @@
+"""The command that brings existing conversations in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn
+
+from brightrun.cli.console import Json, emit, err, opened, out, reported
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.imports import Outcome
+from brightrun.services.imports import Watch
+
+SHOWN_LINES = 20
+ALL_LINES = 1_000_000
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .jsonl, .json or .csv, also as .gz.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call the import; default: the file's name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring existing conversations into the review; run it again after a break, and it goes on."""
+    with reported(as_json=as_json):
+        if not file.is_file():
+            raise InvalidInput(f"There is no file {file}.", remedy="Check its path.")
+        with opened() as app:
+            with _watched(quiet=as_json) as watch:
+                found = app.imports.take(file, name=name, actor=app.settings.person, watch=watch)
+            limit = ALL_LINES if as_json else SHOWN_LINES
+            left = {
+                o: app.imports.lines(found.id, o, limit=limit) for o in (Outcome.REFUSED, Outcome.DUPLICATE)
+            }
+        if as_json:
+            listed = {o.value: [{"line": e.line, "reason": e.reason} for e in left[o]] for o in left}
+            emit(asdict(found) | {"lines": listed})
+            return
+        out.print(
+            f"{found.imported:,} of {found.entries:,} entries imported, {found.refused:,} refused, "
+            f"{found.duplicates:,} here already, {found.blank:,} blank."
+        )
+        for entry in left[Outcome.REFUSED] + left[Outcome.DUPLICATE]:
+            out.print(f"  line {entry.line:,}: {escape(entry.reason or '')}")
+        hidden = found.refused + found.duplicates - sum(len(lines) for lines in left.values())
+        if hidden:
+            out.print(f"  and {hidden:,} more; --json lists all.")
+        out.print(f"They wait for review: brightrun review --filter import={found.id}")
+
+
+@contextmanager
+def _watched(*, quiet: bool) -> Iterator[Watch]:
+    """Show how far it is, on standard error."""
+    if quiet:
+        yield lambda found: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("reading")
+        yield lambda found: bar.update(task, description=f"{found.entries:,} entries read")

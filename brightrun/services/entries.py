@@ -1,0 +1,161 @@
+"""The entries of a file of conversations, one after the other: memory does not grow with the file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import ijson
+
+from brightrun.domain.errors import InvalidInput
+
+MAX_ENTRY = 8_000_000
+"""Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
+KINDS = (".jsonl", ".ndjson", ".json", ".csv")
+REMEDY = "Give a .jsonl, .json or .csv file, also compressed as .gz."
+_READ = 1 << 20
+_BROKEN = (OSError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it stands in the file: its text, or why it cannot be read. An empty text is a blank line."""
+
+    line: int
+    """Where it begins; in a JSON list its place."""
+    raw: bytes
+    value: Any = None
+    """The parsed value; None for a line of JSONL that nobody has parsed yet."""
+    fault: str | None = None
+
+    def read(self) -> Any:
+        """Return the entry's value; raises InvalidInput where it is no JSON."""
+        if self.fault:
+            raise InvalidInput(self.fault)
+        if self.value is not None:
+            return self.value
+        try:
+            return json.loads(self.raw.decode("utf-8-sig"))
+        except UnicodeDecodeError as broken:
+            raise InvalidInput(f"It is not UTF-8 at byte {broken.start + 1}.") from broken
+        except json.JSONDecodeError as broken:
+            raise InvalidInput(f"It is no JSON: {broken.msg} at character {broken.pos + 1}.") from broken
+        except (ValueError, RecursionError) as broken:
+            raise InvalidInput(
+                "It is no JSON that can be read: nested or numbered beyond measure."
+            ) from broken
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file; raises InvalidInput where it cannot be read or is of no kind we read."""
+    kind_of(path.name)
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_READ):
+                found.update(block)
+    except OSError as fault:
+        raise InvalidInput(
+            f"{path.name} cannot be read: {fault.strerror}.", remedy="Check its path and rights."
+        ) from fault
+    return found.hexdigest()
+
+
+def kind_of(name: str) -> str:
+    """Return `.jsonl`, `.json` or `.csv`; raises InvalidInput for another name."""
+    plain = name.lower().removesuffix(".gz")
+    kind = next((kind for kind in KINDS if plain.endswith(kind)), None)
+    if kind is None:
+        raise InvalidInput(f"{name} has a name of no kind that is read.", remedy=REMEDY)
+    return ".jsonl" if kind == ".ndjson" else kind
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """Yield every entry in the file's order; what breaks the file off is the last one, with its reason."""
+    readers = {".jsonl": _lines, ".json": _items, ".csv": _rows}
+    with _opened(path) as file:
+        last = 0
+        try:
+            for entry in readers[kind_of(path.name)](file):
+                last = entry.line
+                yield entry
+        except _BROKEN as fault:
+            yield Entry(last + 1, b"", fault=f"The file breaks off here: {str(fault)[:200]}.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        if path.name.lower().endswith(".gz"):
+            with gzip.open(file, "rb") as unpacked:
+                yield unpacked  # type: ignore[misc]
+        else:
+            yield file
+
+
+def _lines(file: IO[bytes]) -> Iterator[Entry]:
+    number = 0
+    while line := file.readline(MAX_ENTRY + 1):
+        number += 1
+        if len(line) > MAX_ENTRY:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_READ)
+            yield Entry(number, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
+            continue
+        yield Entry(number, line.removeprefix(b"\xef\xbb\xbf").strip())
+
+
+def _items(file: IO[bytes]) -> Iterator[Entry]:
+    """The members of one JSON list; what follows a fault cannot be told apart any more."""
+    number = 0
+    try:
+        for value in ijson.items(file, "item", use_float=True):
+            number += 1
+            raw = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            if len(raw) > MAX_ENTRY:
+                yield Entry(number, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
+            else:
+                yield Entry(number, raw, value if value is not None else "null")
+    except (ijson.JSONError, ijson.IncompleteJSONError, UnicodeDecodeError, ValueError) as fault:
+        reason = " ".join(str(fault).split())[:120]
+        yield Entry(number + 1, b"", fault=f"From here on the file is no JSON list of entries: {reason}.")
+        return
+    if not number:
+        yield Entry(1, b"", fault="The file holds no JSON list with entries.")
+
+
+def _rows(file: IO[bytes]) -> Iterator[Entry]:
+    csv.field_size_limit(MAX_ENTRY)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
+    reader = csv.reader(text, strict=True)
+    header: list[str] | None = None
+    begins = 1
+    try:
+        for cells in reader:
+            if header is None:
+                header = [" ".join(cell.split()) for cell in cells]
+            elif not any(cell.strip() for cell in cells):
+                yield Entry(begins, b"")
+            elif len(cells) != len(header):
+                fault = f"It has {len(cells)} fields where the first line has {len(header)}."
+                yield Entry(begins, b"", fault=fault)
+            else:
+                value = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+                yield Entry(begins, json.dumps(value, ensure_ascii=False).encode(), value)
+            begins = reader.line_num + 1
+    except (csv.Error, UnicodeDecodeError) as fault:
+        yield Entry(begins, b"", fault=f"From here on the file is no table that can be read: {fault}.")
+        return
+    finally:
+        text.detach()
+    if header is None:
+        yield Entry(1, b"", fault="The file is empty.")

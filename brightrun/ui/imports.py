@@ -1,0 +1,114 @@
+"""The page of imports: a file in, and what became of each of its entries."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.imports import Import, Outcome
+from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.session import begin, person, place, set_place
+from brightrun.ui.text import counted, label_safe, plain
+
+KINDS = ["jsonl", "ndjson", "json", "csv", "gz"]
+MAX_MEGABYTES = 200
+SHOWN_IMPORTS = 50
+SHOWN_LINES = 500
+
+
+def draw_intake(app: App) -> None:
+    """Draw the way in: a file, a name, one button."""
+    with st.form("import", border=True):
+        file = st.file_uploader(
+            "File",
+            type=KINDS,
+            key="import-file",
+            max_upload_size=MAX_MEGABYTES,
+            help="JSONL, a JSON list or CSV, also as .gz: `messages`, ShareGPT `conversations`, or Alpaca.",
+        )
+        name = st.text_input("Name", key="import-name", placeholder="The file's name", max_chars=255)
+        if st.form_submit_button("Import", type="primary"):
+            if file is None:
+                st.warning("Choose a file first.")
+            else:
+                _take(app, file.name, file.getbuffer(), name)
+
+
+def draw_imports(app: App) -> None:
+    """Draw what was imported, newest first, and one of them line by line."""
+    found = app.imports.page(limit=SHOWN_IMPORTS)
+    if not found:
+        empty_state(
+            "Nothing has been imported yet", "What is imported waits for review like what was written."
+        )
+        return
+    wanted = place("import")
+    chosen = next((one for one in found if one.id == wanted), found[0])
+    picked = st.selectbox(
+        "Import",
+        [one.id for one in found],
+        index=[one.id for one in found].index(chosen.id),
+        format_func={one.id: _title(one) for one in found}.__getitem__,
+        key=f"import-shown-{wanted}",
+    )
+    if picked != chosen.id:
+        set_place("import", picked)
+        chosen = next(one for one in found if one.id == picked)
+    _draw_import(app, chosen)
+
+
+def _draw_import(app: App, found: Import) -> None:
+    columns = st.columns(5)
+    figures = {
+        "Entries": found.entries,
+        "Imported": found.imported,
+        "Refused": found.refused,
+        "Here already": found.duplicates,
+        "Blank lines": found.blank,
+    }
+    for column, (label, value) in zip(columns, figures.items(), strict=True):
+        column.metric(label, f"{value:,}")
+    if found.status == "processing":
+        st.warning("It was broken off. Import the same file under the same name, and it goes on.")
+    if found.imported:
+        st.page_link(
+            Place.REVIEW.value,
+            label=f"Review the {counted(found.imported, 'conversation')}",
+            query_params={"import": found.id},
+        )
+    for outcome, title in ((Outcome.REFUSED, "Refused"), (Outcome.DUPLICATE, "Here already")):
+        lines = app.imports.lines(found.id, outcome, limit=SHOWN_LINES)
+        if lines:
+            st.subheader(title)
+            st.dataframe(
+                pd.DataFrame([{"Line": line.line, "Reason": plain(line.reason or "")} for line in lines]),
+                hide_index=True,
+                width="stretch",
+            )
+            if len(lines) == SHOWN_LINES:
+                st.caption(f"The first {SHOWN_LINES} are shown; `brightrun import --json` lists all.")
+
+
+def _title(found: Import) -> str:
+    return f"{plain(found.name)} · {found.created_at.astimezone():%d %b %Y, %H:%M}"
+
+
+def _take(app: App, file_name: str, data: memoryview, name: str) -> None:
+    """Take the file in; what it led to is told by the next run, whatever the browser does meanwhile."""
+    own, actor = begin(), person()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"upload{''.join(Path(file_name).suffixes[-2:]).lower()}"
+        path.write_bytes(data)
+        try:
+            found = app.imports.take(path, actor=actor, name=name or None, file_name=file_name)
+        except BrightRunError as fault:
+            own.complain(fault)
+        else:
+            own.moves["import"] = found.id
+            own.notify(label_safe(f"{counted(found.imported, 'conversation')} imported from {found.name}"))
+    st.rerun()

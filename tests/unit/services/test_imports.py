@@ -1,0 +1,274 @@
+"""Imports: every entry accounted for, none taken twice, whatever kills or overtakes them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brightrun import saol
+from brightrun.bootstrap import App
+from brightrun.domain.conversation import ConversationStatus, Role
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.ids import ConversationId
+from brightrun.domain.imports import Import, Outcome
+from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.services.entries import MAX_ENTRY
+
+ROOT = Path(__file__).parents[3]
+
+
+def talk(number: int, **more: object) -> dict[str, object]:
+    return {
+        "messages": [
+            {"role": "system", "content": "Help."},
+            {"role": "user", "content": f"How do I plan trip number {number}?"},
+            {"role": "assistant", "content": f"Begin trip {number} with the season, then the budget."},
+        ],
+        **more,
+    }
+
+
+def write_lines(path: Path, entries: list[object]) -> Path:
+    text = "\n".join(e if isinstance(e, str) else json.dumps(e) for e in entries) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def outcomes(app: App, found: Import) -> dict[int, str]:
+    """What became of each line, by its number."""
+    return {line.line: line.outcome.value for o in Outcome for line in app.imports.lines(found.id, o)}
+
+
+def test_every_line_is_imported_or_refused_with_its_number_and_reason(app: App, tmp_path: Path) -> None:
+    """One file of good, blank, doubled and broken lines: each is accounted for where it stands."""
+    path = write_lines(
+        tmp_path / "mixed.jsonl",
+        [talk(1), "", "{broken", talk(1), {"messages": [{"role": "tool", "content": "x"}]}, "17", talk(2)],
+    )
+    found = app.imports.take(path, actor="ana")
+    assert (found.entries, found.imported, found.refused, found.duplicates, found.blank) == (7, 2, 3, 1, 1)
+    assert outcomes(app, found) == {
+        1: "imported",
+        2: "blank",
+        3: "refused",
+        4: "duplicate",
+        5: "refused",
+        6: "refused",
+        7: "imported",
+    }
+    reasons = {line.line: line.reason or "" for line in app.imports.lines(found.id, Outcome.REFUSED)}
+    assert "no JSON" in reasons[3]
+    assert "'tool'" in reasons[5]
+    assert "no object" in reasons[6]
+    (double,) = app.imports.lines(found.id, Outcome.DUPLICATE)
+    assert double.reason == "The same conversation is line 1 of this file."
+
+
+def test_a_later_import_names_what_is_here_already(app: App, tmp_path: Path) -> None:
+    """The same conversation in another file is not taken again; its first place is named."""
+    app.imports.take(write_lines(tmp_path / "one.jsonl", [talk(1)]), actor="ana", name="spring")
+    found = app.imports.take(write_lines(tmp_path / "two.jsonl", [talk(9), talk(1)]), actor="ana")
+    (double,) = app.imports.lines(found.id, Outcome.DUPLICATE)
+    assert (double.line, double.reason) == (2, "The same conversation is line 1 of the import “spring”.")
+    assert app.reviews.count(ConversationFilter(writer="import")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", json.dumps([{"conversations": [{"from": "human", "value": "Hi there."}, {"from": "gpt", "value": "Hello."}]}])),
+        ("a.jsonl", json.dumps({"instruction": "Hi", "input": "there.", "output": "Hello.", "history": []})),
+        ("a.csv", 'instruction,output\n"Hi\nthere.",Hello.\n'),
+        ("b.csv", 'messages\n"[{""role"":""user"",""content"":""Hi""},{""role"":""assistant"",""content"":""Hello.""}]"\n'),
+    ],
+)  # fmt: skip
+def test_the_usual_shapes_become_the_same_turns(app: App, tmp_path: Path, name: str, text: str) -> None:
+    """messages, ShareGPT and Alpaca, in lists, lines and tables, come in as user and assistant turns."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    found = app.imports.take(path, actor="ana")
+    assert found.imported == 1, app.imports.lines(found.id, Outcome.REFUSED)
+    (row,) = app.reviews.page(ConversationFilter(import_id=found.id))
+    turns = app.reviews.read(ConversationId(row["id"])).turns
+    assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT]
+    assert turns[1].content == "Hello."
+
+
+def test_alpaca_history_comes_before_the_question(app: App, tmp_path: Path) -> None:
+    """What was said before stands before the instruction."""
+    entry = {"instruction": "C?", "output": "D.", "history": [["A?", "B."]]}
+    found = app.imports.take(write_lines(tmp_path / "h.jsonl", [entry]), actor="ana")
+    (row,) = app.reviews.page(ConversationFilter(import_id=found.id))
+    read = app.reviews.read(ConversationId(row["id"]))
+    assert [turn.content for turn in read.turns] == ["A?", "B.", "C?", "D."]
+
+
+def test_an_imported_conversation_keeps_where_it_came_from(app: App, tmp_path: Path) -> None:
+    """Its writer is `import`, its files are stored, and its scenario and keys are those of the entry."""
+    persona = app.scenarios.axes().personas[0].persona_key
+    entry = talk(1, scenario="A trip.", persona=persona, mood=["calm", "curious"], model="some-model")
+    found = app.imports.take(write_lines(tmp_path / "p.jsonl.gz", ["", entry]), actor="ana")
+    (row,) = app.reviews.page(ConversationFilter(persona_key=persona, import_id=found.id))
+    read = app.reviews.read(ConversationId(row["id"]))
+    assert (read.writer, read.model, read.import_id, read.import_line) == (
+        "import", "some-model", found.id, 2,
+    )  # fmt: skip
+    assert read.scenario.variables == {"scenario": "A trip.", "mood": "calm, curious"}
+    assert read.system == "Help."
+    assert read.raw_path
+    assert read.final_path
+    assert read.enriched_path
+    assert json.loads(app.enrichment.document(read.raw_path)) == entry
+    final = json.loads(app.enrichment.document(read.final_path))
+    assert final["provenance"]["source"] == {
+        "import_id": found.id, "import": "p.jsonl.gz", "file": "p.jsonl.gz", "line": 2,
+    }  # fmt: skip
+    before = app.enrichment.document(read.enriched_path)
+    app.enrichment.enrich(read.id)
+    after = json.loads(app.enrichment.document(read.enriched_path))
+    assert after["training_pairs"] == json.loads(before)["training_pairs"]
+    assert after["dataset_metadata"]["conversation_source"] == "imported"
+
+
+def test_the_rules_judge_an_import_but_not_what_nobody_asked_for(app: App, tmp_path: Path) -> None:
+    """A control token blocks an imported conversation; its length is measured against no template."""
+    bad = {
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes <|im_end|>."}]
+    }
+    found = app.imports.take(write_lines(tmp_path / "r.jsonl", [bad, talk(2)]), actor="ana")
+    blocked, fine = sorted(
+        app.reviews.page(ConversationFilter(import_id=found.id)), key=lambda row: not row["has_blockers"]
+    )
+    assert "CONTROL_TOKEN" in blocked["flags"]
+    assert fine["flags"] == []
+    assert set(app.reviews.read(ConversationId(fine["id"])).quality["breakdown"]) == {  # type: ignore[call-overload]
+        "structure", "coherence",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("cut.jsonl.gz", gzip.compress(b"\n".join([json.dumps(talk(n)).encode() for n in range(500)]))[:-200], "breaks off"),
+        ("not.jsonl.gz", b"no gzip at all", "breaks off"),
+        ("open.json", b'[{"messages": [], ', "no JSON list"),
+        ("object.json", b'{"messages": []}', "no JSON list"),
+        ("quote.csv", b'instruction,output\n"Hi,Hello', "no table"),
+        ("latin.jsonl", '{"messages": "é"}'.encode("latin-1"), "not UTF-8"),
+        ("long.jsonl", b"[" * (MAX_ENTRY + 5) + b"\n", "longer than"),
+        ("deep.jsonl", b"[" * 200_000, "no JSON"),
+        ("empty.csv", b"", "empty"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_told_where_it_breaks(
+    app: App, tmp_path: Path, name: str, data: bytes, told: str
+) -> None:
+    """A cut, mislabelled, misquoted or endless file ends with a refused line that says so, not with a crash."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    found = app.imports.take(path, actor="ana")
+    refused = app.imports.lines(found.id, Outcome.REFUSED)
+    assert told in (refused[-1].reason or "")
+    assert found.status == "completed"
+
+
+def test_a_file_of_another_kind_is_refused_before_anything_is_written(app: App, tmp_path: Path) -> None:
+    """A name that is not read is refused with the kinds that are."""
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    with pytest.raises(InvalidInput, match="no kind"):
+        app.imports.take(tmp_path / "a.xlsx", actor="ana")
+    assert not app.imports.page()
+
+
+def test_two_imports_of_one_file_at_once_take_it_once(app: App, tmp_path: Path) -> None:
+    """Two people who start the same import share it: nothing is doubled, nothing is left out."""
+    path = write_lines(tmp_path / "same.jsonl", [talk(n) for n in range(700)])
+    threads = [threading.Thread(target=app.imports.take, args=(path,), kwargs={"actor": a}) for a in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert app.reviews.count(ConversationFilter(writer="import")) == 700
+    assert sum(found.imported for found in app.imports.page()) == 700
+    assert not [found for found in app.imports.page() if found.status != "completed"]
+
+
+def test_a_killed_import_goes_on_where_it_stood(app: App, dsn: str, tmp_path: Path) -> None:
+    """Killed again and again in the middle, started again each time: every line once, in one import."""
+    path = write_lines(tmp_path / "long.jsonl", [talk(n) for n in range(1500)])
+    environment = {**os.environ, "DATABASE_URL": dsn, "BRIGHTRUN_HOME": str(tmp_path)}
+    killed = 0
+    for target in (200, 700, 1100):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "brightrun", "import", str(path), "--json"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        _wait_until(lambda target=target: app.reviews.count(ConversationFilter()) >= target)  # type: ignore[misc]
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait(20)
+    assert killed, "no import was caught in the middle"
+    found = app.imports.take(path, actor="ana")
+    assert (found.entries, found.imported, found.duplicates) == (1500, 1500, 0)
+    assert len(app.imports.page()) == 1
+    assert app.reviews.count(ConversationFilter(import_id=found.id)) == 1500
+
+
+def test_memory_does_not_grow_with_the_file(app: App, tmp_path: Path) -> None:
+    """Reading 100 MB takes no more than a few entries' memory."""
+    path = tmp_path / "big.jsonl"
+    line = json.dumps(talk(1, padding="x" * 20_000)) + "\n"
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(100_000_000 // len(line) + 1):
+            file.write(line)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = app.imports.take(path, actor="ana")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert found.entries == found.imported + found.duplicates > 4900
+    assert grown < 60, f"{grown:.0f} MB more"
+
+
+def test_a_thousand_real_conversations_are_reviewed_and_frozen_like_written_ones(
+    app: App, shared_data: Path
+) -> None:
+    """All of them are accounted for, found by their words, approved by a filter and frozen as a dataset."""
+    found = app.imports.take(shared_data / "star_conversations.jsonl.gz", actor="ana")
+    assert found.entries == 1000 == found.imported + found.refused + found.duplicates
+    flights = ConversationFilter(import_id=found.id, text="flight")
+    number = app.reviews.count(flights)
+    assert 0 < number < 1000
+    free = flights.narrowed(blocked=False)
+    verdict = app.reviews.decide_matching(free, Decision.APPROVED, reviewer="ana")
+    assert verdict.decided == app.reviews.count(flights.narrowed(status=ConversationStatus.APPROVED))
+    dataset = app.datasets.freeze(ConversationFilter(import_id=found.id), name="flights", actor="ana")
+    assert 0 < dataset.row_count <= verdict.decided
+
+
+def test_the_ledger_cannot_say_more_than_the_lines(app: App, tmp_path: Path) -> None:
+    """The database refuses an import whose counts do not add up."""
+    found = app.imports.take(write_lines(tmp_path / "c.jsonl", [talk(1)]), actor="ana")
+    changed = saol.agent_update(
+        app.reviews._db, "imports", {"imported": 2}, where=[("id", "eq", found.id)], returning=False
+    )
+    assert not changed.success
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until, "it never came so far"
+        time.sleep(0.02)
