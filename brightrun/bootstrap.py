@@ -181,7 +181,7 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
 
 def _visible(db: saol.Database) -> str:
     """Say that the newest function of the migrations answers; PostgREST shows no migration table."""
-    saol.agent_query(db, "dataset_contents", select=["id"], limit=1).require()
+    saol.agent_query(db, "imports", select=["id"], limit=1).require()
     return "The tables, views and functions of the newest migration answer."
 
 
