@@ -10,7 +10,7 @@ WORKERS ?= auto
 .PHONY: help run test check fix e2e bench benchexport train-proof faults clean
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(RUN) ## start the app on the embedded database
 	$(BIN)/brightrun app
@@ -32,6 +32,12 @@ fix: $(DEV) ## mend what can be mended by itself
 e2e: $(DEV) ## drive the app in a real Chromium
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
 	$(BIN)/pytest -m e2e -q
+
+interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS=100 says how often
+	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) $(BIN)/pytest tests/e2e/test_interruptions.py -q -s
+
+soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CURVE names a CSV file
+	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) $(BIN)/pytest tests/e2e/test_soak.py -q -s
 
 faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \

@@ -12,6 +12,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.ui.answers import confirm_reparse
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import Place
+from brightrun.ui.notice import draw_notice
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import counted, label_safe
 
@@ -46,6 +47,7 @@ def draw_actions(app: App, job: Job) -> None:
             disabled=not job.counts.completed,
             help=None if job.counts.completed else "Nothing is written yet.",
         )
+        draw_notice(job)
 
 
 @st.dialog("Cancel this batch?")
@@ -66,7 +68,7 @@ def confirm_cancel(app: App, job: Job) -> None:
             type="primary",
             key="batch-cancel-confirmed",
             on_click=_act,
-            args=(lambda: app.batches.cancel(job.id, actor=person()), "The batch is cancelled."),
+            args=(job, lambda: app.batches.cancel(job.id, actor=person()), "The batch is cancelled."),
         )
     if keep or gone:
         st.rerun()
@@ -79,7 +81,7 @@ def _pause_or_resume(app: App, job: Job) -> None:
             type="primary",
             key="batch-resume",
             on_click=_act,
-            args=(lambda: app.batches.resume(job.id, actor=person()), "The batch goes on."),
+            args=(job, lambda: app.batches.resume(job.id, actor=person()), "The batch goes on."),
         )
         return
     st.button(
@@ -88,7 +90,7 @@ def _pause_or_resume(app: App, job: Job) -> None:
         disabled=not job.is_open,
         help=None if job.is_open else f"It is {job.status.value} already.",
         on_click=_act,
-        args=(lambda: app.batches.pause(job.id, actor=person()), "Paused; what is in flight is kept."),
+        args=(job, lambda: app.batches.pause(job.id, actor=person()), "Paused; what is in flight is kept."),
     )
 
 
@@ -102,7 +104,11 @@ def _retry(app: App, job: Job) -> None:
         disabled=not failed or is_cancelled,
         help=reason if not failed or is_cancelled else None,
         on_click=_act,
-        args=(lambda: app.batches.retry_failed(job.id, actor=person()), "The failed items are queued again."),
+        args=(
+            job,
+            lambda: app.batches.retry_failed(job.id, actor=person()),
+            "The failed items are queued again.",
+        ),
     )
 
 
@@ -117,11 +123,12 @@ def _reparse(app: App, job: Job) -> None:
         confirm_reparse(app, job)
 
 
-def _act(action: Callable[[], object], done: str) -> None:
+def _act(job: Job, action: Callable[[], object], done: str) -> None:
     own = begin()
     try:
         action()
     except BrightRunError as fault:
         own.complain(fault)
     else:
+        own.watched.discard(job.id)  # whoever did it need not be told that it has ended
         own.notify(done)

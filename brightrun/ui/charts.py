@@ -30,7 +30,7 @@ def job_course(points: Sequence[Point], total: int, *, has_money: bool) -> alt.L
             "at:T", title=None, axis=alt.Axis(grid=False, tickCount=4, format="%H:%M:%S", labelOverlap=True)
         )
     )
-    layers = [_items(base, total), *([_money(base)] if has_money else [])]
+    layers = [_items(base, total, has_money=has_money), *([_money(base)] if has_money else [])]
     chart: alt.LayerChart = (
         alt.layer(*layers)
         .resolve_scale(y="independent")
@@ -40,7 +40,7 @@ def job_course(points: Sequence[Point], total: int, *, has_money: bool) -> alt.L
     return chart
 
 
-def _items(base: alt.Chart, total: int) -> alt.Chart:
+def _items(base: alt.Chart, total: int, *, has_money: bool) -> alt.Chart:
     """Draw completed and failed items above each other, up to all of the job."""
     chart: alt.Chart = (
         base.transform_fold([COMPLETED, FAILED], as_=["what", "items"])
@@ -53,7 +53,9 @@ def _items(base: alt.Chart, total: int) -> alt.Chart:
                 axis=alt.Axis(title="Items", tickCount=4, tickMinStep=1, format="~s"),
             ),
             color=alt.Color(
-                "what:N", scale=_shades(), legend=alt.Legend(orient="top", title=None, symbolType="square")
+                "what:N",
+                scale=_shades(has_money=has_money),
+                legend=alt.Legend(orient="top", title=None, symbolType="square"),
             ),
             order=alt.Order("what:N"),
             tooltip=_tooltip(),
@@ -71,11 +73,13 @@ def _money(base: alt.Chart) -> alt.Chart:
     return chart
 
 
-def _shades() -> alt.Scale:
-    return alt.Scale(
-        domain=[COMPLETED, FAILED, SPENT],
-        range=[ITEM_SHADES[ItemStatus.COMPLETED], ITEM_SHADES[ItemStatus.FAILED], MONEY_SHADE],
-    )
+def _shades(*, has_money: bool) -> alt.Scale:
+    shades = {
+        COMPLETED: ITEM_SHADES[ItemStatus.COMPLETED],
+        FAILED: ITEM_SHADES[ItemStatus.FAILED],
+        **({SPENT: MONEY_SHADE} if has_money else {}),
+    }
+    return alt.Scale(domain=list(shades), range=list(shades.values()))
 
 
 def _tooltip() -> list[alt.Tooltip]:

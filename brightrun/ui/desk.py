@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.ids import JobId
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ class Desk:
     """Parts of the address to be changed by the next run."""
     heard: dict[Hashable, Any] = field(default_factory=dict)
     """The last event of each component that was acted on: components repeat it at every run."""
+    watched: set[JobId] = field(default_factory=set)
+    """Jobs that were open when this session last looked at them."""
     _complaints: list[tuple[float, BrightRunError]] = field(default_factory=list)
     _deeds: dict[Hashable, tuple[float, object]] = field(default_factory=dict)
 

@@ -8,6 +8,8 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.ids import CHOOSE_FOR_ME
 from brightrun.ui.frame import Place, empty_state, told
+from brightrun.ui.notice import tell_end
+from brightrun.ui.session import desk
 from brightrun.ui.text import ago, counted, dollars, duration, label_safe, words
 from brightrun.ui.theme import JOB_COLOURS
 
@@ -75,9 +77,15 @@ def draw_job_head(job: Job) -> None:
 
 
 def _cards(app: App, offset: int) -> None:
+    """Draw one page of the list, and tell of a job that has ended since this session last looked."""
+    own = desk()
+    has_ended = False
     with told():
         for job in app.batches.page(limit=PAGE, offset=offset):
             draw_card(job)
+            has_ended |= tell_end(own, job)
+    if has_ended:
+        st.rerun(scope="app")
 
 
 def _writer(job: Job) -> str:

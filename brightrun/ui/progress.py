@@ -9,12 +9,12 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
 from brightrun.domain.progress import Progress
-from brightrun.ui.desk import Desk
 from brightrun.ui.figures import draw_figures
 from brightrun.ui.frame import show_error, told
+from brightrun.ui.notice import tell_end
 from brightrun.ui.runner import Runner, current_runner
 from brightrun.ui.session import desk
-from brightrun.ui.text import counted, label_safe, words
+from brightrun.ui.text import counted, label_safe
 
 QUICK_TICK = 0.3
 TICK = 1.0
@@ -36,6 +36,8 @@ def tick_seconds(job: Job, runner: Runner) -> float | None:
 
 def draw_progress(app: App, job: Job) -> None:
     """Draw how far a job is, and let it advance while the page is open."""
+    if tell_end(desk(), job):
+        st.rerun()
     runner = current_runner()
     every = tick_seconds(job, runner)
     drawn = _frame_of(job, every)
@@ -51,7 +53,7 @@ def draw_progress(app: App, job: Job) -> None:
         _tell_error(runner, now)
         if _frame_of(now, tick_seconds(now, runner)) != drawn:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
-            _tell_end(own, job, now)
+            tell_end(own, now)
             st.rerun(scope="app")
         if now.is_open:
             runner.advance(now.id)
@@ -111,11 +113,3 @@ def _tell_error(runner: Runner, job: Job) -> None:
     if fault is not None and job.is_open:
         show_error(fault)
         st.caption("It is tried again by itself, a little later each time.")
-
-
-def _tell_end(own: Desk, before: Job, now: Job) -> None:
-    if not before.is_open or now.is_open:
-        return
-    counts = now.counts
-    text = f"{words(now.status.value)}: {counts.completed:,} written, {counts.failed:,} failed."
-    own.notify(text)

@@ -40,6 +40,8 @@ class Site:
     url: str
     app: App
     environment: dict[str, str]
+    process: int
+    """The app's process id."""
 
     def start_command(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the shell on the same data."""
@@ -84,7 +86,7 @@ def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str]) -> Iterato
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/_stcore/health", process, tmp_path / "app.log")
-        yield Site(url, app, environment)
+        yield Site(url, app, environment, process.pid)
     finally:
         app.close()
         process.terminate()

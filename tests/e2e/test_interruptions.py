@@ -1,0 +1,168 @@
+"""People reload, close tabs, walk away and cancel in the middle of a paid call: no answer that arrived is lost.
+
+`make e2e` does it a few times; `make interruptions INTERRUPTIONS=100 SEED=1` as often as one likes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from brightrun import saol
+from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
+from tests.e2e.conftest import Site
+from tests.fakes import scenarios
+from tests.messages_api import KEY, MessagesApi
+
+OpenTab = Callable[..., Page]
+TIMES = int(os.environ.get("BRIGHTRUN_INTERRUPTIONS", "8"))
+SEED = int(os.environ.get("BRIGHTRUN_SEED", "20261124"))
+CALL_SECONDS = 0.8
+CANCEL_SECONDS = 1.0
+KINDS = ("reload", "close", "leave", "cancel")
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    with MessagesApi(seconds=CALL_SECONDS) as running:
+        yield running
+
+
+@pytest.fixture
+def extra_environment(api: MessagesApi) -> dict[str, str]:
+    return {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url, "BRIGHTRUN_WRITER": "claude"}
+
+
+class Reader:
+    """Somebody who has a batch open and never lets it run in peace."""
+
+    def __init__(self, site: Site, api: MessagesApi, open_tab: OpenTab, dice: random.Random) -> None:
+        self.site, self.api, self.dice, self._open_tab = site, api, dice, open_tab
+        self.jobs: list[Job] = []
+        self.done: Counter[str] = Counter()
+        self.in_flight = 0
+        self.cancels: list[float] = []
+        self.page: Page | None = None
+
+    def interrupt(self, kind: str) -> None:
+        """Open the batch where it is not open, wait for a call to be under way, and break in."""
+        page = self.page or self._open()
+        if kind == "cancel":
+            self._ask_to_cancel(page)
+        wait_for(lambda: self.api.journal.at_once > 0, "The open page made no call.")
+        time.sleep(self.dice.uniform(0, CALL_SECONDS * 0.6))
+        wait_for(lambda: self.api.journal.at_once > 0, "The open page made no call.")
+        getattr(self, f"_{kind}")(page)
+        self.in_flight += self.api.journal.at_once > 0
+        self.done[kind] += 1
+
+    def finish(self) -> None:
+        """Let the call in flight end, with nobody watching, and cancel what is left."""
+        if self.page:
+            self.page.context.close()
+        wait_for(lambda: self.api.journal.at_once == 0, "The last call did not end.")
+        if self.jobs:
+            self.site.app.batches.cancel(self.jobs[-1].id, actor="ana")
+        wait_for(lambda: all(self._is_over(job) for job in self.jobs), "An item is still in flight.")
+
+    def _is_over(self, job: Job) -> bool:
+        return self.site.app.batches.get(job.id).counts.processing == 0
+
+    def _open(self) -> Page:
+        if not self.jobs or not self.site.app.batches.get(self.jobs[-1].id).is_open:
+            options = JobOptions(WriterName.CLAUDE, "claude-sonnet-5-5", 4000)
+            plan = self.site.app.planner.plan(scenarios(400), options)
+            self.jobs.append(self.site.app.batches.create(plan, name=f"No {len(self.jobs)}", actor="ana"))
+        self.page = self._open_tab(self._address())
+        return self.page
+
+    def _address(self) -> str:
+        return f"batch?job={self.jobs[-1].id}"
+
+    def _reload(self, page: Page) -> None:
+        page.reload(wait_until="commit")
+
+    def _close(self, page: Page) -> None:
+        page.context.close()
+        self.page = None
+
+    def _leave(self, page: Page) -> None:
+        name = self.dice.choice(["Review", "Batches", "Templates", "New batch"])
+        page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
+        page.goto(f"{self.site.url}/{self._address()}")
+
+    def _ask_to_cancel(self, page: Page) -> None:
+        page.get_by_role("button", name="Cancel…").click()
+        expect(page.get_by_role("button", name="Cancel the batch")).to_be_visible()
+
+    def _cancel(self, page: Page) -> None:
+        job = self.jobs[-1]
+        began = time.monotonic()
+        page.get_by_role("button", name="Cancel the batch").click()
+        wait_for(
+            lambda: self.site.app.batches.get(job.id).status is JobStatus.CANCELLED, "Cancel did not arrive."
+        )
+        self.cancels.append(time.monotonic() - began)
+        expect(page.get_by_text("Cancelled", exact=False).first).to_be_visible()
+        self._close(page)
+
+
+def wait_for(what: Callable[[], bool], message: str, seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends, message
+        time.sleep(0.01)
+
+
+def check_every_answer(reader: Reader) -> int:
+    """Hold the server's journal against ledger, files and conversations; returns how many answers there were."""
+    db, folder = reader.site.app.batches._db, reader.site.app.settings.home / "buckets" / "conversation-files"
+    answered = {f"req_{call.number:06}" for call in reader.api.requests if call.status == 200}
+    assert len(answered) == len(reader.api.requests)
+    attempts = [
+        row
+        for job in reader.jobs
+        for row in saol.agent_query(db, "attempts", where=[("job_id", "eq", job.id)]).rows()
+    ]
+    assert {row["request_id"] for row in attempts} == answered, (
+        "an answer arrived that the ledger does not know"
+    )
+    assert {row["outcome"] for row in attempts} == {"stored"}
+    assert len(attempts) == len(answered) == len({row["item_id"] for row in attempts}), (
+        "an item was called twice"
+    )
+    assert all((folder / row["raw_path"]).is_file() for row in attempts), "an answer was not kept"
+    for job in reader.jobs:
+        counts = reader.site.app.batches.get(job.id).counts
+        assert counts.completed + counts.cancelled == counts.total, counts
+    assert sum(reader.site.app.batches.get(job.id).counts.completed for job in reader.jobs) == len(answered)
+    return len(answered)
+
+
+def test_every_answer_that_arrives_is_kept_whatever_people_do(
+    site: Site, api: MessagesApi, open_tab: OpenTab
+) -> None:
+    """F5, a closed tab, another page and Cancel in the middle of a call lose no answer; Cancel is obeyed within a second."""
+    dice = random.Random(SEED)
+    kinds = [KINDS[n % len(KINDS)] for n in range(TIMES)]
+    dice.shuffle(kinds)
+    reader = Reader(site, api, open_tab, dice)
+    for kind in kinds:
+        reader.interrupt(kind)
+    reader.finish()
+    answers = check_every_answer(reader)
+    assert max(reader.cancels) < CANCEL_SECONDS, reader.cancels
+    print(
+        f"\n{TIMES} interruptions (seed {SEED}): {dict(reader.done)}, a call in flight right after"
+        f" {reader.in_flight}; {answers} answers arrived, {answers} kept, none called for twice;"
+        f" Cancel in the database after {statistics.median(reader.cancels) * 1000:.0f} ms (median),"
+        f" {max(reader.cancels) * 1000:.0f} ms (longest of {len(reader.cancels)})"
+    )
