@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e bench benchexport train-proof faults clean
+.PHONY: help run test check fix e2e interruptions soak bench benchexport train-proof faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,7 +34,8 @@ e2e: $(DEV) ## drive the app in a real Chromium
 	$(BIN)/pytest -m e2e -q
 
 interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS=100 says how often
-	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) $(BIN)/pytest tests/e2e/test_interruptions.py -q -s
+	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) BRIGHTRUN_CANCEL_SECONDS=1 \
+	  $(BIN)/pytest tests/e2e/test_interruptions.py -q -s
 
 soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CURVE names a CSV file
 	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) $(BIN)/pytest tests/e2e/test_soak.py -q -s

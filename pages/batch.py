@@ -6,7 +6,7 @@ import streamlit as st
 
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.actions import draw_actions
-from brightrun.ui.budget import draw_budget
+from brightrun.ui.budget import budget_outlook, draw_budget
 from brightrun.ui.costs import draw_costs
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
@@ -39,8 +39,12 @@ except BrightRunError as fault:
     st.stop()
 
 draw_job_head(job)
-draw_actions(app, job)
+outlook = budget_outlook(app, job)
+first = st.container()  # there in every run, so that nothing below it changes its place
+draw_actions(app, job, outlook)
 draw_progress(app, job)
-draw_budget(app, job)
+if outlook:  # where nothing else helps, it comes first
+    with first if outlook.is_stuck else st.container():
+        draw_budget(app, job, outlook)
 draw_costs(app, job)
 draw_items(app, job)

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 
 import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.budget import Outlook
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.answers import confirm_reparse
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import Place
 from brightrun.ui.notice import draw_notice
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, close_question, desk, person
 from brightrun.ui.text import counted, label_safe
 
+TICK = 1.0
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
-def draw_actions(app: App, job: Job) -> None:
-    """Draw what can be done with a job now; what cannot is disabled and says why."""
+class Question(StrEnum):
+    """What is asked before it is done; its dialog stays although the batch goes on beneath it."""
+
+    CANCEL = "cancel"
+    REPARSE = "reparse"
+
+
+def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
+    """Draw what can be done with a job now; what cannot is disabled and says why.
+
+    outlook: what its budget still allows, where a budget may keep it from going on.
+    """
     has_ended = job.status in ENDED
     with st.container(horizontal=True, vertical_alignment="center", key="batch-actions"):
-        _pause_or_resume(app, job)
-        if st.button(
+        if job.status is JobStatus.PAUSED:
+            _resume(app, job, is_stuck=outlook is not None and outlook.is_stuck)
+        else:
+            _pause(app, job)
+        st.button(
             "Cancel…",
             key="batch-cancel",
             disabled=has_ended,
             help=f"It is {job.status.value} already." if has_ended else None,
-        ):
-            confirm_cancel(app, job)
+            on_click=_ask,
+            args=(Question.CANCEL, job),
+        )
         _retry(app, job)
         _reparse(app, job)
         draw_download(
@@ -48,21 +65,21 @@ def draw_actions(app: App, job: Job) -> None:
             help=None if job.counts.completed else "Nothing is written yet.",
         )
         draw_notice(job)
+    asked = desk().asked()
+    if asked == (Question.CANCEL, job.id) and not has_ended:
+        confirm_cancel(app, job)
+    elif asked == (Question.REPARSE, job.id):
+        confirm_reparse(app, job)
 
 
-@st.dialog("Cancel this batch?")
+@st.dialog("Cancel this batch?", on_dismiss=close_question)
 def confirm_cancel(app: App, job: Job) -> None:
     """Name what would be kept and what would not before a job ends for good."""
-    counts = app.batches.get(job.id).counts
     st.markdown(f"**{label_safe(job.name)}**")
-    st.markdown(
-        f"- {counted(counts.completed, 'conversation')} already written: **kept**\n"
-        f"- {counted(counts.processing, 'item')} being written now: finished and **kept**\n"
-        f"- {counted(counts.queued, 'item')} still waiting: **never started**"
-    )
+    st.fragment(_draw_fate, run_every=TICK)(app, job)
     st.caption("A cancelled batch cannot be resumed. To stop for a while, pause it instead.")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        keep = st.button("Keep it", key="batch-keep")
+        keep = st.button("Keep it", key="batch-keep", on_click=close_question)
         gone = st.button(
             "Cancel the batch",
             type="primary",
@@ -74,16 +91,28 @@ def confirm_cancel(app: App, job: Job) -> None:
         st.rerun()
 
 
-def _pause_or_resume(app: App, job: Job) -> None:
-    if job.status is JobStatus.PAUSED:
-        st.button(
-            "Resume",
-            type="primary",
-            key="batch-resume",
-            on_click=_act,
-            args=(job, lambda: app.batches.resume(job.id, actor=person()), "The batch goes on."),
-        )
-        return
+def _draw_fate(app: App, job: Job) -> None:
+    counts = app.batches.get(job.id).counts
+    st.markdown(
+        f"- {counted(counts.completed, 'conversation')} already written: **kept**\n"
+        f"- {counted(counts.processing, 'item')} being written now: finished and **kept**\n"
+        f"- {counted(counts.queued, 'item')} still waiting: **never started**"
+    )
+
+
+def _resume(app: App, job: Job, *, is_stuck: bool) -> None:
+    st.button(
+        "Resume",
+        type="secondary" if is_stuck else "primary",
+        key="batch-resume",
+        disabled=is_stuck,
+        help="Its budget allows no further call: raise the budget to go on." if is_stuck else None,
+        on_click=_act,
+        args=(job, lambda: app.batches.resume(job.id, actor=person()), "The batch goes on."),
+    )
+
+
+def _pause(app: App, job: Job) -> None:
     st.button(
         "Pause",
         key="batch-pause",
@@ -114,17 +143,23 @@ def _retry(app: App, job: Job) -> None:
 
 def _reparse(app: App, job: Job) -> None:
     has_answers = job.counts.completed or job.counts.failed
-    if st.button(
+    st.button(
         "Read answers again…",
         key="batch-reparse",
         disabled=not has_answers,
         help="Free: after a rule or the reading has improved." if has_answers else "No answer is stored yet.",
-    ):
-        confirm_reparse(app, job)
+        on_click=_ask,
+        args=(Question.REPARSE, job),
+    )
+
+
+def _ask(question: Question, job: Job) -> None:
+    desk().ask((question, job.id))
 
 
 def _act(job: Job, action: Callable[[], object], done: str) -> None:
     own = begin()
+    own.put_away()
     try:
         action()
     except BrightRunError as fault:

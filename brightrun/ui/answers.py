@@ -12,7 +12,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ItemId
 from brightrun.services.reparsing import Found, summary
 from brightrun.ui.frame import show_error
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, close_question, person
 from brightrun.ui.text import counted, label_safe
 
 SAID = {
@@ -28,7 +28,7 @@ SHOWN_EVERY = 20
 """Items between two movements of the bar: each of them costs a message to the browser."""
 
 
-@st.dialog("Read the stored answers again?")
+@st.dialog("Read the stored answers again?", on_dismiss=close_question)
 def confirm_reparse(app: App, job: Job) -> None:
     """Say what reading again does and costs, and do it while the dialog shows how far it is."""
     counts = app.batches.get(job.id).counts
@@ -45,6 +45,7 @@ def confirm_reparse(app: App, job: Job) -> None:
     if go:
         _reparse(app, job, counts.failed + counts.completed)
     if keep or go:
+        close_question()
         st.rerun()
 
 

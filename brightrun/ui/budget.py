@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import streamlit as st
 
@@ -14,13 +15,16 @@ from brightrun.ui.session import begin, person
 from brightrun.ui.text import dollars, label_safe
 
 
-def draw_budget(app: App, job: Job) -> None:
-    """Where a paused batch has a budget, let a person raise it and go on; draws nothing for any other."""
+def budget_outlook(app: App, job: Job) -> Outlook | None:
+    """Return what going on needs, for a paused batch with a budget and something to do; None for any other."""
     if job.status is not JobStatus.PAUSED or job.money.budget is None:
-        return
+        return None
     outlook = app.budgets.outlook(job.id)
-    if not outlook.waiting:
-        return
+    return outlook if outlook.waiting else None
+
+
+def draw_budget(app: App, job: Job, outlook: Outlook) -> None:
+    """Say what is left, and let a person set another budget and go on."""
     with st.container(border=True, key="budget"):
         st.markdown("**Raise the budget and go on**" if outlook.is_stuck else "**Change the budget**")
         st.markdown(label_safe(outlook.story(), limit=600))
@@ -46,7 +50,8 @@ def _draw_form(app: App, job: Job, outlook: Outlook) -> None:
             key=f"budget-amount-{_enough(outlook)}",
             help="What the batch may cost in all, with what it has cost so far.",
         )
-        if not button_at.form_submit_button("Set the budget and go on", type="primary", key="budget-set"):
+        weight: Literal["primary", "secondary"] = "primary" if outlook.is_stuck else "secondary"
+        if not button_at.form_submit_button("Set the budget and go on", type=weight, key="budget-set"):
             return
     own = begin()
     try:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import AttemptOutcome, Item, Job, WriterName
-from brightrun.domain.cost import Cost, JobCost, LedgerEntry, VersionCost
+from brightrun.domain.cost import JobCost, LedgerEntry, VersionCost
 from brightrun.domain.estimate import Estimate
 from brightrun.domain.template import Template
 from brightrun.ui.frame import told
@@ -69,18 +69,17 @@ def draw_ledger(app: App, item: Item, job: Job) -> None:
 def _draw_costs(app: App, job: Job) -> None:
     with told():
         costs = app.costs.of_job(job.id)
-        _draw_figures(costs)
+        _draw_each(costs)
         _draw_tokens(costs)
         if len(costs.templates) > 1:
             with st.expander(f"By template ({len(costs.templates)})"):
                 _draw_table(costs.templates)
 
 
-def _draw_figures(costs: JobCost) -> None:
+def _draw_each(costs: JobCost) -> None:
+    """Draw what one conversation costs; what all of them do stands above, among the figures that move."""
     cost = costs.cost
     figures = (
-        ("Spent", dollars(cost.spent_usd), "What answers that arrived have cost."),
-        ("Possibly spent", dollars(cost.possible_usd), _unknown(cost)),
         ("Per conversation", _each(cost.per_conversation), "Spent, over the conversations written."),
         (
             "Per approved",
@@ -95,7 +94,8 @@ def _draw_figures(costs: JobCost) -> None:
 
 def _draw_tokens(costs: JobCost) -> None:
     usage = costs.usage
-    calls = counted(costs.cost.calls, "call")
+    unknown = costs.cost.unknown_calls
+    calls = counted(costs.cost.calls, "call") + (f", {unknown:,} of them possibly paid" if unknown else "")
     used = (
         f"{calls}: {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, "
         f"{usage.cache_read_tokens:,} read from the cache, {usage.cache_write_tokens:,} written to it."
@@ -156,15 +156,6 @@ def _ledger_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
 
 def _is_unknown(entry: LedgerEntry) -> bool:
     return entry.outcome is AttemptOutcome.UNKNOWN
-
-
-def _unknown(cost: Cost) -> str:
-    if not cost.unknown_calls:
-        return "Of every call it is known what it cost."
-    return (
-        f"{counted(cost.unknown_calls, 'call')} may have been paid for, without an answer or without one that "
-        "says what it used: the most they can have cost. The Claude Console knows."
-    )
 
 
 def _each(usd: float | None) -> str:

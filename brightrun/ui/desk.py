@@ -59,6 +59,8 @@ class Desk:
     """The last event of each component that was acted on: components repeat it at every run."""
     watched: set[JobId] = field(default_factory=set)
     """Jobs that were open when this session last looked at them."""
+    _asked: Hashable | None = None
+    _is_drawn: bool = False
     _complaints: list[tuple[float, BrightRunError]] = field(default_factory=list)
     _deeds: dict[Hashable, tuple[float, object]] = field(default_factory=dict)
 
@@ -79,6 +81,20 @@ class Desk:
         since = self.clock() - COMPLAINT_SECONDS
         self._complaints = [(at, fault) for at, fault in self._complaints if at > since]
         return [fault for _, fault in self._complaints]
+
+    def ask(self, question: Hashable) -> None:
+        """Open a dialog, which a page that draws itself again must not close."""
+        self._asked, self._is_drawn = question, False
+
+    def asked(self) -> Hashable | None:
+        """Return the dialog that stands open, for the run that draws it."""
+        self._is_drawn = self._asked is not None
+        return self._asked
+
+    def put_away(self) -> None:
+        """Close the dialog that was drawn; one that was asked for in the same breath stays."""
+        if self._is_drawn:
+            self._asked = None
 
     def once(self, deed: Hashable, do: Callable[[], T]) -> T:
         """Do something, or return what it returned a moment ago: a double click is one deed."""

@@ -12,6 +12,13 @@ from brightrun.ui.charts import HEIGHT, job_course
 from brightrun.ui.text import counted, dollars, duration, label_safe, words
 
 ERRORS_SHOWN = 12
+MEANING = {
+    "Spent": "What answers that arrived have cost.",
+    "Reserved": "The most that the calls in flight can cost.",
+    "Possibly paid": "Calls that may have been paid for, without an answer or without one that says what it "
+    "used: the most they can have cost. The Claude Console knows.",
+    "Left of it": "The budget, less what is spent, reserved, or possibly paid.",
+}
 
 
 def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
@@ -42,7 +49,7 @@ def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Cal
 
 def _metrics(figures: dict[str, str]) -> None:
     for column, (label, value) in zip(st.columns(6), figures.items(), strict=False):
-        column.metric(label, value)
+        column.metric(label, value, help=MEANING.get(label))
 
 
 def _pace(job: Job, *, is_live: bool) -> dict[str, str]:

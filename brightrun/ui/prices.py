@@ -42,8 +42,7 @@ def draw_prices(app: App) -> None:
 def _frame(prices: Sequence[Price]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Model": [plain(p.model) for p in prices],
-            "Prompts above": [f"{p.above_input_tokens:,}" if p.above_input_tokens else "" for p in prices],
+            "Model": [_model(p) for p in prices],
             "From": [p.effective_from.isoformat() for p in prices],
             "Input": [p.input_usd for p in prices],
             "Output": [p.output_usd for p in prices],
@@ -78,7 +77,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
 
 
 def _draw_fields(base: Price, key: str) -> Price | None:
-    with st.form(key, border=False, clear_on_submit=False):
+    with st.form(key, border=False, clear_on_submit=False, enter_to_submit=False):
         model_at, day_at, above_at = st.columns([3, 2, 2])
         model = model_at.text_input("Model id", value=base.model, key=f"{key}-model")
         day = day_at.date_input("In force from", value=base.effective_from, key=f"{key}-day")
@@ -178,3 +177,7 @@ def _history_frame(changes: Sequence[PriceChange]) -> pd.DataFrame:
 def _title(price: Price) -> str:
     above = f", above {price.above_input_tokens:,}" if price.above_input_tokens else ""
     return f"{price.model} from {price.effective_from}{above}"
+
+
+def _model(price: Price) -> str:
+    return plain(price.model) + (f", above {price.above_input_tokens:,}" if price.above_input_tokens else "")

@@ -51,6 +51,11 @@ def begin() -> Desk:
     return taken
 
 
+def close_question() -> None:
+    """Close the dialog that stands open: it was answered or put away."""
+    desk().put_away()
+
+
 @contextmanager
 def framed() -> Iterator[None]:
     """Hold, while a page runs, that the router has run before it in the same run."""

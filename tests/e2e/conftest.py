@@ -134,6 +134,8 @@ def shoot() -> Callable[[Page, str], None]:
     def take(page: Page, name: str) -> None:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+            page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
             page.wait_for_timeout(600)  # fonts and charts settle; nothing is asserted by it
             page.screenshot(path=str(Path(folder) / f"{name}.png"))
 

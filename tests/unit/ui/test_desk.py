@@ -67,3 +67,14 @@ def test_an_error_stays_while_the_page_redraws_and_goes_with_the_next_deed(desk:
     desk.complain(fault)
     clock.now += COMPLAINT_SECONDS
     assert desk.complaints() == []
+
+
+def test_a_dialog_stays_until_it_is_put_away(desk: Desk) -> None:
+    """A page that draws itself again keeps the dialog; putting one away does not lose another asked for at once."""
+    desk.ask("cancel?")
+    assert [desk.asked(), desk.asked()] == ["cancel?", "cancel?"]
+    desk.put_away()
+    assert desk.asked() is None
+    desk.ask("cancel?")
+    desk.put_away()  # of the one before, heard late
+    assert desk.asked() == "cancel?"
