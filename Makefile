@@ -38,7 +38,8 @@ interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS=100 says how
 	  $(BIN)/pytest tests/e2e/test_interruptions.py -q -s
 
 soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CURVE names a CSV file
-	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) $(BIN)/pytest tests/e2e/test_soak.py -q -s
+	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) BRIGHTRUN_RERUN_SECONDS=2 \
+	  $(BIN)/pytest tests/e2e/test_soak.py -q -s
 
 faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \

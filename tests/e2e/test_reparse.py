@@ -36,7 +36,7 @@ def test_answers_are_read_again_from_the_page_and_nobody_is_called(
     plan = site.app.planner.plan(scenarios(6), options, template="auto")
     job = site.app.batches.create(plan, name="Written before the update", actor="ana")
     page = open_tab(f"batch?job={job.id}")
-    expect(page.get_by_text("Completed: 4 written, 2 failed.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("completed, 4 written, 2 failed.")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("frontier_llm")).to_be_visible()
     calls = len(api.requests)
     with psycopg.connect(dsn, autocommit=True) as connection:
