@@ -27,6 +27,7 @@ from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.answers import Answers, Reader
 from brightrun.services.batches import Batches
 from brightrun.services.budgets import Budgets
+from brightrun.services.corrections import Corrections
 from brightrun.services.costs import Costs
 from brightrun.services.datasets import Datasets
 from brightrun.services.enrichment import Enrichment
@@ -65,6 +66,7 @@ class App:
     enrichment: Enrichment
     imports: Imports
     reviews: Reviews
+    corrections: Corrections
     datasets: Datasets
     exports: Exports
     system: System
@@ -107,6 +109,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
+    enrichment = Enrichment(db, templates, scenarios, files)
     spending = Spending(db)
     answers = Answers(templates, scenarios, files, lambda name: _reader(name, given), spending)
     generation = Generation(
@@ -135,9 +138,10 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
             pause_after_refusals=settings.pause_after_refusals,
         ),
         reparsing=Reparsing(db, answers, spool),
-        enrichment=Enrichment(db, templates, scenarios, files),
+        enrichment=enrichment,
         imports=Imports(db, scenarios, files),
         reviews=Reviews(db),
+        corrections=Corrections(db, enrichment),
         datasets=datasets,
         exports=Exports(datasets, released, settings.home / "exports"),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from brightrun import __version__
-from brightrun.cli import batches, datasets, imports, prices, reviews, system
+from brightrun.cli import batches, corrections, datasets, imports, prices, reviews, system
 
 app = typer.Typer(
     name="brightrun",
@@ -39,6 +39,7 @@ for command in (
     batches.retry,
     batches.reparse,
     reviews.review,
+    corrections.correct,
     datasets.export,
     datasets.datasets,
     datasets.push,

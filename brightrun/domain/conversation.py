@@ -55,6 +55,8 @@ class Turn:
     role: Role
     content: str
     emotion: Emotion | None = None
+    train: bool = True
+    """Whether a model is to learn to say it; what a person decided to skip stays there to be read."""
 
     def to_json(self) -> dict[str, object]:
         data: dict[str, object] = {"role": self.role.value, "content": self.content}
@@ -64,6 +66,8 @@ class Turn:
                 "secondary_emotion": self.emotion.secondary,
                 "intensity": self.emotion.intensity,
             }
+        if not self.train:
+            data["train"] = False
         return data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,6 +12,7 @@ import orjson
 from brightrun.domain.answer import accept
 from brightrun.domain.batch import Assignment, WriterName
 from brightrun.domain.bucket import Bucket
+from brightrun.domain.conversation import Turn
 from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.ids import ConversationKey
 from brightrun.domain.quality import Assessment, assess
@@ -121,7 +122,6 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
     """Return the conversation an answer became, by column."""
     scenario = record.cast.scenario
     final, enriched = document_keys(record.key)
-    text = record.turns[0].content if record.turns else ""
     return {
         "conversation_id": record.key,
         "name": scenario.title(),
@@ -132,14 +132,7 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
         "topic_key": scenario.topic_key,
         "parameters": scenario.to_json(),
         "system_text": record.prompt.dataset_system,
-        "turns": [turn.to_json() for turn in record.turns],
-        "turn_count": len(record.turns),
-        "word_count": sum(word_count(turn.content) for turn in record.turns),
-        "first_words": " ".join(text.split())[:160],
-        "quality_score": record.assessment.score,
-        "has_blockers": bool(record.assessment.blockers),
-        "flags": list(record.assessment.flags),
-        **_reports(record.assessment),
+        **content_columns(record.turns, record.assessment),
         "raw_path": ledger["raw_path"],
         "final_path": final,
         "enriched_path": enriched,
@@ -148,9 +141,18 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
     }
 
 
-def _reports(assessment: Assessment) -> dict[str, Any]:
+def content_columns(turns: Sequence[Turn], assessment: Assessment) -> dict[str, Any]:
+    """Return what a conversation says and what was found in it, by column."""
     data = assessment.to_json()
+    text = turns[0].content if turns else ""
     return {
+        "turns": [turn.to_json() for turn in turns],
+        "turn_count": len(turns),
+        "word_count": sum(word_count(turn.content) for turn in turns),
+        "first_words": " ".join(text.split())[:160],
+        "quality_score": assessment.score,
+        "has_blockers": bool(assessment.blockers),
+        "flags": list(assessment.flags),
         "quality": {"score": data["score"], "breakdown": data["breakdown"]},
         "validation": {"blockers": data["blockers"], "warnings": data["warnings"]},
     }

@@ -18,6 +18,7 @@ from brightrun.services.answers import document_keys
 from brightrun.services.imports import Imports, imported_record
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
+from brightrun.stores import batches
 from brightrun.stores import conversations as store
 
 
@@ -43,7 +44,7 @@ class Enrichment:
         """Write both documents of a conversation again and record it; a failure is recorded and raised."""
         conversation = store.get(self._db, conversation_id)
         try:
-            record = self._record(conversation)
+            record = self.record(conversation)
             final, enriched = document_keys(conversation.key)
             self._files.put(final, orjson.dumps(final_document(record)), overwrite=True)
             self._files.put(enriched, orjson.dumps(enrich(record)), overwrite=True)
@@ -66,7 +67,8 @@ class Enrichment:
         """Return a stored document (raw, final or enriched) by its path; raises ObjectMissing."""
         return self._files.get(path)
 
-    def _record(self, conversation: Conversation) -> Record:
+    def record(self, conversation: Conversation) -> Record:
+        """Return all that is known of a conversation, assessed as its turns stand; raises NotAllowed."""
         if conversation.import_id:
             cast = self._scenarios.cast(conversation.scenario)
             return imported_record(conversation, self._imports.get(conversation.import_id), cast)
@@ -76,7 +78,9 @@ class Enrichment:
             )
         version = self._templates.version(conversation.template_version_id)
         cast = self._scenarios.cast(conversation.scenario)
-        prompt = self._templates.render(version, cast, turns=len(conversation.turns))
+        options = batches.view(self._db, conversation.job_id).options
+        turns = self._templates.turns_for(cast, options.turns, seed=options.seed)
+        prompt = self._templates.render(version, cast, turns=turns)
         return Record(
             key=conversation.key,
             item_id=conversation.item_id,

@@ -34,6 +34,8 @@ class Found(StrEnum):
     """Its conversation is as it would be written today."""
     DECIDED = "decided"
     """A person has decided on its conversation, which is left as they saw it."""
+    CORRECTED = "corrected"
+    """A person has corrected its conversation, which is left as they wrote it."""
     USELESS = "useless"
     """Its answer is still of no use."""
     CHANGED = "changed"
@@ -47,6 +49,7 @@ WORDS = {
     Found.RESCORED: "conversations scored anew",
     Found.SAME: "as they were",
     Found.DECIDED: "left as decided",
+    Found.CORRECTED: "left as corrected",
     Found.USELESS: "still of no use",
     Found.CHANGED: "changed meanwhile",
     Found.MISSING: "without a stored answer",

@@ -84,7 +84,7 @@ class Reviews:
         if not seen:
             raise InvalidInput("Nothing is selected.", remedy="Select at least one conversation.")
         return store.decide(
-            self._db, seen, decision, reviewer=_name(reviewer), reason=_text(reason), note=_text(note)
+            self._db, seen, decision, reviewer=person_name(reviewer), reason=remark(reason), note=remark(note)
         )
 
     def decide_matching(
@@ -98,22 +98,29 @@ class Reviews:
     ) -> Verdict:
         """Decide on everything a filter matches, in one step that can be undone as one."""
         return store.decide_matching(
-            self._db, chosen, decision, reviewer=_name(reviewer), reason=_text(reason), note=_text(note)
+            self._db,
+            chosen,
+            decision,
+            reviewer=person_name(reviewer),
+            reason=remark(reason),
+            note=remark(note),
         )
 
     def undo(self, operation_id: str, *, reviewer: str) -> tuple[int, int]:
         """Take a decision back; returns how many rows were undone, and how many others had changed since."""
-        return store.undo(self._db, operation_id, reviewer=_name(reviewer))
+        return store.undo(self._db, operation_id, reviewer=person_name(reviewer))
 
 
-def _name(reviewer: str) -> str:
+def person_name(reviewer: str) -> str:
+    """Return the name of whoever acts; raises InvalidInput for none."""
     name = reviewer.strip()
     if not name:
         raise InvalidInput("A decision needs a reviewer.", remedy="Give your name.")
     return name
 
 
-def _text(value: str | None) -> str | None:
+def remark(value: str | None) -> str | None:
+    """Return a reason or note as it is kept, None for an empty one; raises InvalidInput for a long one."""
     text = (value or "").replace("\0", "").strip()
     if len(text) > 2000:
         raise InvalidInput("A reason or note may hold 2,000 characters.", remedy="Shorten it.")

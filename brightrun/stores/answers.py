@@ -62,7 +62,7 @@ def reparse(
 
 
 def rescore(db: saol.Database, answer: StoredAnswer, conversation: Mapping[str, object]) -> str:
-    """Bring a conversation up to date; the outcome is rescored, same, decided, changed or missing."""
+    """Bring a conversation up to date; the outcome is rescored, same, decided, corrected, changed or missing."""
     params = {
         "p_id": answer.conversation_id,
         "p_row_version": answer.row_version,

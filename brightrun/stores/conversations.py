@@ -147,12 +147,13 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
 
 def turns_from(data: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
     """Return turns as `Turn.to_json` wrote them."""
-    return tuple(_turn(entry) for entry in data)
+    return tuple(turn_from(entry) for entry in data)
 
 
-def _turn(entry: Mapping[str, Any]) -> Turn:
+def turn_from(entry: Mapping[str, Any]) -> Turn:
+    """Return one turn as `Turn.to_json` wrote it."""
     context = entry.get("emotional_context")
     emotion = None
     if context:
         emotion = Emotion(context["primary_emotion"], context["secondary_emotion"], context["intensity"])
-    return Turn(Role(entry["role"]), str(entry["content"]), emotion)
+    return Turn(Role(entry["role"]), str(entry["content"]), emotion, train=entry.get("train") is not False)

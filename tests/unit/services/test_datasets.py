@@ -127,11 +127,9 @@ def test_a_changed_conversation_loses_its_approval_and_keeps_its_past(app: App, 
 def test_a_correction_becomes_a_preference_pair(app: App, dsn: str, tmp_path: Path) -> None:
     """What a person corrected is chosen over what the writer had written, after the same question."""
     seed_conversations(dsn, [Seed(number=n) for n in range(4)])
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "update public.conversations set turns = jsonb_set(turns, '{3,content}', '\"Corrected answer.\"'), "
-            "reviewed_at = clock_timestamp() where first_words like '% 2'"
-        )
+    row = next(row for row in app.reviews.page(ConversationFilter()) if row["first_words"].endswith(" 2"))
+    app.corrections.correct(row["id"], 4, "Corrected answer.", corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
     dataset = app.datasets.freeze(
         ConversationFilter(), name="pairs", actor="ana", options=DatasetOptions(validation=0)
     )
