@@ -20,6 +20,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.price import dollars
 
 __all__ = [
+    "ConversationArgument",
     "JobArgument",
     "Json",
     "dollars",
@@ -40,6 +41,9 @@ out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+ConversationArgument = Annotated[
+    str, typer.Argument(metavar="CONVERSATION", help="A conversation's id or key, or the beginning of one.")
+]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the beginning of one.")]
 
 

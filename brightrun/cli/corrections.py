@@ -10,11 +10,10 @@ import typer
 from rich.markup import escape
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import Json, emit, err, opened, out, reported
+from brightrun.cli.console import ConversationArgument, Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.correction import Corrected, Correction, Fate, difference
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.ids import ConversationId
 
 SHOWN = {Fate.SAME: "", Fate.GONE: "red strike", Fate.NEW: "green bold"}
 MARKS = {Fate.SAME: ("", ""), Fate.GONE: ("[-", "-]"), Fate.NEW: ("{+", "+}")}
@@ -22,7 +21,7 @@ MARKS = {Fate.SAME: ("", ""), Fate.GONE: ("[-", "-]"), Fate.NEW: ("{+", "+}")}
 
 
 def correct(
-    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="A conversation's id.")],
+    conversation: ConversationArgument,
     turn: Annotated[int | None, typer.Option(min=1, help="Which turn, from 1.")] = None,
     text: Annotated[str | None, typer.Option(help="What it says from now on.")] = None,
     file: Annotated[
@@ -40,7 +39,7 @@ def correct(
             raise InvalidInput("Say one thing.", remedy="Give one of --text, --file, --skip and --train.")
         said = _said(text, file)
         with opened() as app:
-            found = app.reviews.read(ConversationId(conversation))
+            found = app.reviews.read(app.reviews.find(conversation))
             if said is None and not skip and not train:
                 _show(app, found, turn, as_json=as_json)
                 return

@@ -68,7 +68,7 @@ def difference(before: str, after: str) -> list[Stretch]:
     ends = len(old) - tail, len(new) - tail
     found = [
         Stretch(Fate.SAME, "".join(old[:head])),
-        *_compared(old[head : ends[0]], new[head : ends[1]]),
+        *_joined(_compared(old[head : ends[0]], new[head : ends[1]])),
         Stretch(Fate.SAME, "".join(old[ends[0] :])),
     ]
     return [stretch for stretch in found if stretch.text]
@@ -94,3 +94,25 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[Stretch]:
             continue
         yield Stretch(Fate.GONE, "".join(old[i:j]))
         yield Stretch(Fate.NEW, "".join(new[k:m]))
+
+
+def _joined(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+    """Make one change of changes with nothing but white space between them: so a person reads them."""
+    gone = new = space = ""
+    for stretch in stretches:
+        if stretch.fate is Fate.SAME and (gone or new) and stretch.text.isspace():
+            space = stretch.text
+        elif stretch.fate is Fate.SAME:
+            yield from (
+                Stretch(Fate.GONE, gone),
+                Stretch(Fate.NEW, new),
+                Stretch(Fate.SAME, space + stretch.text),
+            )
+            gone = new = space = ""
+        elif stretch.text:
+            gone, new, space = gone + space, new + space, ""
+            if stretch.fate is Fate.GONE:
+                gone += stretch.text
+            else:
+                new += stretch.text
+    yield from (Stretch(Fate.GONE, gone), Stretch(Fate.NEW, new), Stretch(Fate.SAME, space))

@@ -11,7 +11,6 @@ from brightrun.domain.errors import BrightRunError, Conflict, InvalidInput, NotA
 from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
-from brightrun.domain.template import Prompt
 from brightrun.domain.text import clean
 from brightrun.services.answers import content_columns
 from brightrun.services.enrichment import Enrichment
@@ -136,8 +135,7 @@ class Corrections:
             return self._enrichment.record(conversation).assessment
         except NotAllowed:
             cast = Cast(conversation.scenario, None, None, None)
-            asked = Prompt("", "", conversation.system, len(conversation.turns), 1, MAX_ANSWER_BYTES)
-            return assess(conversation.turns, cast=cast, prompt=asked)
+            return assess(conversation.turns, cast=cast, prompt=None)
 
     def _write_documents(self, conversation: Conversation) -> str:
         """Bring its documents up to date; the correction stands whatever becomes of them."""

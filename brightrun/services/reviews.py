@@ -7,7 +7,7 @@ from typing import Any
 
 from brightrun import saol
 from brightrun.domain.conversation import Conversation
-from brightrun.domain.errors import InvalidInput
+from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict
 from brightrun.stores import conversations
@@ -66,6 +66,29 @@ class Reviews:
     def read(self, conversation_id: ConversationId) -> Conversation:
         """Return one conversation; raises NotFound, or InvalidInput where that is no id."""
         return conversations.get(self._db, ConversationId(parse_uuid(conversation_id, "conversation")))
+
+    def find(self, text: str) -> ConversationId:
+        """Return the conversation that an id, a business key, or an unambiguous prefix of one names.
+
+        Raises NotFound, naming what fits where that is more than one.
+        """
+        digits = text.strip().lower().replace("-", "")
+        if not digits or len(digits) > 32 or any(c not in "0123456789abcdef" for c in digits):
+            raise NotFound(
+                f"{text!r} is not a conversation id.", remedy="The address of the reader ends in it."
+            )
+        low, high = (parse_uuid(digits.ljust(32, fill), "conversation") for fill in "0f")
+        found = conversations.ids_between(self._db, low, high, limit=6)
+        if not found:
+            raise NotFound(
+                f"There is no conversation {text!r}.", remedy="The address of the reader ends in it."
+            )
+        if len(found) > 1:
+            listed = ", ".join(found_id[:13] for found_id in found[:5])
+            raise NotFound(
+                f"{text!r} fits more than one conversation: {listed}…", remedy="Give more of the id."
+            )
+        return found[0]
 
     def history(self, conversation_id: ConversationId) -> list[Review]:
         """Return every decision on a conversation, newest first."""

@@ -79,6 +79,22 @@ def get(db: saol.Database, conversation_id: ConversationId) -> Conversation:
     return _conversation({**rows[0], **names[0]})
 
 
+def ids_between(db: saol.Database, low: str, high: str, *, limit: int) -> list[ConversationId]:
+    """Return the conversations whose id or business key lies in a range, for prefixes."""
+    found: list[ConversationId] = []
+    for column in ("id", "conversation_id"):
+        rows = saol.agent_query(
+            db,
+            "conversations",
+            select=["id"],
+            where=[(column, "gte", low), (column, "lte", high)],
+            order_by=[saol.Order("id")],
+            limit=limit,
+        ).rows()
+        found += [ConversationId(row["id"]) for row in rows]
+    return list(dict.fromkeys(found))[:limit]
+
+
 def of_job(db: saol.Database, job_id: JobId) -> list[ConversationId]:
     """Return the ids of a job's conversations, oldest first."""
     rows = saol.agent_query(

@@ -41,6 +41,17 @@ class Goal:
     query: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """The turn that is being edited; `row_version` is the conversation as its editor saw it."""
+
+    conversation: str
+    turn: int
+    row_version: int
+    is_late: bool = False
+    """Whether somebody else was faster, so that the text as it stands now is shown beside the draft."""
+
+
 @dataclass(slots=True)
 class Desk:
     """A plain object, because every call of Streamlit may end the run, in a callback too.
@@ -52,6 +63,7 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
     notices: list[Notice] = field(default_factory=list)
     undo: Undo | None = None
+    editing: Editing | None = None
     goal: Goal | None = None
     moves: dict[str, str | None] = field(default_factory=dict)
     """Parts of the address to be changed by the next run."""

@@ -14,6 +14,7 @@ from brightrun.domain.conversation import Conversation, Turn
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import Review
+from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin
@@ -34,7 +35,7 @@ def draw_reader(app: App, conversation_id: ConversationId) -> None:
         _draw_head(conversation)
         talk, why, scenario, past, files = st.tabs(["Conversation", "Score", "Scenario", "History", "Files"])
         with talk:
-            _draw_turns(conversation)
+            _draw_turns(app, conversation)
         with why:
             _draw_score(conversation)
         with scenario:
@@ -61,27 +62,40 @@ def _draw_head(conversation: Conversation) -> None:
             _draw_finding(finding)
 
 
-def _draw_turns(conversation: Conversation) -> None:
+def _draw_turns(app: App, conversation: Conversation) -> None:
     if conversation.system:
         with st.expander("System message of the training row"):
             st.text(conversation.system)
     findings = [f for f in _findings(conversation) if f["turn"] is not None]
+    corrected = app.corrections.of(conversation.id) if conversation.version > 1 else []
     for number, turn in enumerate(conversation.turns, 1):
-        _draw_turn(number, turn, [f for f in findings if f["turn"] == number])
+        with st.chat_message(turn.role.value):
+            own = [correction for correction in corrected if correction.turn == number]
+            if editing(conversation, number):
+                draw_editor(app, conversation, number)
+            else:
+                _draw_turn(app, conversation, number, turn)
+            for finding in findings:
+                if finding["turn"] == number:
+                    _draw_finding(finding)
+            if own:
+                draw_correction(own, number, turn)
 
 
-def _draw_turn(number: int, turn: Turn, findings: Sequence[Mapping[str, Any]]) -> None:
-    with st.chat_message(turn.role.value):
-        st.text(turn.content)
-        emotion = turn.emotion
-        if emotion:
-            second = f", {emotion.secondary}" if emotion.secondary else ""
-            level = f" · {emotion.intensity:.1f}" if emotion.intensity is not None else ""
-            st.caption(f"{number} · {label_safe(emotion.primary + second, limit=80)}{level}")
-        else:
-            st.caption(str(number))
-        for finding in findings:
-            _draw_finding(finding)
+def _draw_turn(app: App, conversation: Conversation, number: int, turn: Turn) -> None:
+    st.text(turn.content)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(_beneath(number, turn), width="content")
+        draw_tools(app, conversation, number, turn)
+
+
+def _beneath(number: int, turn: Turn) -> str:
+    emotion = turn.emotion
+    if not emotion:
+        return str(number)
+    second = f", {emotion.secondary}" if emotion.secondary else ""
+    level = f" · {emotion.intensity:.1f}" if emotion.intensity is not None else ""
+    return f"{number} · {label_safe(emotion.primary + second, limit=80)}{level}"
 
 
 def _draw_finding(finding: Mapping[str, Any]) -> None:

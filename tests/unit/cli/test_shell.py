@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -205,3 +206,29 @@ def test_a_dataset_is_listed_compared_and_written_again_by_its_name(
     assert "HF_TOKEN" in shell.run("push", "again", "--hub", "ana/again", code=1)
     deaf = Shell(home, HF_TOKEN="hf_none", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_DISABLE_TELEMETRY="1")
     assert "hub did not take it" in deaf.run("push", "again", "--hub", "ana/again", code=1)
+
+
+def test_a_turn_is_corrected_and_kept_out_of_training_from_the_shell(
+    shell: Shell, sheet: Path, tmp_path: Path
+) -> None:
+    """`correct` changes a turn, tells its score, shows what was changed, and keeps a turn out of training."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "1", "--turns", "4")["id"])
+    shell.json("process", job)
+    name = re.search(r"conversation: ([0-9a-f]{8})", shell.run("log", job))
+    assert name
+    told = shell.json("correct", name[1], "--turn", "2", "--text", "A better answer.", "--note", "Too vague.")
+    assert (told["version"], told["turn"]) == (2, 2)
+    better = tmp_path / "better.txt"
+    better.write_text("A still better answer.", encoding="utf-8")
+    said = shell.run("correct", name[1], "--turn", "2", "--file", str(better))
+    assert "{+still +}better answer." in said
+    assert "It waits for a decision." in said
+    assert shell.json("correct", name[1], "--turn", "4", "--skip")["version"] == 4
+    corrections = shell.json("correct", name[1])["corrections"]
+    assert isinstance(corrections, list)
+    assert [c["turn"] for c in corrections] == [2, 2, 4]
+    assert "not trained on any more" in shell.run("correct", name[1], "--turn", "4")
+    assert "is the user's" in shell.run("correct", name[1], "--turn", "1", "--skip", code=1)
+    assert "Say which turn" in shell.run("correct", name[1], "--text", "x", code=1)
+    assert "Say one thing" in shell.run("correct", name[1], "--turn", "2", "--skip", "--train", code=1)
+    assert "not a conversation id" in shell.run("correct", "nothing", code=1)
