@@ -54,6 +54,8 @@ class Rule(StrEnum):
     """A text holds a chat template's control token, which would act as one."""
     HALF_CHARACTER = "half_character"
     """A text holds half a character, which loaders turn into another shape."""
+    ALL_SKIPPED = "all_skipped"
+    """A reviewer keeps every answer out of training, so nothing would be trained."""
 
 
 class Mend(StrEnum):
@@ -83,6 +85,7 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.EMPTY_CONTENT: "The content is empty; trained on, it teaches to answer nothing.",
     Rule.CONTROL_TOKEN: "The text holds a chat template's control token.",
     Rule.HALF_CHARACTER: "The text holds half a character.",
+    Rule.ALL_SKIPPED: "Every answer is kept out of training, so nothing would be trained.",
 }
 
 
@@ -115,6 +118,8 @@ def prepare(row: Row, options: DatasetOptions) -> Prepared:
         messages.pop()
         mends.append(Mend.TRAILING_USER_DROPPED)
     breaches = _breaches(messages)
+    if row.skipped and not breaches and len(row.skipped) >= sum(m["role"] == "assistant" for m in messages):
+        breaches = [Breach(Rule.ALL_SKIPPED)]
     if breaches:
         return Prepared((), tuple(breaches), tuple(dict.fromkeys(mends)))
     clean: list[Message] = [_clean(message, mends) for message in messages]
@@ -202,13 +207,22 @@ def _parts(row: Row, limit: int | None) -> tuple[Row, ...]:
         return (row,)
     head = list(row.messages[:1]) if row.system else []
     spoken = row.spoken
-    pairs = [list(spoken[at : at + 2]) for at in range(0, len(spoken), 2)]
-    parts = [head + pairs[0]]
-    for pair in pairs[1:]:
-        if estimate_tokens([*parts[-1], *pair]) <= limit:
-            parts[-1] += pair
+    parts: list[list[int]] = []  # places in `spoken`
+    for at in range(0, len(spoken), 2):
+        longer = [*parts[-1], at, at + 1] if parts else []
+        if longer and estimate_tokens([*head, *(spoken[place] for place in longer)]) <= limit:
+            parts[-1] = longer
         else:
-            parts.append(head + pair)
+            parts.append([at, at + 1])
     if len(parts) == 1:
         return (row,)
-    return tuple(row.with_messages(part, part=number) for number, part in enumerate(parts, 1))
+    made = [
+        replace(
+            row,
+            messages=head + [spoken[place] for place in part],
+            skipped=frozenset(place - part[0] for place in row.skipped if place in part),
+            part=number,
+        )
+        for number, part in enumerate(parts, 1)
+    ]
+    return tuple(one for one in made if len(one.skipped) * 2 < len(one.spoken))

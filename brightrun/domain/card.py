@@ -52,7 +52,7 @@ def _body(manifest: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     return f"""# {manifest["name"]}, version {manifest["version"]}
 {demo}
 {report["rows"]:,} approved multi-turn conversations with {report["assistant_turns"]:,} assistant turns, for supervised
-fine-tuning with LoRA. Every row was generated, checked by rules and approved in a review.
+fine-tuning with LoRA. Every row was generated, checked by rules and approved in a review.{_skipped(report)}
 
 ```python
 from datasets import load_dataset
@@ -94,6 +94,15 @@ joined by `id`; `manifest.json` names every file with its SHA-256.
 
 The text is synthetic. Token counts are estimates. A licence for the outputs is for the owner to state.
 """
+
+
+def _skipped(report: Mapping[str, Any]) -> str:
+    if not report.get("skipped_turns"):
+        return ""
+    return (
+        f"\n\nReviewers keep {report['skipped_turns']:,} of the answers out of training. `prompt_completion/`, `dpo/` and "
+        "`openai/` do so exactly; `manifest.json` says for each format what becomes of them."
+    )
 
 
 def _quoted(text: str) -> str:

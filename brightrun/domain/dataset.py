@@ -104,6 +104,8 @@ class Row:
     cost: float = 0.0
     first_messages: Sequence[Message] | None = None
     """What the writer wrote, where people corrected it since."""
+    skipped: frozenset[int] = frozenset()
+    """Answers that a reviewer keeps out of training, by their place in `spoken`."""
     part: int = 0
     """1, 2, ... where a long conversation was cut into parts; 0 where it is whole."""
 
@@ -121,8 +123,29 @@ class Row:
         """The messages after the system message."""
         return self.messages[1:] if self.system else self.messages
 
-    def with_messages(self, messages: Sequence[Message], *, part: int = 0) -> Row:
-        return replace(self, messages=messages, part=part)
+    @property
+    def skipped_messages(self) -> frozenset[int]:
+        """The answers kept out of training, by their place in `messages`."""
+        head = len(self.messages) - len(self.spoken)
+        return frozenset(place + head for place in self.skipped)
+
+    @property
+    def skipped_within(self) -> int:
+        """How many answers are to be skipped though a later one is trained."""
+        return sum(place <= self._last_trained for place in self.skipped)
+
+    @property
+    def _last_trained(self) -> int:
+        return max((at for at in range(1, len(self.spoken), 2) if at not in self.skipped), default=-1)
+
+    def without_tail(self) -> Row:
+        """Return the row up to its last answer that is trained: what comes after teaches nothing."""
+        kept = self._last_trained + 1
+        if not self.skipped or kept == len(self.spoken):
+            return self
+        head = len(self.messages) - len(self.spoken)
+        within = frozenset(place for place in self.skipped if place < kept)
+        return replace(self, messages=self.messages[: head + kept], skipped=within)
 
 
 @dataclass(frozen=True, slots=True)

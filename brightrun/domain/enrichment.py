@@ -77,7 +77,7 @@ def enrich(record: Record) -> dict[str, Any]:
         "training_pairs": [
             _pair(record, place)
             for place, turn in enumerate(record.turns)
-            if turn.role is Role.ASSISTANT and place > 0
+            if turn.role is Role.ASSISTANT and place > 0 and turn.train
         ],
     }
 

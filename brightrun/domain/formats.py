@@ -63,9 +63,13 @@ class Shape:
     lines: Callable[[Row], Iterator[Line]]
     decisions: frozenset[str] = frozenset({"approved"})
     """The decisions whose rows it is made of."""
+    can_skip: bool = False
+    """Whether it can keep a single answer out of training; where not, what follows the last trained one is cut."""
 
     def encode(self, row: Row) -> Iterator[bytes]:
-        return map(one_line, self.lines(row)) if row.decision in self.decisions else iter(())
+        if row.decision not in self.decisions:
+            return iter(())
+        return map(one_line, self.lines(row if self.can_skip else row.without_tail()))
 
 
 def one_line(data: Line) -> bytes:
@@ -103,6 +107,7 @@ def sidecar_line(row: Row) -> bytes:
             "job_id": row.job_id,
             "created_at": row.created_at,
         }
+        | ({"skipped": sorted(place + 1 for place in row.skipped_messages)} if row.skipped else {})
     )
 
 
@@ -112,7 +117,7 @@ def _messages(row: Row) -> Iterator[Line]:
 
 def _prompt_completion(row: Row) -> Iterator[Line]:
     for place, message in enumerate(row.messages):
-        if message["role"] == "assistant":
+        if message["role"] == "assistant" and place not in row.skipped_messages:
             yield {
                 "id": f"{row.id}/{place + 1}",
                 "writer": row.writer,
@@ -156,7 +161,12 @@ def _llamafactory(row: Row) -> Iterator[Line]:
 
 
 def _openai(row: Row) -> Iterator[Line]:
-    yield {"messages": [{**m, "weight": 1} if m["role"] == "assistant" else m for m in row.messages]}
+    yield {
+        "messages": [
+            {**m, "weight": int(place not in row.skipped_messages)} if m["role"] == "assistant" else m
+            for place, m in enumerate(row.messages)
+        ]
+    }
 
 
 def _bedrock(row: Row) -> Iterator[Line]:
@@ -190,6 +200,8 @@ def _dpo(row: Row) -> Iterator[Line]:
     first = [m for m in row.first_messages if m["role"] != "system"]
     head = len(row.messages) - len(row.spoken)
     for place in range(1, min(len(row.spoken), len(first)), 2):
+        if place in row.skipped:
+            continue
         before, now = first[place], row.spoken[place]
         is_same_question = row.spoken[place - 1]["content"].endswith(first[place - 1]["content"])
         if not is_same_question or before["role"] != "assistant" or before["content"] == now["content"]:
@@ -216,14 +228,36 @@ def _kto(row: Row) -> Iterator[Line]:
 
 SHAPES: Mapping[Format, Shape] = {
     Format.MESSAGES: Shape(_messages),
-    Format.PROMPT_COMPLETION: Shape(_prompt_completion),
+    Format.PROMPT_COMPLETION: Shape(_prompt_completion, can_skip=True),
     Format.SHAREGPT: Shape(_sharegpt),
     Format.ALPACA: Shape(_alpaca),
     Format.LLAMAFACTORY: Shape(_llamafactory),
-    Format.OPENAI: Shape(_openai),
+    Format.OPENAI: Shape(_openai, can_skip=True),
     Format.BEDROCK: Shape(_bedrock),
     Format.GEMINI: Shape(_gemini),
-    Format.DPO: Shape(_dpo),
+    Format.DPO: Shape(_dpo, can_skip=True),
     Format.KTO: Shape(_kto, frozenset({"approved", "rejected"})),
 }
 """The formats that are lines of JSON."""
+
+
+def verdicts_by_format(within: int) -> dict[str, str]:
+    """Return, by format, what becomes of answers that a reviewer keeps out of training.
+
+    `within` is how many of them stand before an answer that is trained.
+    """
+    ways = {
+        Format.PROMPT_COMPLETION: "left out: no row has one as its completion",
+        Format.OPENAI: "kept with weight 0",
+        Format.DPO: "left out: none is chosen",
+        Format.KTO: "left out: the last answer that is trained carries the label",
+        Format.JSON: "left out of the training pairs, kept in their history",
+        Format.CSV: "not marked: the sidecar names them",
+    }
+    trained = (
+        f"cut off at the end; {within} before a trained answer are trained all the same"
+        if within
+        else "cut off"
+    )
+    others = [chosen for chosen in (*SHAPES, Format.PARQUET) if chosen not in ways]
+    return {chosen.value: way for chosen, way in ways.items()} | {chosen.value: trained for chosen in others}

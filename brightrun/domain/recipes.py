@@ -14,11 +14,12 @@ def recipes(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return the small files of the folder by path: recipes, training chat templates, dataset_info.json."""
     length = _length(manifest["report"])
     has_validation = bool(manifest["report"]["splits"]["validation"])
+    skips = bool(manifest["report"].get("skipped_within"))
     files = {
         "recipes/README.md": _README,
-        "recipes/trl_sft.sh": _trl_command(length, has_validation=has_validation),
-        "recipes/trl_sft.py": _trl_script(length, has_validation=has_validation),
-        "recipes/axolotl.yaml": _axolotl(length, has_validation=has_validation),
+        "recipes/trl_sft.sh": _trl_command(length, has_validation=has_validation, skips=skips),
+        "recipes/trl_sft.py": _trl_script(length, has_validation=has_validation, skips=skips),
+        "recipes/axolotl.yaml": _axolotl(length, has_validation=has_validation, skips=skips),
         "recipes/llamafactory.yaml": _llamafactory(length, has_validation=has_validation),
         "llamafactory/dataset_info.json": dataset_info(manifest["report"]),
     }
@@ -69,7 +70,9 @@ the model). The learning rate and the rank are the usual start for LoRA, not a f
 """
 
 
-def _trl_command(length: int, *, has_validation: bool) -> str:
+def _trl_command(length: int, *, has_validation: bool, skips: bool) -> str:
+    rows = "prompt_completion" if skips else "messages"
+    loss = "" if skips else "  --assistant_only_loss \\\n"
     evaluation = " \\\n  --dataset_test_split validation --eval_strategy epoch" if has_validation else ""
     return f"""\
 #!/bin/sh
@@ -78,17 +81,18 @@ set -eu
 cd "$(dirname "$0")/.."
 exec trl sft \\
   --model_name_or_path "$MODEL" \\
-  --dataset_name "$PWD" --dataset_config messages \\
+  --dataset_name "$PWD" --dataset_config {rows} \\
   ${{CHAT_TEMPLATE:+--chat_template_path "$CHAT_TEMPLATE"}} \\
-  --assistant_only_loss \\
-  --use_peft --lora_r 16 --lora_alpha 32 --lora_target_modules all-linear \\
+{loss}  --use_peft --lora_r 16 --lora_alpha 32 --lora_target_modules all-linear \\
   --max_length {length} --learning_rate 2e-4 --num_train_epochs 3 \\
   --per_device_train_batch_size 2 --gradient_accumulation_steps 4{evaluation} \\
   --output_dir "${{OUTPUT:-adapter}}" "$@"
 """
 
 
-def _trl_script(length: int, *, has_validation: bool) -> str:
+def _trl_script(length: int, *, has_validation: bool, skips: bool) -> str:
+    rows = "prompt_completion" if skips else "messages"
+    loss = "" if skips else "\n        assistant_only_loss=True,"
     evaluation = 'rows["validation"]' if has_validation else "None"
     return f'''\
 """LoRA on the assistant's turns with TRL; MODEL names the model, STEPS cuts the run short."""
@@ -101,15 +105,14 @@ from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
 folder = Path(__file__).resolve().parent.parent
-rows = load_dataset(str(folder), "messages")
+rows = load_dataset(str(folder), "{rows}")
 trainer = SFTTrainer(
     model=os.environ["MODEL"],
     train_dataset=rows["train"],
     eval_dataset={evaluation},
     peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
     args=SFTConfig(
-        output_dir=os.environ.get("OUTPUT", "adapter"),
-        assistant_only_loss=True,
+        output_dir=os.environ.get("OUTPUT", "adapter"),{loss}
         chat_template_path=os.environ.get("CHAT_TEMPLATE"),
         max_length={length},
         learning_rate=float(os.environ.get("LEARNING_RATE", "2e-4")),
@@ -125,15 +128,17 @@ trainer.save_model()
 '''
 
 
-def _axolotl(length: int, *, has_validation: bool) -> str:
+def _axolotl(length: int, *, has_validation: bool, skips: bool) -> str:
+    folder, weight = ("openai", "    message_field_training: weight\n") if skips else ("messages", "")
+
     def entry(split: str) -> str:
         return f"""\
-  - path: messages/{split}.jsonl
+  - path: {folder}/{split}.jsonl
     ds_type: json
     type: chat_template
     field_messages: messages
     roles_to_train: [assistant]
-    train_on_eos: turn
+{weight}    train_on_eos: turn
 """
 
     evaluation = "test_datasets:\n" + entry("validation").replace(

@@ -95,6 +95,8 @@ class Survey:
             },
             "with_system": self._figures["with_system"],
             "bedrock_reserved": self._figures["bedrock_reserved"],
+            "skipped_turns": self._figures["skipped_turns"],
+            "skipped_within": self._figures["skipped_within"],
             "preference_pairs": self._pairs[Format.DPO],
             "labels": {"true": rows, "false": self._figures["rejected"]},
             "set": self._set.to_json(),
@@ -114,6 +116,8 @@ class Survey:
             self._stratify(name, value or "none", row.split)
         self._count_tokens(row)
         self._figures["assistant_turns"] += len(row.spoken) // 2
+        self._figures["skipped_turns"] += len(row.skipped)
+        self._figures["skipped_within"] += row.skipped_within
         self._figures["with_system"] += bool(row.system)
         self._figures["bedrock_reserved"] += is_reserved(row)
         self._score += row.quality_score

@@ -23,7 +23,7 @@ def file_metadata(manifest: Mapping[str, Any], file_name: str) -> dict[str, Any]
         "format_spec": SPEC,
         "created_date": manifest["created_at"],
         "total_conversations": report["rows"],
-        "total_training_pairs": report["assistant_turns"],
+        "total_training_pairs": report["assistant_turns"] - report.get("skipped_turns", 0),
         "quality_summary": {
             **report["scores"],
             "human_reviewed_count": report["reviewed"],
@@ -65,7 +65,9 @@ def conversation(row: Row) -> dict[str, Any]:
                 "reason": row.reason,
             },
         },
-        "training_pairs": [_pair(row, place) for place in range(1, len(row.spoken), 2)],
+        "training_pairs": [
+            _pair(row, place) for place in range(1, len(row.spoken), 2) if place not in row.skipped
+        ],
     }
 
 

@@ -11,6 +11,7 @@ from brightrun.domain.canonical import Prepared, prepare
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
 from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
+from brightrun.domain.formats import verdicts_by_format
 from brightrun.domain.ids import DatasetId, parse_uuid
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
@@ -102,7 +103,7 @@ class Datasets:
             "demo_rows": dataset.demo_count,
             "prices": list(dataset.prices),
             "report": report,
-        }
+        } | _verdicts(report)
 
     def compare(self, older: Dataset, newer: Dataset) -> Comparison:
         """Return what was added, removed, changed or moved to another split from one to the other."""
@@ -126,6 +127,14 @@ def slug(dataset: Dataset) -> str:
     """Return the beginning of every file name: name, version, and whether demo text is in it."""
     name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "dataset"
     return f"{name}-v{dataset.version}{'-demo' if dataset.demo_count else ''}"
+
+
+def _verdicts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what each format makes of answers kept out of training; nothing where there are none."""
+    if not report.get("skipped_turns"):
+        return {}
+    formats = verdicts_by_format(report["skipped_within"])
+    return {"skipped_turns": {"answers": report["skipped_turns"], "formats": formats}}
 
 
 def _approved(chosen: ConversationFilter) -> ConversationFilter:

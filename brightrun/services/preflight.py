@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -57,6 +57,8 @@ class _Tally:
     refused: int = 0
     shortened: int = 0
     untrained: int = 0
+    skipped: int = 0
+    """Answers that a reviewer keeps out of training though a later one is trained."""
 
 
 def preflight(
@@ -76,7 +78,7 @@ def preflight(
     sample: Row | None = None
     rows = 0
     for row in islice(found, SAMPLE):
-        made = prepare(row, options).rows[0]
+        made = prepare(row, options).rows[0].without_tail()
         sample = made if sample is None or rows == place else sample
         rows += 1
         _count(made, template, max_length, tally, refusals)
@@ -101,6 +103,7 @@ def built_in(name: str) -> ChatTemplate:
 
 
 def _count(row: Row, template: ChatTemplate, limit: int, tally: _Tally, refusals: dict[str, None]) -> None:
+    tally.skipped += row.skipped_within
     if not _render(row, template, refusals):
         tally.refused += 1
         return
@@ -150,13 +153,33 @@ def _verdict(trainer: Trainer, tally: _Tally, template: ChatTemplate, rows: int)
             "It brings its own template: name the model's in the recipe, where `default` stands now."
         )
         said = _Tally(found.accepted + found.refused, 0, found.shortened, found.untrained)
-    if found.refused and trainer is not Trainer.LLAMAFACTORY:
-        advice.append("Freeze with “merge system into the first user turn” if the system role is refused.")
-    if found.untrained:
-        advice.append(
-            "Rows whose first answer lies beyond the maximum length train nothing: raise it, or cut."
-        )
+    advice += _of_any(trainer, found)
     return Verdict(trainer, said.accepted, said.refused, said.shortened, said.untrained, tuple(advice))
+
+
+def _of_any(trainer: Trainer, found: _Tally) -> Iterator[str]:
+    """Yield what is to be minded with whichever trainer."""
+    if found.skipped:
+        yield _about_skipped(trainer, found.skipped)
+    if found.refused and trainer is not Trainer.LLAMAFACTORY:
+        yield "Freeze with “merge system into the first user turn” if the system role is refused."
+    if found.untrained:
+        yield "Rows whose first answer lies beyond the maximum length train nothing: raise it, or cut."
+
+
+def _about_skipped(trainer: Trainer, number: int) -> str:
+    """Say what a trainer makes of answers that are kept out of training before one that is trained."""
+    what = (
+        f"{number:,} answers that reviewers keep out of training"
+        if number > 1
+        else "One answer kept out of training"
+    )
+    stand = "stand" if number > 1 else "stands"
+    if trainer is Trainer.TRL:
+        return f"{what} {stand} before a trained one: the recipe reads prompt_completion/, which has none of them."
+    if trainer is Trainer.AXOLOTL:
+        return f"{what} {stand} before a trained one: the recipe reads openai/, whose weights leave them out."
+    return f"{what} {stand} before a trained one, and it has no way to skip single answers: they are trained."
 
 
 def _tokens(piece: Piece) -> int:

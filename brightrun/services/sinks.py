@@ -158,7 +158,8 @@ class Parquet:
     def add(self, row: Row) -> None:
         if row.decision != "approved":
             return
-        self._group.append({"id": row.id, "writer": row.writer, "messages": list(row.messages)})
+        messages = list(row.without_tail().messages)
+        self._group.append({"id": row.id, "writer": row.writer, "messages": messages})
         self._rows += 1
         if len(self._group) == PARQUET_ROWS:
             self._flush()

@@ -145,6 +145,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
         split=str(entry["split"]),
         created_at=str(entry["created_at"]),
         cost=float(entry["cost_usd"]),
+        skipped=frozenset(n for n, turn in enumerate(entry["turns"]) if turn.get("train") is False),
         first_messages=_messages(entry["first_turns"]) if entry["first_turns"] else None,
     )
 

@@ -132,6 +132,11 @@ def draw_report(app: App, dataset: Dataset) -> None:
         "Tokens, median", f"{report['tokens']['median']:,}", help="An estimate: four bytes each."
     )
     figures[4].metric("Cost", dollars(report["cost_usd"]))
+    if report.get("skipped_turns"):
+        st.caption(
+            f"{counted(report['skipped_turns'], 'answer')} kept out of training by reviewers. TRL, Axolotl and OpenAI "
+            "get that with the folder; what other formats make of them stands in manifest.json."
+        )
     if report["left_out"]:
         st.warning(f"{counted(report['left_out'], 'conversation')} left out by the checks.")
         rules = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from brightrun.domain.canonical import Mend, Rule, estimate_tokens, prepare
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.formats import SHAPES, Format, sidecar_line
+from brightrun.domain.formats import SHAPES, Format, sidecar_line, verdicts_by_format
 from brightrun.domain.report import Survey
 from brightrun.domain.spreadsheet import csv_head, csv_turns
+from brightrun.domain.training import conversation
 from tests.unit.domain.material import TALK, row
 
 HARD = 'one\u2028two\u2029three\x85four "five" 🙂 \\ six\nseven'
@@ -195,3 +197,66 @@ def test_the_report_says_how_long_and_how_alike_the_rows_are() -> None:
     assert report["tokens"]["over"] == {"1024": 3, "2048": 0, "4096": 0, "8192": 0}
     assert report["set"]["repeated_answer_share"] == 1.0
     assert report["splits"] == {"train": 3, "validation": 0, "test": 0}
+
+
+SIX = (
+    *TALK,
+    "And if I am late with it by a day or two?",
+    "A day costs ten cents, so nothing to lose sleep over.",
+)
+
+
+def encoded(chosen: Format, made: Any) -> list[Any]:
+    return [json.loads(line) for line in SHAPES[chosen].encode(made)]
+
+
+def test_an_answer_kept_out_of_training_is_kept_out_wherever_a_format_can() -> None:
+    """OpenAI's weight is 0, no completion and no pair is made of it; it stays in what later answers follow."""
+    made = row(*SIX, system="You help.", skipped=frozenset({1}))
+    (openai,) = encoded(Format.OPENAI, made)
+    assert [m.get("weight") for m in openai["messages"]] == [None, None, 0, None, 1, None, 1]
+    completions = encoded(Format.PROMPT_COMPLETION, made)
+    assert [line["completion"][0]["content"] for line in completions] == [SIX[3], SIX[5]]
+    assert SIX[1] in [m["content"] for m in completions[0]["prompt"]]
+    pairs = conversation(made)["training_pairs"]
+    assert [pair["target_response"] for pair in pairs] == [SIX[3], SIX[5]]
+    first = [
+        {"role": m["role"], "content": f"{m['content']} Before." if n % 2 else m["content"]}
+        for n, m in enumerate(made.spoken)
+    ]
+    chosen = encoded(Format.DPO, replace(made, first_messages=first))
+    assert [line["chosen"][0]["content"] for line in chosen] == [SIX[3], SIX[5]]
+    assert json.loads(sidecar_line(made))["skipped"] == [3]
+    assert "skipped" not in json.loads(sidecar_line(row(*SIX)))
+
+
+@pytest.mark.parametrize("chosen", [f for f, shape in SHAPES.items() if not shape.can_skip])
+def test_where_a_format_cannot_skip_what_follows_the_last_trained_answer_is_cut(chosen: Format) -> None:
+    """A last answer that is kept out of training is in no line; one in the middle is counted and said."""
+    (line,) = SHAPES[chosen].encode(row(*SIX, skipped=frozenset({1, 5})))
+    assert SIX[5].encode() not in line
+    assert SIX[3].encode() in line
+    made = row(*SIX, skipped=frozenset({1, 5}))
+    assert made.skipped_within == 1
+    assert (
+        "1 before a trained answer are trained all the same" in verdicts_by_format(1)[Format.MESSAGES.value]
+    )
+    assert set(verdicts_by_format(0)) == {f.value for f in Format} - {"folder", "zip"}
+
+
+def test_verdicts_follow_their_answers_into_parts_and_merged_texts() -> None:
+    """Cutting a conversation or merging its system text moves no verdict to another answer."""
+    made = row(*SIX, system="You help.", skipped=frozenset({3}))
+    parts = prepare(made, DatasetOptions(split_tokens=64)).rows
+    kept = [line for part in parts for line in encoded(Format.PROMPT_COMPLETION, part)]
+    assert [line["completion"][0]["content"] for line in kept] == [SIX[1], SIX[5]]
+    (merged,) = prepare(made, DatasetOptions(merge_system=True)).rows
+    (openai,) = encoded(Format.OPENAI, merged)
+    assert [m.get("weight") for m in openai["messages"]] == [None, 1, None, 0, None, 1]
+
+
+def test_a_conversation_of_skipped_answers_only_is_left_out_by_name() -> None:
+    """Where nothing would be trained, nothing leaves, and the rule says why."""
+    prepared = prepare(row(skipped=frozenset({1, 3})), PLAIN)
+    assert [breach.rule for breach in prepared.breaches] == [Rule.ALL_SKIPPED]
+    assert not prepared.rows

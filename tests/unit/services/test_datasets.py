@@ -21,6 +21,7 @@ from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound, SetupFau
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.exports import check_folder
+from brightrun.services.preflight import Trainer, built_in, preflight
 from tests.seed import Seed, seed_conversations
 
 Start = Callable[..., Job]
@@ -140,6 +141,38 @@ def test_a_correction_becomes_a_preference_pair(app: App, dsn: str, tmp_path: Pa
     assert pair["rejected"][0]["content"] != "Corrected answer."  # type: ignore[index]
     assert [m["role"] for m in pair["prompt"]] == ["system", "user", "assistant", "user"]  # type: ignore[union-attr]
     assert app.datasets.report(app.datasets.get(dataset.id))["preference_pairs"] == 1
+
+
+def test_a_verdict_on_a_turn_reaches_the_files_recipes_and_the_preflight(
+    app: App, dsn: str, tmp_path: Path
+) -> None:
+    """What a reviewer keeps out of training is out of what trainers read, and each is told what it makes of it."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(3)])
+    row = app.reviews.page(ConversationFilter())[0]
+    app.corrections.mark(row["id"], 2, train=False, corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    kept = DatasetOptions(validation=0)
+    dataset = app.datasets.freeze(ConversationFilter(), name="verdicts", actor="ana", options=kept)
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    weights = [
+        message["weight"]
+        for line in lines(folder / "openai/train.jsonl")
+        for message in line["messages"]  # type: ignore[attr-defined]
+        if message["role"] == "assistant"
+    ]
+    assert sorted(weights) == [0, 1, 1, 1, 1, 1]
+    assert len(lines(folder / "prompt_completion/train.jsonl")) == 5
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert manifest["skipped_turns"]["answers"] == 1
+    assert "trained all the same" in manifest["skipped_turns"]["formats"]["llamafactory"]
+    assert "message_field_training: weight" in (folder / "recipes/axolotl.yaml").read_text()
+    assert "--dataset_config prompt_completion" in (folder / "recipes/trl_sft.sh").read_text()
+    assert "keep 1 of the answers out of training" in (folder / "README.md").read_text()
+    told = preflight(app.datasets, dataset, built_in("chatml"), max_length=4096)
+    advice = {verdict.trainer: " ".join(verdict.advice) for verdict in told.verdicts}
+    assert "prompt_completion/" in advice[Trainer.TRL]
+    assert "openai/" in advice[Trainer.AXOLOTL]
+    assert "no way to skip" in advice[Trainer.LLAMAFACTORY]
 
 
 def test_decisions_become_labels(app: App, dsn: str, tmp_path: Path) -> None:
