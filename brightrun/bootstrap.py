@@ -40,6 +40,7 @@ from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.spaces import Spaces
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.system import System
@@ -57,6 +58,7 @@ class App:
     settings: Settings
     templates: Templates
     scenarios: Scenarios
+    spaces: Spaces
     planner: Planner
     prices: Prices
     costs: Costs
@@ -124,6 +126,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         settings=settings,
         templates=templates,
         scenarios=scenarios,
+        spaces=Spaces(db, scenarios),
         planner=Planner(db, templates, scenarios, Estimator(db, writer)),
         prices=Prices(db),
         costs=Costs(db),

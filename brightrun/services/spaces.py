@@ -1,0 +1,265 @@
+"""From axes to scenarios: everything allowed, a sample, or as few as cover every pair of values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+import covertable
+import numpy as np
+from numpy.typing import NDArray
+
+from brightrun import saol
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.ids import JobId
+from brightrun.domain.scenario import Scenario
+from brightrun.domain.space import AtMost, Method, Never, Only, Parts, Rule, Space, Weight
+from brightrun.services.plans import MAX_ITEMS
+from brightrun.services.scenarios import Axes, Scenarios
+from brightrun.stores import scenarios as store
+
+COVERED = 10_000
+"""Covering more pairs of values than these takes minutes (half as many triples); a sample is the way there."""
+LOOKED_UP = 2_000
+"""So many scenarios are looked up at once."""
+
+Mask = NDArray[np.bool_]
+Combination = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Scenarios chosen from a space, and how they lie in it."""
+
+    scenarios: Sequence[Scenario]
+    total: int
+    allowed: int
+    known: int
+    """How many were left out because they are written or on their way."""
+    pairs: int
+    """How many pairs of values the rules allow."""
+    covered: int
+    """How many of them stand together in a chosen scenario."""
+
+
+class Spaces:
+    """Chooses scenarios; nothing is written and nothing but their fingerprints is looked up."""
+
+    def __init__(self, db: saol.Database, scenarios: Scenarios) -> None:
+        self._db = db
+        self._scenarios = scenarios
+
+    def space(
+        self, axes: Mapping[str, Sequence[str]], rules: Sequence[Rule] = (), *, only_fitting: bool = False
+    ) -> Space:
+        """Return a space of the scaffolding's keys and of own variables; raises InvalidInput."""
+        known = self._scenarios.axes(active_only=False)
+        chosen = {axis: tuple(dict.fromkeys(values)) for axis, values in axes.items() if values}
+        space = Space(chosen, rules, {arc.arc_key: arc.tier for arc in known.arcs})
+        space.require()
+        if only_fitting:
+            space = Space(chosen, (*rules, *_suitable(known, chosen)), space.tier_of_arc)
+        return space
+
+    def choose(
+        self,
+        space: Space,
+        method: Method = Method.EVERY,
+        *,
+        number: int | None = None,
+        seed: int = 0,
+        strength: int = 2,
+        leave_out_known: bool = False,
+    ) -> Chosen:
+        """Return at most `number` scenarios, the same for the same seed; raises InvalidInput.
+
+        A sample needs a number. `strength` is how many axes are covered together.
+        """
+        mask = _allowed(space)
+        allowed = int(mask.sum())
+        offered = self._offered(space, mask, method, number, seed, strength)
+        limited = _limited(offered, space)
+        taken = Counter[str]()
+        fresh = self._fresh(limited, space, taken) if leave_out_known else limited
+        scenarios, held = [], []
+        for combination in islice(fresh, MAX_ITEMS + 1 if number is None else number):
+            scenarios.append(space.scenario(combination))
+            held.append(combination)
+        if len(scenarios) > MAX_ITEMS:
+            raise InvalidInput(
+                f"More than {MAX_ITEMS:,} scenarios would be planned, which one job cannot hold.",
+                remedy="Take a sample, cover the pairs, or choose fewer values.",
+            )
+        pairs, covered = _coverage(space, mask, held)
+        return Chosen(scenarios, space.size, allowed, taken["known"], pairs, covered)
+
+    def emptied(self, job_id: JobId | None = None) -> list[Scenario]:
+        """Return the scenarios that rejection emptied, of one job or of all: what a top-up writes again."""
+        return store.emptied(self._db, job_id, limit=MAX_ITEMS)
+
+    def states(self, scenarios: Sequence[Scenario]) -> dict[str, store.State]:
+        """Return what has become of scenarios before, by fingerprint."""
+        found: dict[str, store.State] = {}
+        marks = [scenario.fingerprint() for scenario in scenarios]
+        for start in range(0, len(marks), LOOKED_UP):
+            found |= store.states(self._db, marks[start : start + LOOKED_UP])
+        return found
+
+    def _offered(
+        self, space: Space, mask: Mask, method: Method, number: int | None, seed: int, strength: int
+    ) -> Iterator[Combination]:
+        if method is Method.COVER:
+            return _cover(space, seed, strength)
+        if method is Method.SAMPLE:
+            if not number:
+                raise InvalidInput("A sample needs a number.", remedy="Say how many scenarios to draw.")
+            return _combinations(space, _drawn(space, mask, seed))
+        return _combinations(space, np.flatnonzero(mask))
+
+    def _fresh(
+        self, offered: Iterator[Combination], space: Space, taken: Counter[str]
+    ) -> Iterator[Combination]:
+        """Leave out what is written or on its way, looking it up in portions."""
+        while portion := list(islice(offered, LOOKED_UP)):
+            marks = [space.scenario(combination).fingerprint() for combination in portion]
+            states = store.states(self._db, marks)
+            for mark, combination in zip(marks, portion, strict=True):
+                if mark in states and states[mark].is_taken:
+                    taken["known"] += 1
+                else:
+                    yield combination
+
+
+def _suitable(known: Axes, chosen: Mapping[str, Sequence[str]]) -> list[Rule]:
+    """Return what scaffolding says of itself as rules: an arc or topic may name whom it suits."""
+    stated = [
+        ("arc", arc.arc_key, {"persona": arc.suitable_personas, "topic": arc.suitable_topics})
+        for arc in known.arcs
+    ]
+    stated += [
+        (
+            "topic",
+            topic.topic_key,
+            {"persona": topic.suitable_personas, "arc": topic.suitable_emotional_arcs},
+        )
+        for topic in known.topics
+    ]
+    return [
+        Only(axis, (key,), {other: tuple(v for v in suitable if v in chosen[other])})
+        for axis, key, others in stated
+        if key in chosen.get(axis, ())
+        for other, suitable in others.items()
+        if suitable and other in chosen
+    ]
+
+
+def _allowed(space: Space) -> Mask:
+    """Return which combinations the rules allow: one truth value each, an axis a dimension."""
+    mask = np.ones([len(values) for values in space.axes.values()] if space.axes else [0], dtype=np.bool_)
+    for rule in space.rules:
+        if isinstance(rule, Never):
+            mask[_block(space, rule.parts)] = False
+        elif isinstance(rule, Only):
+            for other, values in rule.others.items():
+                rest = tuple(value for value in space.axes[other] if value not in values)
+                if rest:
+                    mask[_block(space, {rule.axis: rule.values, other: rest})] = False
+    return mask
+
+
+def _block(space: Space, parts: Parts) -> tuple[NDArray[np.intp], ...]:
+    """Return where values lie in the mask; an axis that is not named lies there whole."""
+    places = []
+    for axis, values in space.axes.items():
+        wanted = parts.get(axis) or values
+        lookup = {value: place for place, value in enumerate(values)}
+        places.append(np.array([lookup[value] for value in wanted], dtype=np.intp))
+    return np.ix_(*places)
+
+
+def _drawn(space: Space, mask: Mask, seed: int) -> NDArray[np.intp]:
+    """Return every allowed combination in the order of a weighted draw without replacement.
+
+    Gumbel noise on the logarithm of the weights: Efraimidis and Spirakis, Weighted random sampling with a
+    reservoir, Information Processing Letters 97 (2006), in logarithms.
+    """
+    log_weight = np.zeros(mask.shape, dtype=np.float32)
+    for rule in space.rules:
+        if isinstance(rule, Weight):
+            log_weight[_block(space, rule.parts)] += np.log(rule.factor)
+    places = np.flatnonzero(mask)
+    keys = log_weight.reshape(-1)[places]
+    keys += np.random.default_rng(seed).gumbel(size=len(places)).astype(np.float32)
+    order: NDArray[np.intp] = places[np.argsort(-keys, kind="stable")]
+    return order
+
+
+def _combinations(space: Space, places: NDArray[np.intp]) -> Iterator[Combination]:
+    names, axes = list(space.axes), list(space.axes.values())
+    shape = [len(values) for values in axes]
+    for start in range(0, len(places), LOOKED_UP):
+        found = np.unravel_index(places[start : start + LOOKED_UP], shape)
+        for row in zip(*(part.tolist() for part in found), strict=True):
+            yield {name: axes[axis][place] for axis, (name, place) in enumerate(zip(names, row, strict=True))}
+
+
+def _cover(space: Space, seed: int, strength: int) -> Iterator[Combination]:
+    sizes = [len(values) for values in space.axes.values()]
+    strength = min(strength, len(sizes))
+    if strength < 2:
+        return _combinations(space, np.flatnonzero(_allowed(space)))
+    work = sum(int(np.prod(group)) for group in combinations(sizes, strength))
+    most = COVERED // (strength - 1)
+    if work > most:
+        raise InvalidInput(
+            f"{work:,} combinations of {strength} values are too many to cover ({most:,}).",
+            remedy="Draw a sample instead, or choose fewer values.",
+        )
+    rows: list[Combination] = covertable.make(
+        {axis: list(values) for axis, values in space.axes.items()},
+        strength=strength,
+        constraints=[_condition(rule) for rule in space.rules if isinstance(rule, Never | Only)],
+        salt=str(seed),
+    )
+    return iter(rows)
+
+
+def _condition(rule: Never | Only) -> dict[str, object]:
+    if isinstance(rule, Never):
+        together = [_among(axis, values) for axis, values in rule.parts.items()]
+        return {"operator": "not", "condition": {"operator": "and", "conditions": together}}
+    elsewhere = {"operator": "not", "condition": _among(rule.axis, rule.values)}
+    others = [_among(axis, values) for axis, values in rule.others.items()]
+    return {"operator": "or", "conditions": [elsewhere, {"operator": "and", "conditions": others}]}
+
+
+def _among(axis: str, values: Iterable[str]) -> dict[str, object]:
+    return {"operator": "in", "left": axis, "values": list(values)}
+
+
+def _limited(offered: Iterator[Combination], space: Space) -> Iterator[Combination]:
+    """Leave out what would overfill a cell."""
+    limits = [rule for rule in space.rules if isinstance(rule, AtMost)]
+    filled = Counter[tuple[int, tuple[str, ...]]]()
+    for combination in offered:
+        cells = [
+            (number, tuple(combination[axis] for axis in limit.parts))
+            for number, limit in enumerate(limits)
+            if all(not values or combination[axis] in values for axis, values in limit.parts.items())
+        ]
+        if all(filled[cell] < limits[cell[0]].number for cell in cells):
+            filled.update(cells)
+            yield combination
+
+
+def _coverage(space: Space, mask: Mask, chosen: Sequence[Combination]) -> tuple[int, int]:
+    """Return how many pairs of values of two axes are allowed, and how many of them were chosen."""
+    names = list(space.axes)
+    pairs = covered = 0
+    for first, second in combinations(range(len(names)), 2):
+        others = tuple(axis for axis in range(len(names)) if axis not in (first, second))
+        pairs += int(mask.any(axis=others).sum())
+        covered += len({(row[names[first]], row[names[second]]) for row in chosen})
+    return pairs, covered
