@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from brightrun import __version__
-from brightrun.cli import batches, corrections, datasets, imports, prices, reviews, system
+from brightrun.cli import batches, corrections, datasets, imports, prices, reviews, spaces, system
 
 app = typer.Typer(
     name="brightrun",
@@ -29,6 +29,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 for command in (
     system.app,
+    spaces.plan,
     batches.generate,
     batches.process,
     batches.status,

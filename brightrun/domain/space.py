@@ -15,6 +15,10 @@ SCAFFOLDING = ("persona", "arc", "topic", "tier")
 MAX_COMBINATIONS = 20_000_000
 """More could not be gone through while a page waits; each combination costs four bytes meanwhile."""
 MAX_WEIGHT = 1_000.0
+FORMS = (
+    "Write: never persona=a,b topic=c · only tier=edge_case arc=d · at most 5 persona topic · "
+    "weight 3 persona=a."
+)
 
 Parts = Mapping[str, tuple[str, ...]]
 """Values by axis; none stands for every value of that axis."""
@@ -131,6 +135,8 @@ def parse_rule(text: str) -> Rule:
             return weight(float(words[1]), _parts(words[2:]))
     except (ValueError, IndexError, StopIteration) as fault:
         raise _unclear(text) from fault
+    except InvalidInput as fault:
+        raise InvalidInput(f"The rule {text!r}: {fault.message}", remedy=FORMS) from fault
     raise _unclear(text)
 
 
@@ -139,7 +145,7 @@ def never(parts: Parts) -> Never:
     if len(parts) < 2 or not all(parts.values()):
         raise InvalidInput(
             "“Never together” needs values on at least two axes.",
-            remedy="For example: never persona=a topic=b.",
+            remedy="Pick a persona and a topic, for example.",
         )
     return Never(parts)
 
@@ -150,7 +156,7 @@ def only(axis: str, parts: Parts) -> Only:
     if not parts.get(axis) or not others or not all(others.values()):
         raise InvalidInput(
             f"“{axis.capitalize()} only with” needs values of {axis} and of at least one other axis.",
-            remedy="For example: only tier=edge_case arc=a,b.",
+            remedy="Pick a tier and the arcs it may have, for example.",
         )
     return Only(axis, parts[axis], others)
 
@@ -160,7 +166,7 @@ def at_most(number: int, parts: Parts) -> AtMost:
     if number < 0 or not parts:
         raise InvalidInput(
             "“At most” needs a number from 0 and at least one axis.",
-            remedy="For example: at most 5 persona topic.",
+            remedy="Pick the values, or the axes, whose cells are limited.",
         )
     return AtMost(number, parts)
 
@@ -170,7 +176,7 @@ def weight(factor: float, parts: Parts) -> Weight:
     if not 0 < factor <= MAX_WEIGHT or not parts or not all(parts.values()):
         raise InvalidInput(
             f"A weight is above 0, at most {MAX_WEIGHT:,.0f}, and names values.",
-            remedy="For example: weight 3 persona=a.",
+            remedy="Pick the values to be drawn more often.",
         )
     return Weight(factor, parts)
 
@@ -190,8 +196,4 @@ def _parts(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _unclear(text: str) -> InvalidInput:
-    return InvalidInput(
-        f"The rule {text!r} is not understood.",
-        remedy="Write: never persona=a,b topic=c · only tier=edge_case arc=d · at most 5 persona topic · "
-        "weight 3 persona=a.",
-    )
+    return InvalidInput(f"The rule {text!r} is not understood.", remedy=FORMS)

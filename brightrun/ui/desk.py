@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
+from brightrun.domain.space import Rule
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ class Desk:
     goal: Goal | None = None
     moves: dict[str, str | None] = field(default_factory=dict)
     """Parts of the address to be changed by the next run."""
+    constraints: list[Rule] = field(default_factory=list)
+    """The rules of the plan that is being made."""
     heard: dict[Hashable, Any] = field(default_factory=dict)
     """The last event of each component that was acted on: components repeat it at every run."""
     watched: set[JobId] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Two ways into a batch: combinations of the scaffolding, or the rows of a file."""
+"""Ways into a batch: combinations of the scaffolding, the rows of a file, or what rejection emptied."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.scenario import EmotionalArc, Scenario
+from brightrun.domain.scenario import Scenario
 from brightrun.services.scenarios import AXES, Planned, guess_mapping, read_sheet
 from brightrun.services.sheets import Sheet
-from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.text import clamp, counted, label_safe, plain, words
+from brightrun.ui.frame import show_error
+from brightrun.ui.spaces import draw_space, draw_top_up
+from brightrun.ui.text import clamp, counted, label_safe, plain
 
 SCAFFOLDING = "Personas, arcs and topics"
 FILE = "A CSV file"
+REJECTED = "What was rejected"
 LEFT_OUT = "(leave out)"
 SAMPLE_ROWS = 5
 
@@ -38,100 +40,30 @@ def draw_intake(app: App) -> Intake | None:
     """Let a person choose scenarios; None while there are none, having said what is missing."""
     way = st.segmented_control(
         "Where the scenarios come from",
-        [SCAFFOLDING, FILE],
+        [SCAFFOLDING, FILE, REJECTED],
         default=SCAFFOLDING,
         required=True,
         key="intake-way",
         label_visibility="collapsed",
     )
-    return _from_file(app) if way == FILE else _from_scaffolding(app)
+    ways = {FILE: _from_file, REJECTED: _from_rejection}
+    return ways.get(str(way), _from_scaffolding)(app)
 
 
 def _from_scaffolding(app: App) -> Intake | None:
-    axes = app.scenarios.axes()
-    if not (axes.personas and axes.arcs and axes.topics):
-        empty_state(
-            "The scaffolding is empty",
-            "There are no personas, emotional arcs or topics to combine. Load the seed, or use a file.",
-            link=Place.SYSTEM,
-            label="What is missing",
-        )
+    found = draw_space(app)
+    if found is None or not found[1].scenarios:
         return None
-    personas = {p.persona_key: f"{p.name}, {p.archetype}" for p in axes.personas}
-    chosen_personas = st.multiselect(
-        "Personas: who asks",
-        list(personas),
-        format_func=lambda key: plain(personas[key]),
-        key="axis-personas",
-        persist_state="session",
-        placeholder="Any",
-    )
-    chosen_arcs = _choose_arcs(axes.arcs)
-    topics = {t.topic_key: t.name for t in axes.topics}
-    chosen_topics = st.multiselect(
-        "Topics: what it is about",
-        list(topics),
-        format_func=lambda key: plain(topics[key]),
-        key="axis-topics",
-        persist_state="session",
-        placeholder="Any",
-    )
-    scenarios = app.scenarios.product(chosen_personas, chosen_arcs, chosen_topics)
-    _draw_formula(len(chosen_personas), len(chosen_arcs), len(chosen_topics), len(scenarios))
-    if not scenarios:
+    key, made = found
+    return Intake(key, f"{counted(len(made.scenarios), 'combination')} of the scaffolding", made.scenarios)
+
+
+def _from_rejection(app: App) -> Intake | None:
+    emptied = draw_top_up(app)
+    if not emptied:
         return None
-    kept = _narrowed(app, scenarios)
-    key = repr((chosen_personas, chosen_arcs, chosen_topics, len(kept)))
-    return Intake(key, f"{counted(len(kept), 'combination')} of the scaffolding", kept)
-
-
-def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
-    column, kind = st.columns([7, 4], vertical_alignment="bottom")
-    shown = kind.segmented_control(
-        "Kinds of arc",
-        ["all", "core", "edge"],
-        default="all",
-        required=True,
-        format_func=words,
-        key="axis-arc-kind",
-        help="Edge arcs are rare or difficult: crisis, hostility, out of scope.",
-    )
-    names = {a.arc_key: f"{a.name} ({a.starting_emotion} → {a.ending_emotion})" for a in arcs}
-    offered = [a.arc_key for a in arcs if shown == "all" or a.category == shown]
-    kept = [key for key in st.session_state.get("axis-arcs", []) if key not in offered]
-    return column.multiselect(
-        "Emotional arcs: how the feeling moves",
-        [*offered, *kept],
-        format_func=lambda key: plain(names[key]),
-        key="axis-arcs",
-        persist_state="session",
-        placeholder="Any",
-    )
-
-
-def _draw_formula(personas: int, arcs: int, topics: int, total: int) -> None:
-    if not total:
-        st.info("Choose at least one persona, arc or topic. An empty list leaves that open.")
-        return
-    parts = [
-        counted(number, noun) if number else f"any {noun}"
-        for number, noun in ((personas, "persona"), (arcs, "arc"), (topics, "topic"))
-    ]
-    st.markdown(f"{' × '.join(parts)} = **{counted(total, 'conversation')}**")
-
-
-def _narrowed(app: App, scenarios: Sequence[Scenario]) -> Sequence[Scenario]:
-    fitting = app.scenarios.fitting(scenarios)
-    unusual = len(scenarios) - len(fitting)
-    if not unusual:
-        return scenarios
-    drop = st.checkbox(
-        f"Leave out {counted(unusual, 'combination')} whose parts are not made for each other",
-        key="axis-only-fitting",
-        persist_state="session",
-        help="An arc or topic can name the personas, arcs and topics it suits. The others can be written too.",
-    )
-    return fitting if drop else scenarios
+    key = repr([scenario.fingerprint() for scenario in emptied])
+    return Intake(key, f"Top-up of {counted(len(emptied), 'scenario')}", emptied)
 
 
 def _from_file(app: App) -> Intake | None:

@@ -1,0 +1,152 @@
+"""The command that plans scenarios from the scaffolding."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brightrun.bootstrap import App
+from brightrun.cli.console import Json, emit, err, opened, reported
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.space import SCAFFOLDING, Method, Space, parse_rule
+from brightrun.services.plans import MAX_ITEMS
+from brightrun.services.spaces import Chosen
+
+ALL = "all"
+VALUES = "Keys separated by commas, or `all`."
+
+
+def plan(
+    persona: Annotated[str, typer.Option(help=VALUES)] = "",
+    arc: Annotated[str, typer.Option(help=VALUES)] = "",
+    topic: Annotated[str, typer.Option(help=VALUES)] = "",
+    tier: Annotated[str, typer.Option(help=f"{VALUES} Without it each arc's own.")] = "",
+    vary: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=A,B", help="An own variable and its values.")
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="`never persona=a topic=b` · `only tier=edge_case arc=c` · `at most 5 persona` · "
+            "`weight 3 persona=a`."
+        ),
+    ] = None,
+    fitting: Annotated[bool, typer.Option("--fitting", help="Only parts made for each other.")] = False,
+    method: Annotated[Method, typer.Option(help="Everything, a sample, or few that cover.")] = Method.EVERY,
+    number: Annotated[int | None, typer.Option(min=1, max=MAX_ITEMS, help="At most so many.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws another sample or cover.")] = 0,
+    strength: Annotated[int, typer.Option(min=2, max=4, help="How many axes a cover takes together.")] = 2,
+    new: Annotated[bool, typer.Option("--new", help="Leave out what is written or on its way.")] = False,
+    top_up: Annotated[
+        bool, typer.Option("--top-up", help="Plan what rejection emptied, instead of axes.")
+    ] = False,
+    job: Annotated[str | None, typer.Option(help="Top up one job.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The CSV to write; default: standard output.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan scenarios and write them as a CSV that `brightrun generate --scenarios` takes."""
+    with reported(as_json=as_json), opened() as app:
+        if top_up:
+            emptied = app.spaces.emptied(app.batches.find(job) if job else None)
+            _deliver(emptied, out, {"scenarios": len(emptied)}, as_json=as_json)
+            return
+        axes = _axes(app, {"persona": persona, "arc": arc, "topic": topic, "tier": tier}, vary or [])
+        space = app.spaces.space(axes, [parse_rule(text) for text in rule or []], only_fitting=fitting)
+        chosen = app.spaces.choose(
+            space, method, number=number, seed=seed, strength=strength, leave_out_known=new
+        )
+        _deliver(chosen.scenarios, out, _figures(space, chosen), as_json=as_json)
+
+
+def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:
+    known = app.scenarios.axes()
+    everything: dict[str, Sequence[str]] = {
+        "persona": [p.persona_key for p in known.personas],
+        "arc": [a.arc_key for a in known.arcs],
+        "topic": [t.topic_key for t in known.topics],
+        "tier": [tier.value for tier in Tier],
+    }
+    axes = {
+        axis: everything[axis] if text.strip() == ALL else _listed(axis, text, everything[axis])
+        for axis, text in given.items()
+    }
+    for text in vary:
+        name, _, values = text.partition("=")
+        if not name.strip().isidentifier() or name.strip() in SCAFFOLDING or not values.strip():
+            raise InvalidInput(
+                f"--vary {text!r} is not a variable with values.", remedy="Write: --vary mood=calm,tense."
+            )
+        axes[name.strip()] = _words(values)
+    if not any(axes.values()):
+        raise InvalidInput("Nothing varies.", remedy="Give --persona, --arc, --topic or --vary, or --top-up.")
+    return axes
+
+
+def _listed(axis: str, text: str, known: Sequence[str]) -> list[str]:
+    values = _words(text)
+    for value in values:
+        if value not in known:
+            raise InvalidInput(f"There is no {axis} {value!r}.", remedy=f"There are: {', '.join(known)}.")
+    return values
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _figures(space: Space, chosen: Chosen) -> dict[str, object]:
+    return {
+        "scenarios": len(chosen.scenarios),
+        "combinations": chosen.total,
+        "allowed": chosen.allowed,
+        "left_out_as_known": chosen.known,
+        "pairs": chosen.pairs,
+        "pairs_covered": chosen.covered,
+        "axes": {axis: len(values) for axis, values in space.axes.items()},
+    }
+
+
+def _deliver(
+    scenarios: Sequence[Scenario], path: Path | None, figures: Mapping[str, object], *, as_json: bool
+) -> None:
+    text = _sheet(scenarios)
+    if path is not None:
+        try:
+            path.write_text(text, encoding="utf-8", newline="")
+        except OSError as fault:
+            raise InvalidInput(f"{path} cannot be written: {fault.strerror}.") from fault
+    elif not as_json:
+        sys.stdout.write(text)
+    if as_json:
+        listed = {} if path else {"list": [scenario.to_json() for scenario in scenarios]}
+        emit({**figures, **listed})
+        return
+    told = [f"{len(scenarios):,} scenarios"]
+    if "allowed" in figures:
+        told.append(f"of {figures['allowed']:,} allowed combinations")
+        told.append(f"holding {figures['pairs_covered']:,} of {figures['pairs']:,} allowed pairs of values")
+    err.print(", ".join(told) + ".")
+    if path is not None:
+        err.print(f"Next: [bold]brightrun generate --scenarios {path}[/bold]")
+
+
+def _sheet(scenarios: Sequence[Scenario]) -> str:
+    own = _names(scenario.variables for scenario in scenarios)
+    held = io.StringIO(newline="")
+    writer = csv.writer(held)
+    writer.writerow([*SCAFFOLDING, *own])
+    for scenario in scenarios:
+        keys = (scenario.persona_key, scenario.arc_key, scenario.topic_key, scenario.tier.value)
+        writer.writerow([*(key or "" for key in keys), *(scenario.variables.get(name, "") for name in own)])
+    return held.getvalue()
+
+
+def _names(variables: Iterable[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for held in variables for name in held))

@@ -1,0 +1,242 @@
+"""Scenarios from the scaffolding: axes, rules, how many of the combinations, and how they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import InvalidInput
+from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
+from brightrun.domain.space import SCAFFOLDING, Method, Rule
+from brightrun.services.plans import MAX_ITEMS
+from brightrun.services.scenarios import Axes
+from brightrun.services.spaces import Chosen
+from brightrun.ui.constraints import draw_constraints
+from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.text import counted, label_safe, plain, words
+
+METHODS = {
+    Method.EVERY: "Every combination",
+    Method.SAMPLE: "A random sample",
+    Method.COVER: "As few as cover every pair",
+}
+LONGEST_AXIS = 40
+"""More rows or columns than these cannot be read in a heat map."""
+
+
+def draw_space(app: App) -> tuple[str, Chosen] | None:
+    """Let a person choose axes and how to combine them; returns a key that is equal when the choice is."""
+    known = app.scenarios.axes()
+    if not (known.personas and known.arcs and known.topics):
+        empty_state(
+            "The scaffolding is empty",
+            "There are no personas, emotional arcs or topics to combine. Load the seed, or use a file.",
+            link=Place.SYSTEM,
+            label="What is missing",
+        )
+        return None
+    axes = {**_scaffolding(known), **_own_variables()}
+    chosen = {axis: tuple(values) for axis, values in axes.items() if values}
+    if not chosen:
+        st.info("Choose at least one persona, arc or topic. An empty list leaves that open.")
+        return None
+    _draw_formula(chosen)
+    method, number, seed = _method()
+    rules = draw_constraints(known, chosen)
+    only_fitting = st.checkbox(
+        "Leave out combinations whose parts are not made for each other",
+        key="axis-only-fitting",
+        persist_state="session",
+        help="An arc or topic can name the personas, arcs and topics it suits. The others can be written too.",
+    )
+    is_new = st.checkbox(
+        "Leave out what is already written or on its way",
+        key="axis-new",
+        persist_state="session",
+        help="A scenario whose every conversation was rejected counts as not written.",
+    )
+    made = _chosen(app, chosen, tuple(rules), only_fitting, method, number, seed, is_new)
+    _draw_choice(app, made, chosen)
+    return repr((chosen, rules, only_fitting, method, number, seed, len(made.scenarios))), made
+
+
+def draw_top_up(app: App) -> Sequence[Scenario]:
+    """Show what rejection emptied and return it; empty where there is nothing."""
+    emptied = app.spaces.emptied()
+    if not emptied:
+        st.info("Nothing to top up: no scenario has lost every conversation to rejection.")
+        return []
+    st.markdown(
+        f"{counted(len(emptied), 'scenario')} lost every conversation to rejection and will be written again:"
+    )
+    rows = [
+        {"Persona": s.persona_key, "Arc": s.arc_key, "Topic": s.topic_key, "Scenario": s.title()}
+        for s in emptied[:200]
+    ]
+    st.dataframe(pd.DataFrame(rows).map(plain, na_action="ignore"), hide_index=True, height=240)
+    return emptied
+
+
+def _scaffolding(known: Axes) -> dict[str, list[str]]:
+    personas = {p.persona_key: f"{p.name}, {p.archetype}" for p in known.personas}
+    chosen_personas = _choose("Personas: who asks", personas, "axis-personas")
+    chosen_arcs = _choose_arcs(known.arcs)
+    topics = {t.topic_key: t.name for t in known.topics}
+    chosen_topics = _choose("Topics: what it is about", topics, "axis-topics")
+    return {"persona": chosen_personas, "arc": chosen_arcs, "topic": chosen_topics}
+
+
+def _choose(label: str, names: Mapping[str, str], key: str) -> list[str]:
+    return st.multiselect(
+        label,
+        list(names),
+        format_func=lambda value: plain(names[value]),
+        key=key,
+        persist_state="session",
+        placeholder="Any",
+    )
+
+
+def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
+    column, kind = st.columns([7, 4], vertical_alignment="bottom")
+    shown = kind.segmented_control(
+        "Kinds of arc",
+        ["all", "core", "edge"],
+        default="all",
+        required=True,
+        format_func=words,
+        key="axis-arc-kind",
+        help="Edge arcs are rare or difficult: crisis, hostility, out of scope.",
+    )
+    names = {a.arc_key: f"{a.name} ({a.starting_emotion} → {a.ending_emotion})" for a in arcs}
+    offered = [a.arc_key for a in arcs if shown == "all" or a.category == shown]
+    kept = [key for key in st.session_state.get("axis-arcs", []) if key not in offered]
+    with column:
+        return _choose(
+            "Emotional arcs: how the feeling moves", {k: names[k] for k in [*offered, *kept]}, "axis-arcs"
+        )
+
+
+def _own_variables() -> dict[str, list[str]]:
+    """Return tiers and own variables where a person lets them vary too."""
+    with st.expander("Let something else vary"):
+        tiers = st.multiselect(
+            "Tiers",
+            [tier.value for tier in Tier],
+            format_func=words,
+            key="axis-tiers",
+            persist_state="session",
+            placeholder="Each arc's own",
+        )
+        text = st.text_area(
+            "Variables of your own, one a line",
+            key="axis-own",
+            persist_state="session",
+            placeholder="mood: calm, tense\ncountry: Austria, Kenya, Peru",
+            height=100,
+            help="A template reads them by their names.",
+        )
+    axes: dict[str, list[str]] = {"tier": list(tiers)}
+    for line in filter(str.strip, (text or "").splitlines()):
+        name, _, values = line.partition(":")
+        name = name.strip()
+        listed = [value.strip() for value in values.split(",") if value.strip()]
+        if not name.isidentifier() or name in SCAFFOLDING or not listed:
+            raise InvalidInput(
+                f"The line {line!r} is not a variable with values.", remedy="Write: mood: calm, tense"
+            )
+        axes[name] = listed
+    return axes
+
+
+def _draw_formula(chosen: Mapping[str, Sequence[str]]) -> None:
+    total = 1
+    parts = []
+    for axis in dict.fromkeys(("persona", "arc", "topic", *chosen)):
+        number = len(chosen.get(axis, ()))
+        total *= number or 1
+        name = axis if axis in SCAFFOLDING else label_safe(axis, limit=30)
+        parts.append(counted(number, name) if number else f"any {name}")
+    st.markdown(f"{' × '.join(parts)} = **{counted(total, 'combination')}**")
+
+
+def _method() -> tuple[Method, int | None, int]:
+    method = st.segmented_control(
+        "How many of them",
+        list(METHODS),
+        default=Method.EVERY,
+        required=True,
+        format_func=METHODS.__getitem__,
+        key="axis-method",
+        help="A cover holds every allowed pair of a persona and a topic, a persona and an arc, and so on.",
+    )
+    if method is Method.EVERY:
+        return Method.EVERY, None, 0
+    left, right = st.columns(2)
+    number = None
+    if method is Method.SAMPLE:
+        number = int(left.number_input("How many to draw", 1, MAX_ITEMS, 100, key="axis-number"))
+    seed = right.number_input("Seed", 0, 1_000_000, 0, key="axis-seed", help="Another seed, another draw.")
+    return Method(str(method)), number, int(seed)
+
+
+@st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Choosing scenarios…")
+def _chosen(
+    _app: App,
+    axes: Mapping[str, tuple[str, ...]],
+    rules: tuple[Rule, ...],
+    only_fitting: bool,
+    method: Method,
+    number: int | None,
+    seed: int,
+    is_new: bool,
+) -> Chosen:
+    space = _app.spaces.space(axes, rules, only_fitting=only_fitting)
+    return _app.spaces.choose(space, method, number=number, seed=seed, leave_out_known=is_new)
+
+
+def _draw_choice(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) -> None:
+    told = [f"**{counted(len(made.scenarios), 'conversation')}**"]
+    if made.allowed != made.total:
+        told.append(f"{made.allowed:,} of {made.total:,} combinations are allowed")
+    if made.pairs:
+        share = made.covered / made.pairs
+        told.append(f"{made.covered:,} of {made.pairs:,} pairs of values are covered ({share:.0%})")
+    if made.known:
+        told.append(f"{made.known:,} left out: written or on their way")
+    st.markdown(" · ".join(told))
+    spread = [axis for axis in ("persona", "arc", "topic") if 1 < len(chosen.get(axis, ())) <= LONGEST_AXIS]
+    if len(spread) > 1 and made.scenarios:
+        with st.expander("How the plan lies on the axes", expanded=made.allowed != made.total):
+            _draw_map(app, made.scenarios, spread)
+
+
+def _draw_map(app: App, scenarios: Sequence[Scenario], spread: Sequence[str]) -> None:
+    rows, columns = spread[0], spread[-1]
+    states = app.spaces.states(scenarios)
+    data = [
+        {
+            rows: getattr(scenario, f"{rows}_key"),
+            columns: getattr(scenario, f"{columns}_key"),
+            "planned": 1,
+            "written": found.written if found else 0,
+            "approved": found.approved if found else 0,
+        }
+        for scenario in scenarios
+        for found in [states.get(scenario.fingerprint())]
+    ]
+    table = pd.DataFrame(data).groupby([rows, columns], as_index=False).sum()
+    base = alt.Chart(table).encode(
+        x=alt.X(f"{columns}:N", title=words(columns), axis=alt.Axis(labelAngle=-40, labelLimit=140)),
+        y=alt.Y(f"{rows}:N", title=words(rows), axis=alt.Axis(labelLimit=180)),
+        tooltip=[rows, columns, "planned", "written", "approved"],
+    )
+    cells = base.mark_rect(cornerRadius=2).encode(
+        color=alt.Color("planned:Q", scale=alt.Scale(scheme="teals", domainMin=0), legend=None)
+    )
+    st.altair_chart(cells.properties(height=alt.Step(26)))
+    st.caption("Each cell: how many are planned now. Point at one to see what is written and approved.")
