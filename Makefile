@@ -41,10 +41,11 @@ soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CUR
 	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) BRIGHTRUN_RERUN_SECONDS=2 \
 	  $(BIN)/pytest tests/e2e/test_soak.py -q -s
 
-faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, SEED, ONLY=test_kill say which
+faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, REVIEWERS, BULK, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \
 	  BRIGHTRUN_TRANSPORT_FAULTS=$(or $(TRANSPORT),1000) BRIGHTRUN_ANSWER_FAULTS=$(or $(ANSWERS),100000) \
-	  BRIGHTRUN_BUDGETS=$(or $(BUDGETS),500) BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest $(if $(ONLY),tests/faults/$(ONLY).py,tests/faults) -q -s
+	  BRIGHTRUN_BUDGETS=$(or $(BUDGETS),500) BRIGHTRUN_REVIEWERS=$(or $(REVIEWERS),1000) BRIGHTRUN_BULK=$(or $(BULK),5000) \
+	  BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest $(if $(ONLY),tests/faults/$(ONLY).py,tests/faults) -q -s
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks

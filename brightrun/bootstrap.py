@@ -45,6 +45,7 @@ from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
+from brightrun.services.views import Views
 from brightrun.writers.demo import DemoWriter
 from brightrun.writers.envelope import read_envelope
 
@@ -69,6 +70,7 @@ class App:
     imports: Imports
     reviews: Reviews
     corrections: Corrections
+    views: Views
     datasets: Datasets
     exports: Exports
     system: System
@@ -145,6 +147,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         imports=Imports(db, scenarios, files),
         reviews=Reviews(db),
         corrections=Corrections(db, enrichment),
+        views=Views(db),
         datasets=datasets,
         exports=Exports(datasets, released, settings.home / "exports"),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),

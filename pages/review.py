@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from brightrun.ui.decisions import draw_bulk, draw_decisions
+from brightrun.ui.decisions import draw_bulk, draw_decisions, draw_undo
 from brightrun.ui.filters import draw_filters
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.reader import draw_reader
-from brightrun.ui.reviews import draw_list, draw_nothing, look
+from brightrun.ui.reviews import HEADINGS, draw_list, draw_nothing, look
 from brightrun.ui.runner import current_indexer
+from brightrun.ui.views import draw_columns, draw_views
 
 app = open_page()
 current_indexer().wake()
@@ -17,11 +18,15 @@ current_indexer().wake()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content"):
         page_head("Review", "Read, then approve or reject. Only approved conversations reach a dataset.")
-    corner = st.container(width="content")
+    corner = st.container(width="content", horizontal=True)
 with told():
     chosen, sort = draw_filters(app)
+    with corner:
+        draw_views(app)
+        fields = draw_columns(app, HEADINGS)
     queue = look(app, chosen, sort)
     if not queue.rows:
+        draw_undo(app)
         draw_nothing(app, chosen)
         st.stop()
     with corner:
@@ -29,6 +34,6 @@ with told():
     draw_decisions(app, queue)
     listed, read = st.columns([11, 9], gap="medium")
     with listed:
-        draw_list(queue)
+        draw_list(queue, fields)
     with read:
-        draw_reader(app, queue.reading)
+        draw_reader(app, queue.reading.id)

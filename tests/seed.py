@@ -47,6 +47,7 @@ class Seed:
     turns: Sequence[Mapping[str, str]] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     words: int = 20
+    topic: str | None = None
 
     def said(self) -> Sequence[Mapping[str, str]]:
         if self.turns is not None:
@@ -62,7 +63,7 @@ class Seed:
 
 
 COLUMNS = (
-    "name, writer, model, tier, persona_key, parameters, system_text, turns, turn_count, first_words, status,"
+    "name, writer, model, tier, persona_key, topic_key, parameters, system_text, turns, turn_count, first_words, status,"
     " quality_score, reviewed_by, reviewed_at, cost_usd"
 )
 
@@ -84,6 +85,7 @@ def seed_conversations(dsn: str, seeds: Iterable[Seed]) -> None:
                     "claude-sonnet-5-5",
                     "scenario",
                     f"persona_{seed.number % 5}",
+                    seed.topic,
                     Jsonb({"tier": "scenario", "variables": variables}),
                     seed.system,
                     json.dumps(said),

@@ -29,7 +29,10 @@ def review(
     max_score: Annotated[
         float | None, typer.Option(help="Only conversations with at most this score.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; for rejecting, one of the reasons on the system page.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Anything else to be kept with it.")] = None,
     reviewer: Annotated[str | None, typer.Option(help="Who decides; default: you.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,6 +58,7 @@ def review(
                 Decision.APPROVED if approve else Decision.REJECTED,
                 reviewer=reviewer or app.settings.person,
                 reason=reason,
+                note=note,
             )
             left = app.reviews.count(waiting)
         if as_json:

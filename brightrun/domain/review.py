@@ -11,6 +11,7 @@ from uuid import UUID
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, ImportId, JobId, TemplateVersionId
+from brightrun.domain.text import clean
 
 MAX_LENGTH = 1_000_000
 MAX_TEXT = 200
@@ -29,17 +30,8 @@ class Decision(StrEnum):
     """Back to the queue."""
 
 
-REJECT_REASONS: tuple[str, ...] = (
-    "Off topic",
-    "Emotional arc not followed",
-    "Unhelpful or wrong advice",
-    "Unnatural voice",
-    "Too short or too long",
-    "Repetitive",
-    "Speaks for the user",
-    "Unsafe",
-    "Other",
-)
+MAX_REASONS = 40
+MAX_REASON = 80
 
 DECISION_TRANSITIONS: Mapping[ConversationStatus, frozenset[Decision]] = {
     ConversationStatus.PENDING_REVIEW: frozenset(Decision) - {Decision.PENDING_REVIEW},
@@ -183,9 +175,10 @@ class Refusal:
             return "It has a blocking finding and cannot be approved; reject it or send it back."
         if self.cause == "missing":
             return "It no longer exists."
-        who = self.by or "somebody"
-        when = f" at {self.at:%H:%M}" if self.at else ""
-        return f"{who} set it to {(self.status or '').replace('_', ' ')}{when}; reload to see it."
+        if not self.by:
+            return "It has been changed since you began to read it."
+        when = f" at {self.at.astimezone():%H:%M}" if self.at else ""
+        return f"{self.by} was first and set it to {(self.status or '').replace('_', ' ')}{when}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +203,17 @@ class Review:
     reviewer: str
     created_at: datetime
     undoes: str | None = None
+
+
+def read_reasons(text: str) -> tuple[str, ...]:
+    """Return reasons for rejecting, one a line, as they are kept; raises InvalidInput naming what is wrong."""
+    lines = [" ".join(clean(line).split()) for line in text.splitlines()]
+    reasons = tuple(dict.fromkeys(line for line in lines if line))
+    if not reasons or len(reasons) > MAX_REASONS:
+        raise InvalidInput(f"There are 1 to {MAX_REASONS} reasons.", remedy="Write one a line.")
+    for reason in reasons:
+        if len(reason) > MAX_REASON:
+            raise InvalidInput(
+                f"“{reason[:30]}…” is too long.", remedy=f"Use {MAX_REASON} characters at most."
+            )
+    return reasons

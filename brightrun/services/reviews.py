@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from brightrun import saol
-from brightrun.domain.conversation import Conversation
-from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.conversation import Conversation, ConversationStatus
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
-from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict
+from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict, read_reasons
 from brightrun.stores import conversations
 from brightrun.stores import reviews as store
 
@@ -48,6 +48,10 @@ class Reviews:
 
     def count(self, chosen: ConversationFilter) -> int:
         return conversations.count(self._db, chosen)
+
+    def count_statuses(self, chosen: ConversationFilter) -> dict[ConversationStatus, int]:
+        """Return how many match in each status, whichever status the filter names."""
+        return conversations.count_statuses(self._db, chosen.narrowed(status=None))
 
     def facets(self) -> dict[str, Any]:
         """Return what conversations can be filtered by: models, writers, flags, template versions."""
@@ -90,6 +94,14 @@ class Reviews:
             )
         return found[0]
 
+    def seen(self, conversation_id: ConversationId) -> Seen:
+        """Return a conversation as it stands now, to be decided on; one that does not exist is at version 0."""
+        try:
+            known = ConversationId(parse_uuid(conversation_id, "conversation"))
+        except InvalidInput:
+            return Seen(conversation_id, 0)
+        return Seen(known, conversations.row_version(self._db, known) or 0)
+
     def history(self, conversation_id: ConversationId) -> list[Review]:
         """Return every decision on a conversation, newest first."""
         return store.history(self._db, conversation_id)
@@ -106,8 +118,9 @@ class Reviews:
         """Decide on rows as the reviewer saw them; what changed since is left alone and named."""
         if not seen:
             raise InvalidInput("Nothing is selected.", remedy="Select at least one conversation.")
+        why = self._reason(decision, reason)
         return store.decide(
-            self._db, seen, decision, reviewer=person_name(reviewer), reason=remark(reason), note=remark(note)
+            self._db, seen, decision, reviewer=person_name(reviewer), reason=why, note=remark(note)
         )
 
     def decide_matching(
@@ -120,18 +133,40 @@ class Reviews:
         note: str | None = None,
     ) -> Verdict:
         """Decide on everything a filter matches, in one step that can be undone as one."""
+        why = self._reason(decision, reason)
         return store.decide_matching(
-            self._db,
-            chosen,
-            decision,
-            reviewer=person_name(reviewer),
-            reason=remark(reason),
-            note=remark(note),
+            self._db, chosen, decision, reviewer=person_name(reviewer), reason=why, note=remark(note)
         )
 
     def undo(self, operation_id: str, *, reviewer: str) -> tuple[int, int]:
         """Take a decision back; returns how many rows were undone, and how many others had changed since."""
         return store.undo(self._db, operation_id, reviewer=person_name(reviewer))
+
+    def reasons(self) -> list[str]:
+        """Return the reasons a conversation may be rejected for."""
+        return store.reasons(self._db)
+
+    def set_reasons(self, before: Sequence[str], text: str) -> tuple[str, ...]:
+        """Put the lines of a text in the place of the reasons its editor saw; older decisions keep theirs.
+
+        Raises InvalidInput for an unusable list, and NotAllowed where somebody else changed it meanwhile.
+        """
+        reasons = read_reasons(text)
+        if not store.set_reasons(self._db, before, reasons):
+            raise NotAllowed(
+                "Somebody else has changed the reasons meanwhile.", remedy="Look at theirs, then change them."
+            )
+        return reasons
+
+    def _reason(self, decision: Decision, reason: str | None) -> str | None:
+        """Return a reason as it is kept; one for rejecting stands in the list."""
+        text = remark(reason)
+        if text and decision is Decision.REJECTED and text not in (known := self.reasons()):
+            raise InvalidInput(
+                f"“{text[:60]}” is not among the reasons for rejecting.",
+                remedy=f"Use one of: {', '.join(known)}; a note may say anything.",
+            )
+        return text
 
 
 def person_name(reviewer: str) -> str:

@@ -53,6 +53,12 @@ def count(db: saol.Database, chosen: ConversationFilter) -> int:
     return int(saol.agent_execute_rpc(db, "count_conversations", {"p_filter": chosen.to_json()}).value())
 
 
+def count_statuses(db: saol.Database, chosen: ConversationFilter) -> dict[ConversationStatus, int]:
+    """Return how many match in each status that has any."""
+    found = saol.agent_execute_rpc(db, "count_conversation_statuses", {"p_filter": chosen.to_json()}).value()
+    return {ConversationStatus(status): int(number) for status, number in found.items()}
+
+
 def facets(db: saol.Database) -> dict[str, Any]:
     """Return what conversations can be filtered by: models, writers, flags, template versions."""
     found: dict[str, Any] = saol.agent_execute_rpc(db, "conversation_facets").value()
@@ -93,6 +99,13 @@ def ids_between(db: saol.Database, low: str, high: str, *, limit: int) -> list[C
         ).rows()
         found += [ConversationId(row["id"]) for row in rows]
     return list(dict.fromkeys(found))[:limit]
+
+
+def row_version(db: saol.Database, conversation_id: ConversationId) -> int | None:
+    """Return how often a row has been changed; None where there is no such conversation."""
+    where = [("id", "eq", conversation_id)]
+    rows = saol.agent_query(db, "conversations", select=["row_version"], where=where, limit=1).rows()
+    return int(rows[0]["row_version"]) if rows else None
 
 
 def of_job(db: saol.Database, job_id: JobId) -> list[ConversationId]:

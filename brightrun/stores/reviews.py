@@ -87,9 +87,23 @@ def history(db: saol.Database, conversation_id: ConversationId) -> list[Review]:
         db,
         "reviews",
         where=[("conversation_id", "eq", conversation_id)],
-        order_by=[saol.Order("created_at", descending=True), saol.Order("id")],
+        order_by=[saol.Order("entry", descending=True)],
     ).rows()
     return [_review(row) for row in rows]
+
+
+def reasons(db: saol.Database) -> list[str]:
+    """Return the reasons a conversation may be rejected for, in their order."""
+    rows = saol.agent_query(db, "reject_reasons", select=["reason"], order_by=[saol.Order("position")]).rows()
+    return [str(row["reason"]) for row in rows]
+
+
+def set_reasons(db: saol.Database, before: Sequence[str], after: Sequence[str]) -> bool:
+    """Put a new list in the place of the one its editor saw; returns whether that was still the list."""
+    data = saol.agent_execute_rpc(
+        db, "set_reject_reasons", {"p_before": list(before), "p_reasons": list(after)}
+    ).value()
+    return bool(data["outcome"] == "ok")
 
 
 def _review(row: dict[str, Any]) -> Review:

@@ -154,6 +154,7 @@ def _mark(app: App, conversation: Conversation, number: int, train: bool) -> Non
 def _do(app: App, seen: Editing, deed: Callable[[], Corrected]) -> bool:
     """Do it and tell; where somebody was faster, the draft stays and the next save is on what stands now."""
     own = begin()
+    own.reading = None  # what follows decides on what stands then
     try:
         done = deed()
     except Conflict as fault:

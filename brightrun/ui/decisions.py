@@ -8,7 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError, NotAllowed
-from brightrun.domain.review import REJECT_REASONS, ConversationFilter, Decision, Seen, Verdict
+from brightrun.domain.review import ConversationFilter, Decision, Seen, Verdict
 from brightrun.ui.desk import Desk, Undo
 from brightrun.ui.grid import Press, hear_press
 from brightrun.ui.reviews import GRID, Queue
@@ -16,6 +16,8 @@ from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import counted, label_safe, words
 
 REASON = "decide-reason"
+NOTE = "decide-note"
+MAX_NOTE = 2000
 SHOWN_REFUSALS = 3
 LABELS = {
     Decision.APPROVED: "Approve",
@@ -43,17 +45,8 @@ def draw_decisions(app: App, queue: Queue) -> None:
                 on_click=_decide,
                 args=(app, queue, decision, queue.targets),
             )
-        st.selectbox(
-            "Reason for rejecting",
-            REJECT_REASONS,
-            index=None,
-            placeholder="Reason for rejecting",
-            accept_new_options=True,
-            key=REASON,
-            label_visibility="collapsed",
-            width=240,
-        )
-        _draw_undo(app)
+        _draw_reason(app, REASON, NOTE)
+        draw_undo(app)
     st.caption(
         f"{number} selected: a decision applies to them."
         if number
@@ -71,7 +64,7 @@ def draw_bulk(app: App, chosen: ConversationFilter, total: int) -> None:
 @st.dialog("Decide on everything that matches")
 def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
     st.markdown(f"The filter matches **{counted(total, 'conversation')}** now.")
-    named = ", ".join(f"{words(k)}: {label_safe(v)}" for k, v in chosen.to_json().items() if k != "job_id")
+    named = ", ".join(f"{words(k)}: {label_safe(words(str(v)))}" for k, v in chosen.to_json().items() if k != "job_id")
     st.caption(named or "No filter is set: that is every conversation.")
     decision = st.segmented_control(
         "Decision",
@@ -83,7 +76,7 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
         label_visibility="collapsed",
     )
     least = st.slider("Only with a score of at least", 0.0, 10.0, 0.0, 0.5, key="bulk-score")
-    reason = st.text_input("Reason", key="bulk-reason", placeholder="Kept with every one of them")
+    reason, note = _draw_reason(app, "bulk-reason", "bulk-note")
     narrowed = chosen.narrowed(min_score=max(least, chosen.min_score or 0.0) or None)
     number = app.reviews.count(narrowed)
     st.caption("Conversations with a blocking finding are not approved. It can be undone as one.")
@@ -92,7 +85,11 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
         own, reviewer = begin(), person()
         try:
             verdict = app.reviews.decide_matching(
-                narrowed, Decision(decision), reviewer=reviewer, reason=reason
+                narrowed,
+                Decision(decision),
+                reviewer=reviewer,
+                reason=reason if decision == Decision.REJECTED else None,
+                note=note,
             )
         except BrightRunError as fault:
             own.complain(fault)
@@ -126,10 +123,12 @@ def _decide(
 ) -> None:
     own, reviewer = begin(), person()
     reason = st.session_state.get(REASON) if decision is Decision.REJECTED else None
+    note = st.session_state.get(NOTE)
     if press is not None:
         hear_press(own, GRID, press)
+    own.reading = None  # whatever comes of it, the next look is a new one
     try:
-        verdict = app.reviews.decide(targets, decision, reviewer=reviewer, reason=reason)
+        verdict = app.reviews.decide(targets, decision, reviewer=reviewer, reason=reason, note=note)
     except BrightRunError as fault:
         own.complain(fault)
         return
@@ -138,10 +137,34 @@ def _decide(
         _tell_refused(own, verdict)
         return
     own.moves["id"] = queue.after([*gone, *targets])
+    st.session_state[NOTE] = ""
+
+
+def _draw_reason(app: App, reason_key: str, note_key: str) -> tuple[str | None, str | None]:
+    reason = st.selectbox(
+        "Reason for rejecting",
+        app.reviews.reasons(),
+        index=None,
+        placeholder="Reason for rejecting",
+        key=reason_key,
+        label_visibility="collapsed",
+        width=240,
+    )
+    note = st.text_input(
+        "Note",
+        key=note_key,
+        placeholder="Note",
+        max_chars=MAX_NOTE,
+        label_visibility="collapsed",
+        width=200,
+    )
+    return reason, note
 
 
 def _tell(own: Desk, verdict: Verdict, decision: Decision) -> None:
     done = f"{words(decision.value)}: {counted(verdict.decided, 'conversation')}"
+    if not verdict.decided and verdict.refused:
+        return
     if verdict.decided:
         own.undo = Undo(verdict.operation_id, done)
     blocked = f" {verdict.blocked:,} with blocking findings were left alone." if verdict.blocked else ""
@@ -162,7 +185,7 @@ def _tell_refused(own: Desk, verdict: Verdict) -> None:
     )
 
 
-def _draw_undo(app: App) -> None:
+def draw_undo(app: App) -> None:
     offer = desk().undo
     if offer is not None:
         st.button(f"Undo “{offer.label}”", key="undo", type="tertiary", on_click=_undo, args=(app, offer))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
+from brightrun.domain.review import Seen
 from brightrun.domain.space import Rule
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ class Desk:
     undo: Undo | None = None
     editing: Editing | None = None
     goal: Goal | None = None
+    reading: Seen | None = None
+    """The conversation being read, as it was when that began."""
     moves: dict[str, str | None] = field(default_factory=dict)
     """Parts of the address to be changed by the next run."""
     constraints: list[Rule] = field(default_factory=list)

@@ -38,10 +38,18 @@ WRITERS = {
     IMPORT_WRITER: "Import",
 }
 SEARCH = "q"
+SORT = "sort"
+FIGURES = ("score", "most")
+LENGTHS = ("turns_from", "turns_to", "words_from", "words_to")
+DAYS = ("since", "until")
 CHOICES = (
     *("persona", "arc", "topic", "tier", "writer", "model", "template", "flag", "blocked"),
-    *("score", "most", "turns_from", "turns_to", "words_from", "words_to", "since", "until"),
+    *FIGURES,
+    *LENGTHS,
+    *DAYS,
 )
+PLACES = ("job", "import")
+"""What is listed by where it came from: parts of the address that no widget holds."""
 UNSET = (None, ANY, 0.0)
 FACET_SECONDS = 60
 
@@ -76,7 +84,7 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             "Order",
             list(SORTS),
             format_func=SORTS.__getitem__,
-            key="sort",
+            key=SORT,
             bind="query-params",
             label_visibility="collapsed",
             on_change=first_page,
@@ -139,20 +147,34 @@ def _draw_import_chip(app: App) -> ImportId | None:
 
 def first_page() -> None:
     """Go back to page one: another filter has other pages."""
-    st.session_state.pop(AT, None)
+    st.session_state[AT] = 1
+    next_reading()
+
+
+def next_reading() -> None:
+    """Let the first row of the list that comes be read."""
+    desk().moves["id"] = None
 
 
 def forget_filters() -> None:
     """Set every choice but the status back to any."""
     for name in (*CHOICES, SEARCH):
-        st.session_state.pop(name, None)
+        st.session_state[name] = unset(name)
     _show_all()
     first_page()
 
 
+def unset(name: str) -> object:
+    """Return what a choice is where nobody has chosen; set as a value, so that the address follows."""
+    if name in (*LENGTHS, *DAYS):
+        return None
+    others = {STATUS: ConversationStatus.PENDING_REVIEW.value, SORT: "newest", SEARCH: ""}
+    return others.get(name, {"score": 0.0, "most": MAX_SCORE}.get(name, ANY))
+
+
 def _show_all() -> None:
-    desk().moves["job"] = None
-    desk().moves["import"] = None
+    for name in PLACES:
+        desk().moves[name] = None
 
 
 def _is_set(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,10 @@ from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Seen
-from brightrun.ui.filters import AT, WRITERS, forget_filters
+from brightrun.ui.filters import AT, WRITERS, forget_filters, next_reading
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.grid import Press, draw_grid, hear_move, touched
-from brightrun.ui.session import place, set_place
+from brightrun.ui.session import desk, place, set_place
 from brightrun.ui.text import counted, plain, words
 
 PAGE = 50
@@ -38,9 +38,11 @@ COLUMNS: Sequence[dict[str, Any]] = (
     {"field": "writer", "headerName": "Writer", "width": 100},
     {"field": "tier", "headerName": "Tier", "width": 110},
     {"field": "template", "headerName": "Template", "width": 190},
+    {"field": "model", "headerName": "Model", "width": 150},
     {"field": "reviewer", "headerName": "Decided by", "width": 120},
     {"field": "written", "headerName": "Written", "width": 140},
 )
+HEADINGS = {str(column["field"]): str(column["headerName"]) for column in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +52,31 @@ class Queue:
     chosen: ConversationFilter
     rows: Sequence[dict[str, Any]]
     total: int
+    counts: Mapping[ConversationStatus, int]
+    """How many match in each status."""
     pages: int
     selected: Sequence[Seen]
-    reading: ConversationId
+    reading: Seen
+    """The conversation on the right, as it was when the reviewer began to read it."""
     presses: Sequence[Press]
     """Keys pressed on rows; who decides by them has to hear them."""
 
     @property
     def targets(self) -> Sequence[Seen]:
         """What a decision applies to: the selection, or else the conversation being read."""
-        if self.selected:
-            return self.selected
-        return [_seen(row) for row in self.rows if row["id"] == self.reading]
+        return self.selected or ([self.reading] if self.reading.row_version else [])
 
     def pressed(self, press: Press) -> Sequence[Seen]:
         """What a key decides on: the selection, or else the row it was pressed on."""
+        if not self.selected and press.id == self.reading.id:
+            return self.targets
         return self.selected or [_seen(row) for row in self.rows if row["id"] == press.id]
 
     def after(self, decided: Sequence[Seen]) -> str | None:
         """Return the row to read once some have left the page: the next below, else the last above."""
         gone = {seen.id for seen in decided}
         ids = [str(row["id"]) for row in self.rows]
-        start = ids.index(self.reading) if self.reading in ids else 0
+        start = ids.index(self.reading.id) if self.reading.id in ids else 0
         below = [i for i in ids[start:] if i not in gone]
         above = [i for i in ids[:start] if i not in gone]
         return next(iter(below + above[::-1]), None)
@@ -79,7 +84,8 @@ class Queue:
 
 def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     """Read the page the address names, with what the grid says about it."""
-    total = app.reviews.count(chosen)
+    counts = app.reviews.count_statuses(chosen)
+    total = sum(counts.values()) if chosen.status is None else counts.get(chosen.status, 0)
     pages = max(1, -(-total // PAGE))
     at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
     rows = (
@@ -90,20 +96,35 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     if touch.read:
         set_place("id", touch.read)
         hear_move(GRID)
-    wanted = place("id")
-    reading = wanted or (ids[0] if ids else "")
     picked = set(touch.selected)
     selected = [_seen(row) for row in rows if row["id"] in picked]
-    return Queue(chosen, rows, total, pages, selected, ConversationId(reading), touch.presses)
+    reading = _reading(app, rows)
+    return Queue(chosen, rows, total, counts, pages, selected, reading, touch.presses)
 
 
-def draw_list(queue: Queue) -> None:
-    """Draw the grid and its pages."""
-    draw_grid(_frame(queue.rows), _columns(queue.chosen), key=GRID, height=HEIGHT)
+def _reading(app: App, rows: Sequence[dict[str, Any]]) -> Seen:
+    """Return what is being read: it stays, whatever others decide meanwhile, and so does how it was seen.
+
+    Each click draws the list afresh. Without this the next conversation would slip under the hand of whoever
+    is about to decide, or a decision of somebody else would count as seen.
+    """
+    own = desk()
+    wanted = place("id") or (str(rows[0]["id"]) if rows else "")
+    if own.reading is None or own.reading.id != wanted:
+        found = [_seen(row) for row in rows if row["id"] == wanted]
+        own.reading = found[0] if found else app.reviews.seen(ConversationId(wanted))
+        set_place("id", wanted)
+    return own.reading
+
+
+def draw_list(queue: Queue, fields: Sequence[str]) -> None:
+    """Draw the grid with these columns, and its pages."""
+    draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), key=GRID, height=HEIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.caption(f"{counted(queue.total, 'conversation')} match.")
+        others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
+        st.caption(" · ".join([f"{counted(queue.total, 'conversation')} match.", *others]))
         if queue.pages > 1:
-            st.pagination(queue.pages, key=AT, bind="query-params")
+            st.pagination(queue.pages, key=AT, bind="query-params", on_change=next_reading)
 
 
 def draw_nothing(app: App, chosen: ConversationFilter) -> None:
@@ -128,14 +149,15 @@ def draw_nothing(app: App, chosen: ConversationFilter) -> None:
     st.button("Clear filters", key="nothing-clear", on_click=forget_filters)
 
 
-def _columns(chosen: ConversationFilter) -> list[dict[str, Any]]:
-    """Leave out what the filter makes the same in every row."""
+def _columns(chosen: ConversationFilter, fields: Sequence[str]) -> list[dict[str, Any]]:
+    """Leave out what nobody wants to see, and what the filter makes the same in every row."""
     same = set()
     if chosen.status is not None:
         same.add("status")
     if chosen.status is ConversationStatus.PENDING_REVIEW:
         same.add("reviewer")
-    return [column for column in COLUMNS if column["field"] not in same]
+    wanted = [column for column in COLUMNS if column["field"] in fields and column["field"] not in same]
+    return wanted or list(COLUMNS[:1])
 
 
 def _seen(row: dict[str, Any]) -> Seen:
@@ -162,6 +184,7 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "words": int(row["word_count"]),
         "writer": WRITERS.get(row["writer"], plain(row["writer"])),
         "tier": words(row["tier"]),
+        "model": plain(row["model"]),
         "template": _template(row),
         "reviewer": plain(row["reviewed_by"] or ""),
         "written": f"{datetime.fromisoformat(row['created_at']).astimezone():%d %b, %H:%M}",

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,27 +66,35 @@ def api() -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str]) -> Iterator[Site]:
+    with serving(dsn, tmp_path, "ana", extra_environment) as running:
+        yield running
+
+
+@contextmanager
+def serving(dsn: str, folder: Path, actor: str, extra: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """Run the app for one person on this database until the block ends."""
     port = _free_port()
-    home = tmp_path / "home"
+    home = folder / "home"
     environment = {
         **os.environ,
         "BRIGHTRUN_HOME": str(home),
         "DATABASE_URL": dsn,
-        "BRIGHTRUN_ACTOR": "ana",
+        "BRIGHTRUN_ACTOR": actor,
         "PYTHONPATH": str(ROOT),
-        **extra_environment,
+        **(extra or {}),
     }
     command = [
         sys.executable,
         *("-m", "streamlit", "run", "Home.py", "--server.port", str(port)),
         *("--server.headless", "true", "--server.fileWatcherType", "none"),
     ]
-    with (tmp_path / "app.log").open("wb") as log:
+    log_file = folder / f"app-{actor}.log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-    app = open_app(Settings(home=home, database_url=dsn, actor="ana"))
+    app = open_app(Settings(home=home, database_url=dsn, actor=actor))
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(f"{url}/_stcore/health", process, tmp_path / "app.log")
+        _wait_for(f"{url}/_stcore/health", process, log_file)
         yield Site(url, app, environment, process.pid)
     finally:
         app.close()

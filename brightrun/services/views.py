@@ -1,0 +1,39 @@
+"""Views: what a list shows, kept under a name for everybody, and the columns each person wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from brightrun import saol
+from brightrun.domain.view import SavedView, view_name
+from brightrun.stores import views as store
+
+
+class Views:
+    """Keeps lists as people left them."""
+
+    def __init__(self, db: saol.Database) -> None:
+        self._db = db
+
+    def all(self) -> list[SavedView]:
+        """Return every saved view, by name."""
+        return store.saved(self._db)
+
+    def save(self, name: str, query: Mapping[str, str], *, person: str) -> SavedView:
+        """Keep a view under a name, in place of one of that name; raises InvalidInput for an unusable one."""
+        view = SavedView(view_name(name), query, person)
+        store.save(self._db, view)
+        return view
+
+    def forget(self, name: str) -> None:
+        store.forget(self._db, name)
+
+    def columns(self, listed: str, known: Sequence[str], *, person: str) -> list[str]:
+        """Return which of the known columns a person wants to see, in the list's order; all until they chose."""
+        chosen = store.columns(self._db, person=person, listed=listed)
+        kept = [name for name in known if chosen is None or name in chosen]
+        return kept or list(known)
+
+    def set_columns(self, listed: str, names: Sequence[str], *, person: str) -> None:
+        """Remember the columns a person wants to see in a list."""
+        store.set_columns(self._db, names, person=person, listed=listed)

@@ -1,0 +1,136 @@
+"""Lists as people left them: views under a name, and the columns each person wants to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.view import MAX_NAME, SavedView
+from brightrun.ui.filters import (
+    CHOICES,
+    DAYS,
+    FIGURES,
+    LENGTHS,
+    PLACES,
+    SEARCH,
+    SORT,
+    STATUS,
+    forget_filters,
+    unset,
+)
+from brightrun.ui.session import begin, desk, person, place
+from brightrun.ui.text import clamp, label_safe, plain
+
+LISTED = "review"
+NAME = "view-name"
+COLUMNS = "view-columns"
+WIDGETS = (STATUS, SORT, SEARCH, *CHOICES)
+
+
+def draw_views(app: App) -> None:
+    """Draw the saved views, each a click away, and a way to keep this one; the address is a link to it as well."""
+    with st.popover("Views", key="views"):
+        views = app.views.all()
+        if not views:
+            st.caption(
+                "No view is saved yet. Choose filters and an order, then keep them here for everybody."
+            )
+        for view in views:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.button(
+                    label_safe(clamp(view.name, 40)),
+                    key=f"view-{view.name}",
+                    width="stretch",
+                    on_click=_open,
+                    args=(view,),
+                    help=f"Saved by {label_safe(view.saved_by, limit=60)}",
+                )
+                st.button(
+                    "Remove",
+                    key=f"view-remove-{view.name}",
+                    type="tertiary",
+                    on_click=_forget,
+                    args=(app, view),
+                )
+        st.text_input("Keep this view as", key=NAME, max_chars=MAX_NAME, placeholder="A name for everybody")
+        st.button("Save view", key="view-save", on_click=_save, args=(app,), width="stretch")
+
+
+def draw_columns(app: App, known: Mapping[str, str]) -> list[str]:
+    """Draw the choice of columns, from field to heading; returns the fields to show."""
+    kept = app.views.columns(LISTED, list(known), person=person())
+    with st.popover("Columns", key="columns"):
+        st.pills(
+            "Columns",
+            list(known),
+            selection_mode="multi",
+            default=kept,
+            key=COLUMNS,
+            format_func=lambda field: plain(known.get(field, field)),
+            label_visibility="collapsed",
+            on_change=_keep_columns,
+            args=(app,),
+        )
+        st.caption("Remembered for you.")
+    return kept
+
+
+def _open(view: SavedView) -> None:
+    """Put a view's parts in the place of those that are set."""
+    forget_filters()
+    own = desk()
+    for name in PLACES:
+        own.moves[name] = view.query.get(name)
+    for name in WIDGETS:
+        st.session_state[name] = unset(name)
+        if name in view.query:
+            with suppress(ValueError):  # a part of an older make is left out
+                st.session_state[name] = _value(name, view.query[name])
+
+
+def _chosen() -> dict[str, str]:
+    """Return what is set, by the values themselves: the address of the page names them as they are shown."""
+    values = {name: st.session_state.get(name, unset(name)) for name in WIDGETS}
+    places = {name: place(name) for name in PLACES}
+    return {n: str(v) for n, v in (values | places).items() if v is not None and v != unset(n)}
+
+
+def _value(name: str, value: str) -> object:
+    if name in FIGURES:
+        return float(value)
+    if name in LENGTHS:
+        return int(float(value))
+    return date.fromisoformat(value) if name in DAYS else value
+
+
+def _save(app: App) -> None:
+    own = begin()
+    try:
+        view = app.views.save(str(st.session_state.get(NAME) or ""), _chosen(), person=person())
+    except BrightRunError as fault:
+        own.complain(fault)
+        return
+    own.notify(f"Saved: {label_safe(view.name)}")
+    st.session_state[NAME] = ""
+
+
+def _forget(app: App, view: SavedView) -> None:
+    own = begin()
+    try:
+        app.views.forget(view.name)
+    except BrightRunError as fault:
+        own.complain(fault)
+
+
+def _keep_columns(app: App) -> None:
+    own = begin()
+    chosen: Sequence[str] = st.session_state.get(COLUMNS) or ()
+    try:
+        app.views.set_columns(LISTED, chosen, person=person())
+    except BrightRunError as fault:
+        own.complain(fault)

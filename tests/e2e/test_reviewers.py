@@ -1,0 +1,116 @@
+"""Two people at the same review, and one who keeps a list: nothing is overwritten, a link opens what was seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from brightrun.domain.conversation import ConversationStatus
+from tests.e2e.conftest import Site, serving
+from tests.e2e.test_road import grid_of, row_ids, statuses
+from tests.seed import Seed, seed_conversations
+
+OpenTab = Callable[..., Page]
+Shoot = Callable[[Page, str], None]
+
+
+def settled(page: Page) -> None:
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
+        timeout=30_000
+    )
+
+
+def test_the_second_of_two_reviewers_is_told_who_was_first(
+    site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str, tmp_path: Path
+) -> None:
+    """Both see the same row; the first decides; the second is told who that was, and nothing is overwritten."""
+    seed_conversations(dsn, [Seed(number, status="pending_review") for number in range(3)])
+    (tmp_path / "ben").mkdir()
+    with serving(dsn, tmp_path / "ben", "ben") as other:
+        mine = open_tab("review")
+        theirs = open_tab("review")
+        theirs.goto(f"{other.url}/review")
+        row_id = row_ids(grid_of(mine))[0]
+        assert row_ids(grid_of(theirs))[0] == row_id
+        settled(theirs)
+        settled(mine)
+        mine.get_by_role("button", name="Approve", exact=True).click()
+        expect(mine.get_by_role("button", name="Undo “Approved: 1 conversation”")).to_be_visible()
+        theirs.get_by_role("textbox", name="Note").fill("I would not train on this.")
+        theirs.get_by_role("textbox", name="Note").press("Enter")
+        settled(theirs)
+        theirs.get_by_role("button", name="Reject", exact=True).click()
+        expect(theirs.get_by_text(re.compile("ana was first and set it to approved at"))).to_be_visible()
+        settled(theirs)
+        shoot(theirs, "second-reviewer")
+        expect(theirs.get_by_role("textbox", name="Note")).to_have_value("I would not train on this.")
+    read = site.app.reviews.read(row_id)  # type: ignore[arg-type]
+    assert (read.status, read.reviewed_by) == (ConversationStatus.APPROVED, "ana")
+    assert [entry.reviewer for entry in site.app.reviews.history(read.id)] == ["ana"]
+
+
+def test_a_list_is_kept_and_comes_back(site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str) -> None:
+    """A filter stands in the address, is kept as a view for everybody, and the columns are remembered."""
+    seeds = [Seed(n, status=("pending_review", "approved")[n % 2], topic=f"topic {n % 3}") for n in range(12)]
+    seed_conversations(dsn, seeds)
+    page = open_tab("review?status=Approved&sort=Worst+score+first&q=matter&score=8.5")
+    grid = grid_of(page)
+    expect(page.get_by_text(re.compile(r"^4 conversations match\."))).to_be_visible()
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("textbox", name="Keep this view as").fill("Worst approved")
+    page.get_by_role("textbox", name="Keep this view as").press("Enter")
+    settled(page)
+    page.get_by_role("button", name="Save view").click()
+    expect(page.get_by_role("button", name="Worst approved")).to_be_visible()
+    settled(page)
+    shoot(page, "views")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Template", exact=True).click()
+    settled(page)
+    shoot(page, "columns")
+    page.keyboard.press("Escape")
+    page.reload()
+    grid = grid_of(page)
+    expect(grid.locator("[col-id=scenario]").first).to_be_visible()
+    expect(grid.locator("[col-id=template]")).to_have_count(0)
+
+    other = open_tab("review")
+    expect(other.get_by_text(re.compile(r"^6 conversations match\."))).to_be_visible()
+    settled(other)
+    other.get_by_role("button", name="Views").click()
+    other.get_by_role("button", name="Worst approved").click()
+    expect(other.get_by_text(re.compile(r"^4 conversations match\."))).to_be_visible()
+    expect(other).to_have_url(re.compile("score=8.5"))
+    expect(other).to_have_url(re.compile("sort=Worst"))
+    scores = [
+        float(text)
+        for text in grid_of(other).locator(".ag-center-cols-container [col-id=score]").all_inner_texts()
+    ]
+    assert scores == sorted(scores)
+    assert len(scores) == 4
+
+
+def test_a_whole_filter_is_decided_on_and_undone(
+    site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str
+) -> None:
+    """The count stands on the button before, one click decides, and one takes all of it back."""
+    seed_conversations(dsn, [Seed(number, status="pending_review", words=3) for number in range(120)])
+    page = open_tab("review")
+    grid_of(page)
+    settled(page)
+    page.get_by_role("button", name="Decide on all 120").click()
+    page.get_by_role("dialog").get_by_text("Reject", exact=True).click()
+    expect(page.get_by_role("button", name="Reject: 120")).to_be_visible()
+    shoot(page, "bulk")
+    page.get_by_role("button", name="Reject: 120").click()
+    undo = page.get_by_role("button", name="Undo “Rejected: 120 conversations”")
+    expect(undo).to_be_visible()
+    assert statuses(site)["rejected"] == 120
+    settled(page)
+    undo.click()
+    expect(page.get_by_text("Undone: 120 conversations")).to_be_visible()
+    assert statuses(site)["pending_review"] == 120
