@@ -64,7 +64,9 @@ def draw_bulk(app: App, chosen: ConversationFilter, total: int) -> None:
 @st.dialog("Decide on everything that matches")
 def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
     st.markdown(f"The filter matches **{counted(total, 'conversation')}** now.")
-    named = ", ".join(f"{words(k)}: {label_safe(words(str(v)))}" for k, v in chosen.to_json().items() if k != "job_id")
+    named = ", ".join(
+        f"{words(k)}: {label_safe(words(str(v)))}" for k, v in chosen.to_json().items() if k != "job_id"
+    )
     st.caption(named or "No filter is set: that is every conversation.")
     decision = st.segmented_control(
         "Decision",
