@@ -16,7 +16,7 @@ from pathlib import Path
 from brightrun import __version__, saol
 from brightrun.buckets.local import LocalBucket
 from brightrun.config import Database, Settings, supabase_folder
-from brightrun.domain.batch import WriterName
+from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, DATASET_FILES, Bucket
 from brightrun.domain.errors import SetupFault, StorageFault
 from brightrun.domain.writing import Writer
@@ -39,6 +39,7 @@ from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
+from brightrun.services.revisions import Revisions
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spaces import Spaces
 from brightrun.services.spending import Spending
@@ -71,6 +72,7 @@ class App:
     reviews: Reviews
     corrections: Corrections
     views: Views
+    revisions: Revisions
     datasets: Datasets
     exports: Exports
     system: System
@@ -124,30 +126,33 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         retry_base=settings.retry_base,
         lease_margin=settings.lease_margin,
     )
+    planner = Planner(db, templates, scenarios, Estimator(db, writer))
+    batches = Batches(
+        db,
+        logs,
+        generation,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        pause_after_failures=settings.pause_after_failures,
+        pause_after_refusals=settings.pause_after_refusals,
+    )
     return App(
         settings=settings,
         templates=templates,
         scenarios=scenarios,
         spaces=Spaces(db, scenarios),
-        planner=Planner(db, templates, scenarios, Estimator(db, writer)),
+        planner=planner,
         prices=Prices(db),
         costs=Costs(db),
         budgets=Budgets(db),
-        batches=Batches(
-            db,
-            logs,
-            generation,
-            lease_seconds=settings.lease_seconds,
-            max_attempts=settings.max_attempts,
-            pause_after_failures=settings.pause_after_failures,
-            pause_after_refusals=settings.pause_after_refusals,
-        ),
+        batches=batches,
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,
         imports=Imports(db, scenarios, files),
         reviews=Reviews(db),
         corrections=Corrections(db, enrichment),
         views=Views(db),
+        revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,
         exports=Exports(datasets, released, settings.home / "exports"),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),
@@ -187,6 +192,11 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
     db = saol.connect_postgres(dsn, revive=revive)
     closing.callback(db.close)
     return db, lambda: require_current(dsn, folder / "migrations")
+
+
+def _standard(settings: Settings) -> JobOptions:
+    """Return how a conversation is written where nothing else is said."""
+    return JobOptions(settings.default_writer, settings.model, settings.max_tokens)
 
 
 def _visible(db: saol.Database) -> str:

@@ -9,7 +9,17 @@ from types import FrameType
 import typer
 
 from brightrun import __version__
-from brightrun.cli import batches, corrections, datasets, imports, prices, reviews, spaces, system
+from brightrun.cli import (
+    batches,
+    corrections,
+    datasets,
+    imports,
+    prices,
+    reviews,
+    revisions,
+    spaces,
+    system,
+)
 
 app = typer.Typer(
     name="brightrun",
@@ -41,6 +51,7 @@ for command in (
     batches.reparse,
     reviews.review,
     corrections.correct,
+    revisions.regenerate,
     datasets.export,
     datasets.datasets,
     datasets.push,

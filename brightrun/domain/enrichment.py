@@ -140,7 +140,7 @@ def _parameters(cast: Cast) -> dict[str, Any]:
 
 
 def _provenance(record: Record) -> dict[str, Any]:
-    data = {
+    data: dict[str, Any] = {
         "writer": record.writer,
         "is_demo": record.is_demo,
         "model": record.model,
@@ -149,4 +149,11 @@ def _provenance(record: Record) -> dict[str, Any]:
         "job_id": record.job_id,
         "item_id": record.item_id,
     }
+    revision = record.cast.scenario.revision
+    if revision:
+        data["revision_of"] = {
+            "conversation": revision.parent_id,
+            "version": revision.version,
+            "feedback": revision.note,
+        }
     return data | {"source": dict(record.source)} if record.source else data

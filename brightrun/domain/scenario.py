@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brightrun.domain.ids import ArcId, PersonaId, TopicId
+from brightrun.domain.revision import Revision
 
 
 class Tier(StrEnum):
@@ -91,6 +92,8 @@ class Scenario:
     arc_key: str | None = None
     topic_key: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    revision: Revision | None = None
+    """What it is written again for; None the first time."""
 
     def fingerprint(self) -> str:
         """Return a hash that two scenarios share exactly when all their values are equal."""
@@ -98,24 +101,28 @@ class Scenario:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def to_json(self) -> dict[str, object]:
-        return {
+        data: dict[str, object] = {
             "tier": self.tier.value,
             "persona_key": self.persona_key,
             "arc_key": self.arc_key,
             "topic_key": self.topic_key,
             "variables": dict(self.variables),
         }
+        return data | {"revision": self.revision.to_json()} if self.revision else data
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Scenario:
         variables = data.get("variables") or {}
+        revision = data.get("revision")
         assert isinstance(variables, Mapping)
+        assert revision is None or isinstance(revision, Mapping)
         return cls(
             tier=Tier(str(data.get("tier") or Tier.SCENARIO)),
             persona_key=_text(data.get("persona_key")),
             arc_key=_text(data.get("arc_key")),
             topic_key=_text(data.get("topic_key")),
             variables={str(name): str(value) for name, value in variables.items()},
+            revision=Revision.from_json(revision) if revision else None,
         )
 
     def title(self) -> str:

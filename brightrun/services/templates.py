@@ -12,7 +12,7 @@ from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.scenario import Cast, Tier
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
-from brightrun.services.prompts import RESERVED, cast_variables, render, variables_of
+from brightrun.services.prompts import MAX_PROMPT, RESERVED, cast_variables, render, variables_of
 from brightrun.stores import templates as store
 
 DEFAULT_TURNS = 6
@@ -101,11 +101,18 @@ class Templates:
                 variable=missing[0],
             )
         blanks = dict.fromkeys(version.optional, "")
+        revision = cast.scenario.revision
         figures = {"turns": turns, "words_min": version.words_min, "words_max": version.words_max}
         known = blanks | variables | figures
+        user = render(version.user_text, known, name=name) + (revision.order() if revision else "")
+        if len(user) > MAX_PROMPT:
+            raise TemplateFault(
+                f"The prompt of {name} would have {len(user):,} characters; {MAX_PROMPT:,} are allowed.",
+                remedy="The conversation is too long to be written again as a whole: correct it by hand.",
+            )
         return Prompt(
             system=render(version.system_text, known, name=name),
-            user=render(version.user_text, known, name=name),
+            user=user,
             dataset_system=render(version.dataset_system_text, known, name=name),
             turns=turns,
             words_min=version.words_min,

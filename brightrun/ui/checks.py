@@ -24,6 +24,8 @@ brightrun prices [list|set]                     what models cost; add or correct
 brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
 brightrun reparse JOB                          read its stored answers again, for nothing
 brightrun review JOB --approve|--reject        decide on what waits for review
+brightrun correct CONVERSATION --turn N        change a turn, or keep it out of training
+brightrun regenerate CONVERSATION --note TEXT  have it written again with feedback
 brightrun export --out DIR                     freeze what is approved and write its files
 brightrun check                                this page in text
 """

@@ -11,6 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import AttemptOutcome, Item, Job, WriterName
 from brightrun.domain.cost import JobCost, LedgerEntry, VersionCost
 from brightrun.domain.estimate import Estimate
+from brightrun.domain.ids import ItemId
 from brightrun.domain.template import Template
 from brightrun.ui.frame import told
 from brightrun.ui.progress import is_live
@@ -61,9 +62,13 @@ def draw_ledger(app: App, item: Item, job: Job) -> None:
     """Draw every call that was made for one item, with what it used."""
     if job.options.writer is WriterName.DEMO or not item.attempts:
         return
-    entries = app.costs.ledger(item.id)
+    draw_calls(app, item.id)
+
+
+def draw_calls(app: App, item_id: ItemId) -> None:
+    """Draw the ledger of one item."""
     st.caption("Calls")
-    st.dataframe(_ledger_frame(entries), hide_index=True, height="content")
+    st.dataframe(_ledger_frame(app.costs.ledger(item_id)), hide_index=True, height="content")
 
 
 def _draw_costs(app: App, job: Job) -> None:

@@ -17,8 +17,10 @@ from brightrun.domain.review import Review
 from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import show_error
+from brightrun.ui.origin import draw_origin
+from brightrun.ui.revisions import draw_again
 from brightrun.ui.session import begin
-from brightrun.ui.text import clamp, dollars, label_safe, words
+from brightrun.ui.text import clamp, label_safe, words
 from brightrun.ui.theme import REVIEW_COLOURS
 
 HEIGHT = 690
@@ -32,22 +34,28 @@ def draw_reader(app: App, conversation_id: ConversationId) -> None:
         show_error(fault)
         return
     with st.container(height=HEIGHT, key="reader"):
-        _draw_head(conversation)
-        talk, why, scenario, past, files = st.tabs(["Conversation", "Score", "Scenario", "History", "Files"])
+        _draw_head(app, conversation)
+        talk, why, scenario, origin, past, files = st.tabs(
+            ["Conversation", "Score", "Scenario", "Origin", "History", "Files"]
+        )
         with talk:
             _draw_turns(app, conversation)
         with why:
             _draw_score(conversation)
         with scenario:
             _draw_scenario(conversation)
+        with origin:
+            draw_origin(app, conversation)
         with past:
             _draw_history(app.reviews.history(conversation.id))
         with files:
             _draw_files(app, conversation)
 
 
-def _draw_head(conversation: Conversation) -> None:
-    st.markdown(f"**{label_safe(clamp(conversation.scenario.title(), 80))}**")
+def _draw_head(app: App, conversation: Conversation) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{label_safe(clamp(conversation.scenario.title(), 80))}**", width="content")
+        draw_again(app, conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"{conversation.quality_score:.1f} of 10", color="gray")
         st.badge(words(conversation.status.value), color=REVIEW_COLOURS[conversation.status])
@@ -132,13 +140,6 @@ def _draw_scenario(conversation: Conversation) -> None:
     for variable, value in scenario.variables.items():
         st.caption(label_safe(variable))
         st.text(value)
-    st.divider()
-    st.caption("Written with")
-    st.text(conversation.template_name or "no template of ours")
-    st.text(f"{conversation.writer} · {conversation.model} · {dollars(conversation.cost)}")
-    st.caption("Ids: primary key, business key, item, batch")
-    ids = (conversation.id, conversation.key, conversation.item_id, conversation.job_id)
-    st.code("\n".join(i or "–" for i in ids), language=None)
 
 
 def _draw_history(history: Sequence[Review]) -> None:

@@ -109,3 +109,16 @@ def test_of_people_who_save_at_once_one_is_first_and_the_others_are_told(
     assert [c.version for c in corrections] == list(range(2, 2 + len(corrections)))
     for earlier, later in pairwise(corrections):
         assert later.before.content == earlier.after.content, "a correction was made on a text nobody saw"
+
+
+def test_writing_again_is_the_same_on_both_roads(app: App, conversation: Conversation) -> None:
+    """The child knows its parent and the note, letter by letter, and the parent finds its child."""
+    job = app.revisions.start(app.revisions.plan(conversation.id, AWKWARD), actor="ben")
+    while app.batches.process_next(job.id).job.is_open:
+        continue
+    (again,) = app.revisions.of(conversation.id)
+    assert again.conversation_id
+    child = app.reviews.read(again.conversation_id)
+    assert child.scenario.revision
+    assert (child.scenario.revision.parent_id, child.scenario.revision.note) == (conversation.id, AWKWARD)
+    assert again.note == AWKWARD

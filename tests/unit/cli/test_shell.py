@@ -232,3 +232,19 @@ def test_a_turn_is_corrected_and_kept_out_of_training_from_the_shell(
     assert "Say which turn" in shell.run("correct", name[1], "--text", "x", code=1)
     assert "Say one thing" in shell.run("correct", name[1], "--turn", "2", "--skip", "--train", code=1)
     assert "not a conversation id" in shell.run("correct", "nothing", code=1)
+
+
+def test_a_conversation_is_written_again_from_the_shell(shell: Shell, sheet: Path) -> None:
+    """`regenerate` prices, creates a batch of one, and afterwards lists what it became."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "1", "--turns", "4")["id"])
+    shell.json("process", job)
+    name = re.search(r"conversation: ([0-9a-f]{8})", shell.run("log", job))
+    assert name
+    assert shell.json("regenerate", name[1], "--note", "Shorter.", "--dry-run")["worst_cost"] == 0
+    assert shell.json("regenerate", name[1])["again"] == []
+    made = shell.json("regenerate", name[1], "--note", "Shorter.")
+    assert shell.json("process", str(made["id"]))["status"] == "completed"
+    (became,) = shell.json("regenerate", name[1])["again"]  # type: ignore[misc]
+    assert (became["note"], became["status"]) == ("Shorter.", "pending_review")
+    assert f"Written again from {made['parent']}" in shell.run("regenerate", str(became["conversation"]))
+    assert "no feedback" in shell.run("regenerate", name[1], "--note", " ", code=1)
