@@ -58,11 +58,14 @@ def _plan(app: App, conversation: Conversation, note: str, budget: float | None)
         show_error(fault)
         return None
     estimate = plan.estimate
-    by = f"{plan.options.writer.value} ({plan.options.model})"
-    with_what = plan.items[0].choice.template
+    by = "the demo writer" if plan.options.writer is WriterName.DEMO else plan.options.model
+    template = plan.items[0].choice.template
     st.caption(
-        label_safe(f"By {by}, with {with_what.name} v{with_what.version.version}.", limit=200)
-        + label_safe(f" Expected {dollars(estimate.expected_usd)}, at most {dollars(estimate.worst_usd)}.")
+        label_safe(
+            f"By {by}, with {template.name} v{template.version.version}. Expected {dollars(estimate.expected_usd)}, "
+            f"at most {dollars(estimate.worst_usd)}.",
+            limit=300,
+        )
     )
     return plan
 
