@@ -15,7 +15,7 @@ import psycopg
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import Job, Step, WriterName
+from brightrun.domain.batch import Job, Step, StepOutcome, WriterName
 from brightrun.services.generation import RETRY_CAP_SECONDS
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
@@ -32,6 +32,11 @@ _PLACE = re.compile(r"Book a table for (\d+) people")
 def size(variable: str, small: int) -> int:
     """Return how often a campaign does its damage: seconds' worth in `make test`, more in `make faults`."""
     return int(os.environ.get(variable, str(small)))
+
+
+def parts(number: int, most: int) -> list[range]:
+    """Return a campaign's numbers in parts, each a test with a database of its own: they may run side by side."""
+    return [range(first, min(first + most, number)) for first in range(0, number, most)]
 
 
 def place_of(prompt: str) -> int:
@@ -62,6 +67,11 @@ class Road:
         started = time.monotonic()
         step = self.app.batches.process_next(job.id)
         self.slowest = max(self.slowest, time.monotonic() - started)
+        if step.outcome not in (StepOutcome.COMPLETED, StepOutcome.FAILED):
+            self._let_it_be_due(job)
+        return step
+
+    def _let_it_be_due(self, job: Job) -> None:
         for attempts, seconds in self.rows(
             "select attempts, extract(epoch from next_attempt_at - clock_timestamp())::float8"
             " from batch_items where job_id = %s and next_attempt_at is not null",
@@ -69,9 +79,12 @@ class Road:
         ):
             assert seconds <= RETRY_CAP_SECONDS
             self.waits.append((attempts, seconds))
-        self.rows("update batch_items set next_attempt_at = null where job_id = %s returning id", job)
+        self.rows(
+            "update batch_items set next_attempt_at = null"
+            " where job_id = %s and next_attempt_at is not null returning id",
+            job,
+        )
         self.rows("update batch_jobs set next_attempt_at = null where id = %s returning id", job)
-        return step
 
     def run(self, job: Job) -> Job:
         """Advance until the job has ended or is paused."""
