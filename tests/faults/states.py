@@ -55,6 +55,8 @@ CONVERSATIONS = """
 select id::text, status, row_version, md5(turns::text) from conversations where job_id = any(%s::uuid[])
 """
 NEAR = 1e-6
+ENDED = ("completed", "failed", "cancelled")
+MOST_JOBS = 6
 
 
 class World:
@@ -129,13 +131,14 @@ class Known:
 
 
 class Deeds(RuleBasedStateMachine):
-    """One run: up to three jobs, any number of workers."""
+    """One run: a few jobs, any number of workers."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
         self.jobs: list[Known] = []
         self.held: list[Held] = []
+        self.statuses: dict[str, str] = {}
         self.ended: dict[str, tuple[str, str | None]] = {}
         self.decided: dict[str, tuple[Any, ...]] = {}
         self.own_templates: list[str] = []
@@ -268,29 +271,34 @@ class Deeds(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 2), acts=st.lists(ACTS, min_size=1, max_size=4))
     def work(self, pick: int, acts: list[Act]) -> None:
         """A worker and a person who resumes whatever pauses."""
+        job = self._busy(pick)
         for act in acts:
-            if self._job(pick).batches.get(self._job(pick).id).status is JobStatus.PAUSED:
-                self._act(pick, "resume")
-            self._step(self._job(pick), act)
+            if job.batches.get(job.id).status is JobStatus.PAUSED:
+                self._act(self.jobs.index(job), "resume")
+            if self._step(job, act) is StepOutcome.WAIT:
+                self.leases_run_out(self.jobs.index(job))
             self.the_books_balance()
-            self._wait(self._job(pick))
+            self._wait(job)
+            if job not in self._open():
+                break
 
     @rule(pick=st.integers(0, 2), act=ACTS)
     def step(self, pick: int, act: Act) -> None:
-        self._step(self._job(pick), act)
+        self._step(self._busy(pick), act)
 
-    def _step(self, job: Known, act: Act) -> None:
+    def _step(self, job: Known, act: Act) -> StepOutcome | None:
         self._prepare(act)
         try:
             step = job.batches.process_next(job.id)
         except Gone:
             self._did("crashed")
-        else:
-            self._did(f"step {step.outcome.value}")
+            return None
+        self._did(f"step {step.outcome.value}")
+        return step.outcome
 
     @rule(pick=st.integers(0, 2), workers=st.integers(1, 3))
     def claim(self, pick: int, workers: int) -> None:
-        job = self._job(pick)
+        job = self._busy(pick)
         for _ in range(workers):
             leased_at = uptime()
             claimed = store.claim(self.world.db, job.id, "host:1:1", LEASE)
@@ -523,9 +531,21 @@ class Deeds(RuleBasedStateMachine):
     def _job(self, pick: int) -> Known:
         return self.jobs[pick % len(self.jobs)]
 
+    def _busy(self, pick: int) -> Known:
+        """Return a job with work left, and start one where there is none, as often as a run has time for."""
+        if not self._open() and len(self.jobs) < MOST_JOBS:
+            self.begin()
+        busy = self._open() or self.jobs
+        return busy[pick % len(busy)]
+
+    def _open(self) -> list[Known]:
+        return [job for job in self.jobs if self.statuses.get(job.id) not in ENDED]
+
     def _facts(self) -> list[dict[str, Any]]:
         cursor = self.world.connection.cursor(row_factory=psycopg.rows.dict_row)
-        return cursor.execute(FACTS, [[job.id for job in self.jobs]]).fetchall()
+        found = cursor.execute(FACTS, [[job.id for job in self.jobs]]).fetchall()
+        self.statuses = {facts["id"]: facts["status"] for facts in found}
+        return found
 
     def _did(self, what: str) -> None:
         self.world.done[what] += 1

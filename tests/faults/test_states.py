@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.road import SEED
+from tests.faults.road import SEED, parts
 from tests.faults.states import Deeds, World
 
 FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 RUNS, STEPS = (2000, 50) if FULL else (25, 30)
 RUNS = int(os.environ.get("BRIGHTRUN_FAULT_RUNS", RUNS))
+PARTS = parts(RUNS, 250)
 
 
 @pytest.fixture
@@ -26,16 +27,17 @@ def world(dsn: str, tmp_path: Path) -> World:
     return World(dsn, tmp_path)
 
 
-def test_no_order_of_deeds_and_faults_breaks_a_promise(world: World) -> None:
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"from-{part.start}")
+def test_no_order_of_deeds_and_faults_breaks_a_promise(world: World, part: range) -> None:
     """Creating, claiming, finishing, failing, crashing, expiring, pausing, resuming, cancelling, retrying,
     reading again, deciding, withdrawing templates and losing the store, in any order: the books balance."""
 
-    machine = seed(SEED)(lambda: Deeds(world))
+    machine = seed(SEED + part.start)(lambda: Deeds(world))
     with world:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=RUNS,
+                max_examples=len(part),
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,
@@ -44,4 +46,4 @@ def test_no_order_of_deeds_and_faults_breaks_a_promise(world: World) -> None:
                 phases=[Phase.generate, Phase.shrink],
             ),
         )
-    print(world.summary(RUNS, STEPS, SEED))
+    print(world.summary(len(part), STEPS, SEED + part.start))
