@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from filelock import FileLock
@@ -17,6 +18,9 @@ from psycopg.conninfo import make_conninfo
 from brightrun.config import supabase_folder
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply
+
+hypothesis.settings.register_profile("busy", deadline=None)  # a machine may have other things to do
+hypothesis.settings.load_profile("busy")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
@@ -51,7 +51,7 @@ def show(
         )
         if model and not found:
             raise InvalidInput(
-                f"There is no price for the model {model!r}.", remedy="Add it with `brightrun prices set`."
+                f"There is no price for the model {model!r}.", remedy="Add it with brightrun prices set."
             )
         if as_json:
             emit({"prices": [_json(price) for price in found]})
@@ -96,7 +96,7 @@ def set_price(
         "source": source,
     }
     with reported(as_json=as_json), opened() as brightrun:
-        day = since.date() if since else datetime.now(UTC).date()
+        day = since.date() if since else brightrun.prices.today()
         base = next(
             (
                 p
@@ -106,8 +106,7 @@ def set_price(
             None,
         )
         said = {name: value for name, value in given.items() if value is not None}
-        price = _price(base, model, above, said)
-        price = replace(price, effective_from=day)
+        price = replace(_price(base, model, above, said, day), effective_from=day)
         brightrun.prices.save(price, actor=brightrun.settings.person)
         if as_json:
             emit(_json(price))
@@ -116,7 +115,7 @@ def set_price(
             _show([price])
 
 
-def _price(base: Price | None, model: str, above: int, said: Mapping[str, object]) -> Price:
+def _price(base: Price | None, model: str, above: int, said: Mapping[str, object], day: date) -> Price:
     """Return a price from what was said and, where it is there already, from what it was before."""
     if base is not None:
         return replace(base, **said)  # type: ignore[arg-type]
@@ -134,7 +133,6 @@ def _price(base: Price | None, model: str, above: int, said: Mapping[str, object
             f"A new price needs {', '.join(missing)}.",
             remedy="Give dollars per million tokens; nothing is taken for free.",
         )
-    day = datetime.now(UTC).date()
     return Price(model=model, effective_from=day, above_input_tokens=above, **said)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,8 @@ class Outlook:
     reserved_usd: float
     waiting: int
     """Items that are queued."""
+    answered: int
+    """Those of them whose answer is stored already: they cost nothing."""
     processing: int
     ended: int
     next_usd: float
@@ -40,9 +42,10 @@ class Outlook:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nothing more can be called: the next call does not fit and none is out to be settled."""
+        """Whether nothing goes on: the next call does not fit, none is out to be settled, and no answer waits."""
         left = self.left_usd
-        return left is not None and self.waiting > 0 and not self.processing and self.next_usd > left + 1e-9
+        is_idle = self.waiting > 0 and not self.processing and not self.answered
+        return left is not None and is_idle and self.next_usd > left + 1e-9
 
     @property
     def needed_for_next(self) -> float:
@@ -58,7 +61,8 @@ class Outlook:
         """The budget that is enough if items go on costing what they did; None before any was paid."""
         if not self.ended or not self.spent_usd:
             return None
-        likely = self.bound_usd + max(self.waiting - 1, 0) * self.spent_usd / self.ended + self.next_usd
+        calls = self.waiting - self.answered
+        likely = self.bound_usd + max(calls - 1, 0) * self.spent_usd / self.ended + self.next_usd
         return min(likely, self.needed_for_all)
 
     def story(self) -> str:
@@ -71,9 +75,14 @@ class Outlook:
             story += f" ({dollars(self.possible_usd)} may have gone to calls that did not say what they cost)"
         if not self.waiting:
             return f"{story}."
+        calls = self.waiting - self.answered
+        if self.answered:
+            story += f"; {self.answered:,} that wait have their answer already and cost nothing more"
+        if not calls:
+            return f"{story}."
         return (
             f"{story}; the next call may cost {dollars(self.next_usd)}. With {at_least(self.needed_for_next)} "
-            f"one more can be made, with {at_least(self.needed_for_all)} all {self.waiting:,} that wait, "
+            f"one more can be made, with {at_least(self.needed_for_all)} all {calls:,} that wait for one, "
             "whatever they cost."
         )
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 
 from brightrun.domain.errors import InvalidInput
@@ -195,7 +195,7 @@ def unpriced(model: str, known: Collection[str]) -> InvalidInput:
     close = difflib.get_close_matches(model, known, n=3, cutoff=0.5) or sorted(known)
     return InvalidInput(
         f"There is no price for the model {model!r}, and unknown is never zero.",
-        remedy="Add it on the System page or with `brightrun prices set`, or use a model that has one: "
+        remedy="Add it on the System page or with brightrun prices set, or use a model that has one: "
         f"{', '.join(close)}.",
     )
 
@@ -214,10 +214,7 @@ def _widest(character: str) -> int:
 
 def _met(prices: Sequence[Price], model: str, *, on: date) -> list[tuple[date, Price]]:
     """Return the prices a call made on that day or later may meet, each with a day on which it is met."""
-    eve = on - timedelta(days=1)  # this machine's clock may be ahead of the database's
     days = [on, *sorted({p.effective_from for p in prices if p.effective_from > on})]
-    if priced_as(prices, model, on=eve) is not None:
-        days.append(eve)
     return [(day, price) for day in days for price in _in_force(prices, model, day)]
 
 

@@ -27,6 +27,8 @@ class Event(StrEnum):
     """A job hands out no items, and why."""
     JOB_RESUMED = "job.resumed"
     """A person let it go on."""
+    JOB_BUDGETED = "job.budgeted"
+    """A person set what it may cost in all; one that was paused goes on."""
     JOB_CANCELLED = "job.cancelled"
     """A person ended it for good."""
     JOB_RETRIED = "job.retried"

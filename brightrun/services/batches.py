@@ -31,7 +31,6 @@ from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row
-from brightrun.services.prices import today
 from brightrun.stores import batches as store
 from brightrun.stores import costs, prices, progress
 
@@ -195,7 +194,8 @@ class Batches:
 
     def refusals(self, job_id: JobId) -> dict[str, int]:
         """Return how often the model declined by its own category, most first."""
-        return store.refusals(self._db, job_id)
+        errors = self.progress(job_id).errors
+        return {error.category: error.times for error in errors if error.code == "refusal" and error.times}
 
     def log_text(self, job_id: JobId) -> str:
         """Return the log as text, `[time] message (call)` a line, and refresh its file in the bucket."""
@@ -217,7 +217,7 @@ class Batches:
     def _tariff(self, options: JobOptions) -> Tariff | None:
         if options.writer is not WriterName.CLAUDE:
             return None
-        return Tariff(prices.all_prices(self._db), options.model, on=today())
+        return Tariff(prices.all_prices(self._db), options.model, on=prices.today(self._db))
 
     def _settle(self, claim: Claim, result: Written | Unwritten) -> tuple[store.Settled, Written | Unwritten]:
         """Record an outcome; one that the database will never take ends its item instead of holding it."""

@@ -7,6 +7,7 @@ from brightrun.domain.batch import Job
 from brightrun.domain.budget import MAX_BUDGET, Outlook, at_least
 from brightrun.domain.errors import InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
+from brightrun.events.event import Event, emit
 from brightrun.stores import batches as store
 from brightrun.stores import costs
 
@@ -44,4 +45,5 @@ class Budgets:
             )
         if data["outcome"] == "refused":
             raise NotAllowed(f"The job is {job.status.value}: it calls nobody any more.")
+        emit(Event.JOB_BUDGETED, job=job_id, budget_usd=budget, status=job.status.value, actor=actor)
         return job

@@ -26,8 +26,7 @@ from brightrun.domain.price import (
 )
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.writing import TokenCounter, Usage, Writer
-from brightrun.services.prices import today
-from brightrun.stores import costs
+from brightrun.stores import costs, prices
 from brightrun.writers.envelope import TURNS_SCHEMA
 
 SAMPLE = 4
@@ -81,7 +80,7 @@ class Estimator:
         terms = {key: Terms(max(map(most_tokens, prompts))) for key, prompts in groups.items()}
         if options.writer is not WriterName.CLAUDE:
             return _free(items, options), terms
-        tariff = Tariff(known, options.model, on=today())
+        tariff = Tariff(known, options.model, on=prices.today(self._db))
         length = self._length([prompt for _, prompt in items], options.model)
         history = self._history(groups, options.model)
         saved, note = _cache(groups, terms, length, tariff.price(0))

@@ -15,7 +15,6 @@ from brightrun.domain.price import Tariff
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Choice, Prompt, Template
 from brightrun.services.estimates import Estimator
-from brightrun.services.prices import today
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import prices
@@ -90,7 +89,7 @@ class Planner:
         fixed = None if template in (AUTO, CHOOSE_FOR_ME) else self._templates.find(template)
         known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
         if options.writer is WriterName.CLAUDE:
-            Tariff(known, options.model, on=today())
+            Tariff(known, options.model, on=prices.today(self._db))
         pool = self._templates.all(active_only=True) if fixed is None else []
         items: list[PlannedItem] = []
         problems: list[str] = []

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from brightrun import saol
 from brightrun.domain.errors import Conflict, InvalidInput
@@ -21,11 +21,6 @@ TRIES = 5
 HISTORY = 100
 
 
-def today() -> date:
-    """Return the day prices are looked up for: UTC's, as the database's."""
-    return datetime.now(UTC).date()
-
-
 class Prices:
     """Every price stays: what a past call cost is counted with the price of its day."""
 
@@ -36,9 +31,13 @@ class Prices:
         """Return every price by model, oldest first."""
         return store.all_prices(self._db)
 
+    def today(self) -> date:
+        """Return the day prices are looked up for, by the database's clock."""
+        return store.today(self._db)
+
     def in_force(self) -> list[Price]:
         """Return today's prices of every model that has one, by model and size of prompt."""
-        known, day = self.all(), today()
+        known, day = self.all(), self.today()
         sizes = sorted({(p.model, p.above_input_tokens) for p in known if p.effective_from <= day})
         priced = {p.model for p in known if p.effective_from <= day and not p.above_input_tokens}
         return [
@@ -49,7 +48,7 @@ class Prices:
 
     def has(self, model: str) -> bool:
         """Whether a model has a price today, by its own name or its alias."""
-        return priced_as(self.all(), model, on=today()) is not None
+        return priced_as(self.all(), model, on=self.today()) is not None
 
     def history(self, *, model: str | None = None) -> list[PriceChange]:
         """Return what was added and corrected, newest first."""
@@ -66,23 +65,23 @@ class Prices:
         for _ in range(TRIES):
             seen = store.mark(self._db)
             before = self.all()
-            factor = _factor(before, price)
+            factor = _factor(before, price, self.today())
             if store.set_price(self._db, price, factor=factor, seen=seen, actor=actor):
                 return
         raise Conflict("The price table is being changed by somebody else.", remedy="Look and try again.")
 
 
-def _factor(before: Sequence[Price], price: Price) -> float:
+def _factor(before: Sequence[Price], price: Price, today: date) -> float:
     """Return by how much what is reserved must grow: by the price's own name, and by its alias."""
     key = (price.model, price.effective_from, price.above_input_tokens)
     kept = [p for p in before if (p.model, p.effective_from, p.above_input_tokens) != key]
-    day = max(today(), price.effective_from)
+    day = max(today, price.effective_from)
     names = {price.model, re.sub(r"[-@][0-9]{8}$", "", price.model)}
     after = [*kept, price]
     factors = []
     for name in names:
         try:
-            factors += [dearer_by(before, after, name, on=today()), dearer_by(before, after, name, on=day)]
+            factors += [dearer_by(before, after, name, on=today), dearer_by(before, after, name, on=day)]
         except InvalidInput:
             continue  # not priced under that name
     most = max(factors, default=1.0)

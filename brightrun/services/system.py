@@ -14,7 +14,6 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.domain.price import price_for
 from brightrun.domain.writing import Writer
-from brightrun.services.prices import today
 from brightrun.services.spool import Spool
 from brightrun.stores import prices
 
@@ -103,7 +102,7 @@ class System:
         known = prices.all_prices(self._db)
         if self._settings.default_writer is WriterName.DEMO:
             return f"{len({p.model for p in known})} models are priced; the demo writer is free."
-        price = price_for(known, self._settings.model, on=today())
+        price = price_for(known, self._settings.model, on=prices.today(self._db))
         name = (
             self._settings.model
             if price.model == self._settings.model

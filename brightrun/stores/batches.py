@@ -182,14 +182,6 @@ def items(
     return [_item(row) for row in result.rows()]
 
 
-def refusals(db: saol.Database, job_id: JobId) -> dict[str, int]:
-    """Return how often the model declined by its own category, most first; an empty one where it gave none."""
-    where = [("job_id", "eq", job_id), ("error_code", "eq", "refusal"), ("times", "gt", 0)]
-    order = [saol.Order("times", descending=True), saol.Order("category")]
-    rows = saol.agent_query(db, "batch_errors", where=where, order_by=order).rows()
-    return {str(row["category"]): int(row["times"]) for row in rows}
-
-
 def log_lines(db: saol.Database, job_id: JobId) -> list[LogLine]:
     """Return the whole log of a job in the order it was written."""
     result = saol.agent_query(db, "log_rows", where=[("job_id", "eq", job_id)], order_by=[saol.Order("id")])

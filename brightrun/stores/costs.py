@@ -61,6 +61,7 @@ def outlook(db: saol.Database, job_id: JobId) -> Outlook:
         possible_usd=float(data["possible_usd"]),
         reserved_usd=float(data["reserved_usd"]),
         waiting=int(data["waiting"]),
+        answered=int(data["answered"]),
         processing=int(data["processing"]),
         ended=int(data["ended"]),
         next_usd=float(data["next_usd"]),

@@ -17,6 +17,11 @@ def all_prices(db: saol.Database) -> list[Price]:
     return [_price(row) for row in saol.agent_query(db, "prices", order_by=order).rows()]
 
 
+def today(db: saol.Database) -> date:
+    """Return the day prices are looked up for: the database's, in UTC."""
+    return date.fromisoformat(str(saol.agent_execute_rpc(db, "today").value()))
+
+
 def mark(db: saol.Database) -> int:
     """Return a number that grows with every change of the table."""
     return int(saol.agent_execute_rpc(db, "price_mark").value())

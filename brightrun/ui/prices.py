@@ -10,7 +10,6 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.price import Price, PriceChange
-from brightrun.services.prices import today
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import label_safe, plain
@@ -62,7 +61,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
     chosen = st.selectbox(
         "Start from", list(titles), format_func=lambda key: plain(titles.get(key, key)), key="price-from"
     )
-    base = next((p for p in known if _title(p) == chosen), Price("", today(), 0.0, 0.0, 0.0))
+    base = next((p for p in known if _title(p) == chosen), Price("", app.prices.today(), 0.0, 0.0, 0.0))
     price = _draw_fields(base, f"price-{chosen}")
     if price is None:
         return

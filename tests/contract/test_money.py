@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from brightrun.domain.errors import InvalidInput, NotAllowed, WriterUncertain
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import Price, price_for, priced_as
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from brightrun.services.prices import today
 from brightrun.stores import costs, prices
 from tests.fakes import ScriptedWriter, envelope, options, scenarios
 from tests.gateway import Gateway
@@ -73,6 +72,10 @@ def run(app: App, job: Job) -> Job:
         if not step.job.is_open:
             return step.job
     raise AssertionError("the job did not end")
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 def price(model: str, *, days: int = -1, above: int = 0, usd: float = 3.0) -> Price:

@@ -64,6 +64,7 @@ def test_a_model_is_priced_under_its_own_name_or_its_alias_and_no_other(
         with pytest.raises(InvalidInput, match="no price") as caught:
             price_for(prices, asked, on=DAY)
         assert "brightrun prices set" in caught.value.remedy
+        assert "`" not in caught.value.remedy, "a page shows a message as it is"
     else:
         assert price_for(prices, asked, on=DAY).model == found
 

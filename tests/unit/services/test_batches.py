@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -374,6 +376,37 @@ class TestFaults:
         assert 0 < writer.calls < 5
         outlook = app.budgets.outlook(job.id)
         assert job.money.spent + outlook.next_usd > 0.06, "it went on as long as the next call did fit"
+
+    def test_what_is_paid_for_goes_on_although_the_budget_is_used_up(
+        self, app: App, start: Start, writer: ScriptedWriter, tmp_path: Path
+    ) -> None:
+        """An answer that waits in the store needs nothing of the budget: it becomes a conversation for free."""
+        worst = app.budgets.outlook(start(3, options(WriterName.CLAUDE)).id).next_usd
+        job = start(3, options(WriterName.CLAUDE, budget=worst + 0.001))
+        final = tmp_path / "buckets" / "conversation-files" / "final"
+        final.parent.mkdir(parents=True, exist_ok=True)
+        final.write_text("in the way")
+        assert "answer store" in (run(app, job).pause_reason or "")
+        final.unlink()
+        outlook = app.budgets.outlook(job.id)
+        assert (outlook.answered, outlook.is_stuck) == (1, False)
+        assert outlook.next_usd > (outlook.left_usd or 0), "no call fits any more"
+        assert "1 that wait have their answer already" in outlook.story()
+        ended = run(app, app.batches.resume(job.id, actor="ana"))
+        assert (ended.counts.completed, writer.calls) == (1, 1)
+        assert "budget" in (ended.pause_reason or "")
+        with pytest.raises(NotAllowed, match="may cost"):
+            app.batches.resume(job.id, actor="ana")
+
+    def test_a_new_budget_is_one_line_of_the_log(
+        self, app: App, start: Start, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Who let a job cost how much can be found again beside what it then did."""
+        job = app.batches.pause(start(1, options(WriterName.CLAUDE, budget=1)).id, actor="ana")
+        with caplog.at_level(logging.INFO, "brightrun"):
+            app.budgets.set(job.id, 2, actor="ben")
+        (line,) = [each for each in caplog.records if each.message == "job.budgeted"]
+        assert vars(line)["fields"] == {"job": job.id, "budget_usd": 2, "status": "queued", "actor": "ben"}
 
 
 class TestPlanning:
