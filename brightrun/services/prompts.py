@@ -1,69 +1,38 @@
-"""Rendering: sandboxed, strict about what is undefined, compiled once a version."""
+"""Prompts: what a template may read of a scenario, and the text it renders to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2 import Template as Compiled
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateSyntaxError
 
 from brightrun.domain.errors import InvalidInput, TemplateFault
 from brightrun.domain.scenario import Cast
 from brightrun.domain.text import clean
+from brightrun.services.cell import Cell
+from brightrun.services.rendering import FAULTS, finished, is_plain, names, told
 
 MAX_VARIABLE = 8_000
-MAX_PROMPT = 256_000
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    """No loader, so nothing is included; no globals, so nothing can be called."""
-    made = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
-    made.globals.clear()
-    return made
-
-
-_ENVIRONMENT = _environment()
+_CELL = Cell()
 
 
 def render(text: str, variables: Mapping[str, Any], *, name: str) -> str:
-    """Return the rendered text; raises TemplateFault naming the variable or the line."""
-    try:
-        rendered = _compiled(text, name).render(variables)
-    except UndefinedError as fault:
-        raise TemplateFault(
-            f"Template {name}: {fault.message}.",
-            remedy="Give the scenario that variable, or correct its name in the template.",
-            variable=_quoted(str(fault.message)),
-        ) from fault
-    except (
-        SecurityError,
-        TemplateError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        MemoryError,
-    ) as fault:
-        raise TemplateFault(
-            f"Template {name} cannot be rendered: {fault}.", remedy="Correct the template."
-        ) from fault
-    if len(rendered) > MAX_PROMPT:
-        raise TemplateFault(
-            f"Template {name} renders to {len(rendered):,} characters; {MAX_PROMPT:,} are allowed.",
-            remedy="Shorten the template or the scenario's values.",
-        )
-    return rendered.strip()
+    """Return the rendered text; raises TemplateFault naming the variable or the line.
+
+    A text whose work nobody can foresee is rendered in a process of its own, which may be ended over it.
+    """
+    with _named(name):
+        return finished(text, variables) if is_plain(text) else _CELL.render(text, variables)
 
 
 def variables_of(text: str, *, name: str = "template") -> set[str]:
     """Return the variables a text reads; raises TemplateFault with the line of a syntax error."""
-    return set(meta.find_undeclared_variables(_parsed(text, name)))
+    with _named(name):
+        return names(text) if is_plain(text) else _CELL.names(text)
 
 
 def cast_variables(cast: Cast) -> dict[str, Any]:
@@ -90,26 +59,30 @@ def cast_variables(cast: Cast) -> dict[str, Any]:
 RESERVED = frozenset({"turns", "words_min", "words_max", "tier"})
 
 
-@lru_cache(maxsize=256)
-def _compiled(text: str, name: str) -> Compiled:
-    _parsed(text, name)
-    return _ENVIRONMENT.from_string(text)
-
-
-def _parsed(text: str, name: str) -> nodes.Template:
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a text into a TemplateFault that says in which template."""
     try:
-        return _ENVIRONMENT.parse(text)
+        yield
     except TemplateSyntaxError as fault:
         raise TemplateFault(
             f"Template {name}, line {fault.lineno}: {fault.message}.",
             remedy="Correct that line.",
             line=fault.lineno,
         ) from fault
+    except TemplateFault as fault:
+        raise _fault(name, fault.message.rstrip("."), fault.variable, fault.remedy) from fault
+    except FAULTS as fault:
+        message, variable = told(fault)
+        raise _fault(name, message, variable) from fault
 
 
-def _quoted(message: str) -> str | None:
-    parts = message.split("'")
-    return parts[1] if len(parts) > 2 else None
+def _fault(name: str, message: str, variable: str | None, remedy: str = "") -> TemplateFault:
+    if variable:
+        remedy = "Give the scenario that variable, or correct its name in the template."
+    return TemplateFault(
+        f"Template {name}: {message}.", remedy=remedy or "Correct the template.", variable=variable
+    )
 
 
 def _scaffolding(cast: Cast) -> dict[str, Any]:
