@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from brightrun.ui.drafts import draw_editor, draw_upload
 from brightrun.ui.frame import open_page, page_head, told
-from brightrun.ui.templates import draw_editor, draw_list, draw_template
+from brightrun.ui.templates import draw_list, draw_template
 
 app = open_page()
 
@@ -17,3 +18,4 @@ with told():
         draw_editor(app, None)
     else:
         draw_template(app, template)
+    draw_upload(app)

@@ -19,6 +19,7 @@ from brightrun.cli import (
     revisions,
     spaces,
     system,
+    templates,
 )
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ app.command("import")(imports.import_file)
 
 
 app.add_typer(prices.app, name="prices")
+app.add_typer(templates.app, name="templates")
 
 
 def main() -> None:

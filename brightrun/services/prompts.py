@@ -87,65 +87,53 @@ def _fault(name: str, message: str, variable: str | None, remedy: str = "") -> T
 
 def _scaffolding(cast: Cast) -> dict[str, Any]:
     found: dict[str, Any] = {"tier": cast.scenario.tier.value}
+    for holder, fields in ((cast.persona, PERSONA), (cast.arc, ARC), (cast.topic, TOPIC)):
+        if holder:
+            found |= {name: getattr(holder, field) for name, field in fields.items()}
     if cast.persona:
-        found |= _persona(cast)
-    if cast.arc:
-        found |= _arc(cast)
-    if cast.topic:
-        found |= _topic(cast)
+        found["persona_demographics"] = dict(cast.persona.demographics)
     return found
 
 
-def _persona(cast: Cast) -> dict[str, Any]:
-    persona = cast.persona
-    assert persona
-    return {
-        "persona_key": persona.persona_key,
-        "persona_name": persona.name,
-        "persona_archetype": persona.archetype,
-        "persona_age": persona.age_range,
-        "persona_occupation": persona.occupation,
-        "persona_income": persona.income_range,
-        "persona_demographics": dict(persona.demographics),
-        "persona_financial_background": persona.financial_background,
-        "persona_financial_situation": persona.financial_situation,
-        "persona_communication_style": persona.communication_style,
-        "persona_emotional_baseline": persona.emotional_baseline,
-        "persona_typical_questions": persona.typical_questions,
-        "persona_common_concerns": persona.common_concerns,
-        "persona_language_patterns": persona.language_patterns,
-    }
-
-
-def _arc(cast: Cast) -> dict[str, Any]:
-    arc = cast.arc
-    assert arc
-    return {
-        "emotional_arc_key": arc.arc_key,
-        "emotional_arc_name": arc.name,
-        "starting_emotion": arc.starting_emotion,
-        "starting_intensity_min": arc.starting_intensity_min,
-        "starting_intensity_max": arc.starting_intensity_max,
-        "ending_emotion": arc.ending_emotion,
-        "ending_intensity_min": arc.ending_intensity_min,
-        "ending_intensity_max": arc.ending_intensity_max,
-        "arc_strategy": arc.arc_strategy,
-        "arc_key_principles": arc.key_principles,
-        "arc_characteristic_phrases": arc.characteristic_phrases,
-        "arc_techniques": arc.response_techniques,
-        "arc_avoid_tactics": arc.avoid_tactics,
-    }
-
-
-def _topic(cast: Cast) -> dict[str, Any]:
-    topic = cast.topic
-    assert topic
-    return {
-        "topic_key": topic.topic_key,
-        "topic_name": topic.name,
-        "topic_category": topic.category,
-        "topic_description": topic.description,
-        "topic_complexity": topic.complexity_level,
-        "topic_example_questions": topic.typical_question_examples,
-        "topic_key_concepts": topic.key_concepts,
-    }
+PERSONA = {
+    "persona_key": "persona_key",
+    "persona_name": "name",
+    "persona_archetype": "archetype",
+    "persona_age": "age_range",
+    "persona_occupation": "occupation",
+    "persona_income": "income_range",
+    "persona_demographics": "demographics",
+    "persona_financial_background": "financial_background",
+    "persona_financial_situation": "financial_situation",
+    "persona_communication_style": "communication_style",
+    "persona_emotional_baseline": "emotional_baseline",
+    "persona_typical_questions": "typical_questions",
+    "persona_common_concerns": "common_concerns",
+    "persona_language_patterns": "language_patterns",
+}
+ARC = {
+    "emotional_arc_key": "arc_key",
+    "emotional_arc_name": "name",
+    "starting_emotion": "starting_emotion",
+    "starting_intensity_min": "starting_intensity_min",
+    "starting_intensity_max": "starting_intensity_max",
+    "ending_emotion": "ending_emotion",
+    "ending_intensity_min": "ending_intensity_min",
+    "ending_intensity_max": "ending_intensity_max",
+    "arc_strategy": "arc_strategy",
+    "arc_key_principles": "key_principles",
+    "arc_characteristic_phrases": "characteristic_phrases",
+    "arc_techniques": "response_techniques",
+    "arc_avoid_tactics": "avoid_tactics",
+}
+TOPIC = {
+    "topic_key": "topic_key",
+    "topic_name": "name",
+    "topic_category": "category",
+    "topic_description": "description",
+    "topic_complexity": "complexity_level",
+    "topic_example_questions": "typical_question_examples",
+    "topic_key_concepts": "key_concepts",
+}
+BUILT_IN = (*PERSONA, *ARC, *TOPIC)
+"""Variables that the scaffolding gives: each where its persona, arc or topic is chosen."""

@@ -5,46 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
-from brightrun.domain.scenario import Cast, Tier
+from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
-from brightrun.services.prompts import MAX_PROMPT, RESERVED, cast_variables, render, variables_of
+from brightrun.services.drafts import TemplateDraft, problems_of
+from brightrun.services.prompts import RESERVED, cast_variables, render
+from brightrun.services.rendering import MAX_PROMPT
 from brightrun.stores import templates as store
 
 DEFAULT_TURNS = 6
 MAX_TURNS_ASKED = 200
 
-
-class TemplateDraft(BaseModel):
-    """A template as a person edits it; publishing makes it the next version of its key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    template_key: str = Field(pattern=r"^[a-z0-9_]+$", max_length=80)
-    name: str = Field(min_length=1, max_length=120)
-    description: str = ""
-    category: str = ""
-    tier: Tier = Tier.TEMPLATE
-    arc_key: str | None = None
-    suitable_personas: tuple[str, ...] = ()
-    suitable_topics: tuple[str, ...] = ()
-    rating: float = Field(5.0, ge=0, le=10)
-    system_text: str = Field(min_length=1, max_length=60_000)
-    user_text: str = Field(min_length=1, max_length=60_000)
-    dataset_system_text: str = Field("", max_length=20_000)
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    words_min: int = Field(60, ge=1)
-    words_max: int = Field(180, ge=1, le=4000)
-
-    @field_validator("arc_key", mode="before")
-    @classmethod
-    def _no_arc(cls, value: object) -> object:
-        return value or None
+__all__ = ["TemplateDraft", "Templates"]
 
 
 class Templates:
@@ -152,21 +126,7 @@ class Templates:
 
     def problems(self, draft: TemplateDraft) -> list[str]:
         """Say what keeps a draft from being published; an empty list means nothing."""
-        found: list[str] = []
-        used: set[str] = set()
-        for field in ("system_text", "user_text", "dataset_system_text"):
-            try:
-                used |= variables_of(getattr(draft, field), name=field)
-            except TemplateFault as fault:
-                found.append(str(fault))
-        declared = set(draft.required) | set(draft.optional) | RESERVED
-        found += [f"{{{{ {name} }}}} is used but not declared." for name in sorted(used - declared)]
-        found += [
-            f"{name} is declared as required but never used." for name in sorted(set(draft.required) - used)
-        ]
-        if draft.words_min > draft.words_max:
-            found.append("The fewest words are more than the most.")
-        return found
+        return problems_of(draft)
 
     def publish(self, draft: TemplateDraft, *, actor: str) -> Template:
         """Write a draft as the next version of its key; raises TemplateFault when it has problems."""

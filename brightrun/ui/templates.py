@@ -5,27 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.scenario import Scenario, Tier
+from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template, TemplateVersion
+from brightrun.services.drafts import draft_of, to_file
 from brightrun.services.prompts import RESERVED, cast_variables
-from brightrun.services.templates import TemplateDraft
 from brightrun.ui.costs import draw_template_costs
+from brightrun.ui.downloads import draw_download
+from brightrun.ui.drafts import NEW, TEXTS, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.session import begin, person, place, set_place
-from brightrun.ui.text import counted, label_safe, plain, words
-
-TEXTS = {
-    "system_text": "System prompt sent to the writer",
-    "user_text": "Order sent to the writer",
-    "dataset_system_text": "System message of the training row (may be empty)",
-}
-NEW = "new"
+from brightrun.ui.session import place, set_place
+from brightrun.ui.text import label_safe, plain, words
 
 
 def draw_list(app: App) -> Template | None:
@@ -85,6 +81,13 @@ def draw_template(app: App, template: Template) -> None:
             args=(app, template),
             help="Batches that use it go on; it is just not chosen for new ones.",
         )
+        draw_download(
+            "Download it as a file",
+            partial(to_file, draft_of(template, template.version)),
+            file_name=f"{template.template_key}-v{template.version.version}.json",
+            mime="application/json",
+            key=f"template-file-{template.version.id}",
+        )
     if template.description:
         st.caption(label_safe(template.description, limit=600))
     preview, text, edit, versions, cost = st.tabs(["Preview", "Text", "Edit", "Versions", "Cost"])
@@ -95,123 +98,9 @@ def draw_template(app: App, template: Template) -> None:
     with edit:
         draw_editor(app, template)
     with versions:
-        _draw_versions(app.templates.versions(template.id))
+        _draw_versions(template, app.templates.versions(template.id))
     with cost:
         draw_template_costs(app, template)
-
-
-def draw_editor(app: App, template: Template | None) -> None:
-    """Let a person edit the next version; nothing is published while anything is wrong with it."""
-    version = template.version if template else None
-    prefix = f"edit-{version.id if version else NEW}"
-    with st.form(prefix, border=False):
-        left, middle, right = st.columns([3, 3, 2])
-        key = left.text_input(
-            "Key: small letters, digits, _",
-            value=template.template_key if template else "",
-            disabled=template is not None,
-            key=f"{prefix}-key",
-        )
-        name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name")
-        tier = right.selectbox(
-            "Tier",
-            list(Tier),
-            index=list(Tier).index(template.tier) if template else 0,
-            format_func=words,
-            key=f"{prefix}-tier",
-        )
-        texts = {
-            field: st.text_area(
-                label,
-                value=getattr(version, field) if version else "",
-                height=120 if field == "dataset_system_text" else 260,
-                key=f"{prefix}-{field}",
-            )
-            for field, label in TEXTS.items()
-        }
-        needs, may = st.columns(2)
-        required = needs.text_input(
-            "Variables it needs, with commas between",
-            value=", ".join(version.required) if version else "",
-            key=f"{prefix}-required",
-        )
-        optional = may.text_input(
-            "Variables it may do without",
-            value=", ".join(version.optional) if version else "",
-            key=f"{prefix}-optional",
-        )
-        low, high = st.columns(2)
-        fewest = low.number_input(
-            "Words of an assistant turn, at least",
-            1,
-            4000,
-            version.words_min if version else 60,
-            key=f"{prefix}-min",
-        )
-        most = high.number_input(
-            "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max"
-        )
-        st.caption(f"Always there: {', '.join(sorted(RESERVED))}.")
-        if not st.form_submit_button("Publish the next version" if template else "Publish", type="primary"):
-            return
-    changed: dict[str, object] = {
-        "template_key": key,
-        "name": name,
-        "tier": tier,
-        **texts,
-        "required": _names(required),
-        "optional": _names(optional),
-        "words_min": int(fewest),
-        "words_max": int(most),
-    }
-    _publish(app, _kept(template) | changed)
-
-
-def _publish(app: App, values: dict[str, object]) -> None:
-    try:
-        draft = TemplateDraft.model_validate(values)
-    except ValueError as fault:
-        st.error("**This cannot be published yet.**")
-        st.text(_told(fault))
-        return
-    problems = app.templates.problems(draft)
-    if problems:
-        st.error(f"**{counted(len(problems), 'problem')}; nothing was published.**")
-        st.text("\n".join(f"• {problem}" for problem in problems))
-        return
-    own, actor = begin(), person()
-    try:
-        published = own.once(
-            ("publish", draft.model_dump_json()), lambda: app.templates.publish(draft, actor=actor)
-        )
-    except BrightRunError as fault:
-        show_error(fault)
-        return
-    own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
-    own.moves["template"] = published.template_key
-    st.rerun()
-
-
-def _kept(template: Template | None) -> dict[str, object]:
-    """Return what the editor does not show, so that a new version keeps it."""
-    if template is None:
-        return {}
-    return {
-        "description": template.description,
-        "category": template.category,
-        "arc_key": template.arc_key,
-        "suitable_personas": template.suitable_personas,
-        "suitable_topics": template.suitable_topics,
-        "rating": template.rating,
-    }
-
-
-def _told(fault: ValueError) -> str:
-    """Return what a form's check found, one line a field, without the checker's own words around it."""
-    errors = getattr(fault, "errors", None)
-    if errors is None:
-        return str(fault)
-    return "\n".join(f"• {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors())
 
 
 def _draw_preview(app: App, template: Template) -> None:
@@ -262,15 +151,26 @@ def _draw_text(version: TemplateVersion) -> None:
         st.code(getattr(version, field) or "(empty)", language="jinja2", wrap_lines=True)
 
 
-def _draw_versions(versions: Sequence[TemplateVersion]) -> None:
+def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> None:
     for version in versions:
         when = f"{version.created_at.astimezone():%d %b %Y, %H:%M}"
         st.markdown(f"**v{version.version}** · {label_safe(version.created_by)} · {when}")
     if len(versions) < 2:
         st.caption("When there is a second version, what changed is shown here.")
         return
-    newer, older = versions[0], versions[1]
-    lines = [
+    by_number = {version.version: version for version in versions}
+    numbers = list(by_number)
+    left, right = st.columns(2)
+    older = left.selectbox(
+        "What changed from", numbers, index=1, format_func="v{}".format, key=f"older-{template.id}"
+    )
+    newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{template.id}")
+    changed = _difference(by_number[int(older)], by_number[int(newer)])
+    st.code("\n".join(changed) or "The texts are the same.", language="diff", wrap_lines=True)
+
+
+def _difference(older: TemplateVersion, newer: TemplateVersion) -> list[str]:
+    return [
         line
         for field in TEXTS
         for line in difflib.unified_diff(
@@ -281,15 +181,10 @@ def _draw_versions(versions: Sequence[TemplateVersion]) -> None:
             lineterm="",
         )
     ]
-    st.code("\n".join(lines) or "The texts are the same.", language="diff", wrap_lines=True)
 
 
 def _set_active(app: App, template: Template) -> None:
     app.templates.set_active(template.id, active=not template.is_active)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def _frame(templates: Sequence[Template]) -> pd.DataFrame:

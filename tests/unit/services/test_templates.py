@@ -12,6 +12,7 @@ from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.template import Template
+from brightrun.services.drafts import draft_of, from_file, to_file
 from brightrun.services.prompts import render
 from brightrun.services.templates import TemplateDraft
 from tests.fakes import options, scenarios
@@ -132,7 +133,7 @@ def test_a_draft_with_problems_is_not_published(app: App) -> None:
     """Undeclared, unused and unclosed variables are listed together, and nothing is written."""
     bad = draft(user_text="{{ scnario }}{{ extra }}", words_min=9, words_max=3)
     problems = "\n".join(app.templates.problems(bad))
-    assert "scnario" in problems
+    assert "{{ scnario }} is used but not declared. Did you mean scenario?" in problems
     assert "scenario is declared as required but never used" in problems
     assert "fewest words" in problems
     with pytest.raises(TemplateFault):
@@ -167,3 +168,31 @@ def test_the_same_scenario_always_asks_for_the_same_length(app: App) -> None:
     assert min(lengths) == arc.typical_turn_count_min
     assert max(lengths) == arc.typical_turn_count_max
     assert len({app.templates.turns_for(cast, None, seed=3) for _ in range(3)}) == 1
+
+
+def test_a_template_travels_as_a_file(app: App) -> None:
+    """A template written to a file and read again elsewhere is the same, and becomes the next version here."""
+    template = app.templates.find("task_dialogue")
+    again = from_file(to_file(draft_of(template, template.version)), "mine.json")
+    assert again == draft_of(template, template.version)
+    published = app.templates.publish(again, actor="ana")
+    assert (published.id, published.version.version) == (template.id, template.version.version + 1)
+    assert published.version.user_text == template.version.user_text
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xff\x00", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1]", "is not a template's file"),
+        (b"{}", "is not a template's file"),
+        (b'{"kind": "brightrun-template", "form": 2}', "newer Bright Run"),
+        (b'{"kind": "brightrun-template", "form": 1, "template_key": "No!"}', "template_key"),
+        (b" " * 1_000_001, "at most 1 MB"),
+    ],
+)
+def test_a_file_that_is_no_template_is_refused(data: bytes, said: str) -> None:
+    """What is not a template's file, or not whole, is refused with what is wrong."""
+    with pytest.raises(InvalidInput, match=said):
+        from_file(data, "mine.json")

@@ -1,0 +1,113 @@
+"""Commands for templates: list, write one to a file, publish one from a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from brightrun.cli.console import Json, emit, err, opened, print_table, reported
+from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.services.drafts import draft_of, from_file, problems_of, to_file
+
+app = typer.Typer(
+    help="List templates; write them to files and publish them from there.", no_args_is_help=False
+)
+
+
+@app.callback(invoke_without_command=True)
+def templates(context: typer.Context) -> None:
+    """List templates; write them to files and publish them from there."""
+    if context.invoked_subcommand is None:
+        show()
+
+
+@app.command("list")
+def show(as_json: Json = False) -> None:
+    """List every template with its current version."""
+    with reported(as_json=as_json), opened() as brightrun:
+        found = brightrun.templates.all(active_only=False)
+        if as_json:
+            emit(
+                {
+                    "templates": [
+                        {
+                            "key": t.template_key,
+                            "name": t.name,
+                            "tier": t.tier.value,
+                            "arc": t.arc_key,
+                            "version": t.version.version,
+                            "version_id": t.version.id,
+                            "is_active": t.is_active,
+                            "needs": list(t.version.required),
+                        }
+                        for t in found
+                    ]
+                }
+            )
+            return
+        table = Table(*("key", "name", "tier", "arc", "version", "needs"))
+        for t in found:
+            name = t.name if t.is_active else f"{t.name} (not offered)"
+            needs = ", ".join(t.version.required)
+            row = (t.template_key, name, t.tier.value, t.arc_key or "any", str(t.version.version), needs)
+            table.add_row(*map(escape, row))
+        print_table(table)
+
+
+@app.command("export")
+def export(
+    template: Annotated[str, typer.Argument(help="A template's key, name or id.")],
+    version: Annotated[int | None, typer.Option(min=1, help="An earlier version.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; default: standard output.")] = None,
+) -> None:
+    """Write a template to a file that `import` takes, here or elsewhere."""
+    with reported(), opened() as brightrun:
+        found = brightrun.templates.find(template)
+        versions = {v.version: v for v in brightrun.templates.versions(found.id)}
+        chosen = versions.get(version or found.version.version)
+        if chosen is None:
+            raise NotFound(
+                f"{found.template_key} has no version {version}.",
+                remedy=f"There are: {', '.join(map(str, sorted(versions)))}.",
+            )
+        data = to_file(draft_of(found, chosen))
+        if out is None:
+            sys.stdout.buffer.write(data)
+            return
+        try:
+            out.write_bytes(data)
+        except OSError as fault:
+            raise InvalidInput(f"{out} cannot be written: {fault.strerror}.") from fault
+        err.print(f"{found.template_key} v{chosen.version} is in {out}.")
+
+
+@app.command("import")
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `export` has written.")],
+    check: Annotated[bool, typer.Option("--check", help="Only say what is wrong; publish nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a file's template as the next version of its key, or as a new one."""
+    with reported(as_json=as_json):
+        try:
+            data = file.read_bytes()
+        except OSError as fault:
+            raise InvalidInput(f"{file} cannot be read: {fault.strerror}.") from fault
+        draft = from_file(data, file.name)
+        if check:
+            problems = problems_of(draft)
+            if problems:
+                raise InvalidInput(" ".join(problems), remedy="Correct the file; nothing was published.")
+            emit({"problems": []}) if as_json else err.print(f"{escape(file.name)} can be published.")
+            return
+        with opened() as brightrun:
+            made = brightrun.templates.publish(draft, actor=brightrun.settings.person)
+        if as_json:
+            emit({"key": made.template_key, "version": made.version.version, "version_id": made.version.id})
+            return
+        err.print(f"{made.template_key} v{made.version.version} is published.")

@@ -1,0 +1,127 @@
+"""Templates as a person edits them, what is wrong with them, and the file they travel in."""
+
+from __future__ import annotations
+
+import difflib
+import json
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from brightrun.domain.errors import InvalidInput, TemplateFault
+from brightrun.domain.scenario import Tier
+from brightrun.domain.template import Template, TemplateVersion
+from brightrun.services.prompts import BUILT_IN, RESERVED, variables_of
+
+FILE_KIND = "brightrun-template"
+FILE_FORM = 1
+MAX_FILE_BYTES = 1_000_000
+
+
+class TemplateDraft(BaseModel):
+    """A template as a person edits it; publishing makes it the next version of its key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    template_key: str = Field(pattern=r"^[a-z0-9_]+$", max_length=80)
+    name: str = Field(min_length=1, max_length=120)
+    description: str = ""
+    category: str = ""
+    tier: Tier = Tier.TEMPLATE
+    arc_key: str | None = None
+    suitable_personas: tuple[str, ...] = ()
+    suitable_topics: tuple[str, ...] = ()
+    rating: float = Field(5.0, ge=0, le=10)
+    system_text: str = Field(min_length=1, max_length=60_000)
+    user_text: str = Field(min_length=1, max_length=60_000)
+    dataset_system_text: str = Field("", max_length=20_000)
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    words_min: int = Field(60, ge=1)
+    words_max: int = Field(180, ge=1, le=4000)
+
+    @field_validator("arc_key", mode="before")
+    @classmethod
+    def _no_arc(cls, value: object) -> object:
+        return value or None
+
+
+def problems_of(draft: TemplateDraft) -> list[str]:
+    """Say what keeps a draft from being published; an empty list means nothing."""
+    found: list[str] = []
+    used: set[str] = set()
+    for field in ("system_text", "user_text", "dataset_system_text"):
+        try:
+            used |= variables_of(getattr(draft, field), name=field)
+        except TemplateFault as fault:
+            found.append(str(fault))
+    declared = set(draft.required) | set(draft.optional) | RESERVED
+    found += [
+        f"{{{{ {name} }}}} is used but not declared.{_meant(name, draft)}" for name in sorted(used - declared)
+    ]
+    found += [
+        f"{name} is declared as required but never used." for name in sorted(set(draft.required) - used)
+    ]
+    both = sorted(set(draft.required) & set(draft.optional))
+    found += [f"{name} is declared both as needed and as something it may do without." for name in both]
+    if draft.words_min > draft.words_max:
+        found.append("The fewest words are more than the most.")
+    return found
+
+
+def draft_of(template: Template, version: TemplateVersion) -> TemplateDraft:
+    """Return one version of a template as a draft of its next one."""
+    return TemplateDraft(
+        template_key=template.template_key,
+        name=template.name,
+        description=template.description,
+        category=template.category,
+        tier=template.tier,
+        arc_key=template.arc_key,
+        suitable_personas=template.suitable_personas,
+        suitable_topics=template.suitable_topics,
+        rating=template.rating,
+        system_text=version.system_text,
+        user_text=version.user_text,
+        dataset_system_text=version.dataset_system_text,
+        required=version.required,
+        optional=version.optional,
+        words_min=version.words_min,
+        words_max=version.words_max,
+    )
+
+
+def to_file(draft: TemplateDraft) -> bytes:
+    """Return a draft as the file that `from_file` reads anywhere."""
+    held = {"kind": FILE_KIND, "form": FILE_FORM, **draft.model_dump(mode="json")}
+    return json.dumps(held, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def from_file(data: bytes, name: str) -> TemplateDraft:
+    """Return the draft a file holds; raises InvalidInput naming the field that is wrong."""
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidInput(f"{name} has {len(data) / 1e6:.1f} MB; a template's file has at most 1 MB.")
+    try:
+        held = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise InvalidInput(f"{name} is not JSON: {fault}.", remedy=_EXPECTED) from fault
+    if not isinstance(held, dict) or held.pop("kind", None) != FILE_KIND:
+        raise InvalidInput(f"{name} is not a template's file.", remedy=_EXPECTED)
+    if held.pop("form", None) != FILE_FORM:
+        raise InvalidInput(f"{name} was written by a newer Bright Run.", remedy="Bring this one up to date.")
+    try:
+        return TemplateDraft.model_validate(held)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidInput(
+            f"{name}: {field}: {first['msg']}.", remedy="Correct the file; nothing was published."
+        ) from fault
+
+
+_EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."
+
+
+def _meant(name: str, draft: TemplateDraft) -> str:
+    known = {*draft.required, *draft.optional, *RESERVED, *BUILT_IN}
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    return f" Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,176 @@
+"""The editor of templates: the next version of one, a new one, or one that comes from a file."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.scenario import Tier
+from brightrun.domain.template import Template
+from brightrun.services.drafts import TemplateDraft, from_file
+from brightrun.services.prompts import ARC, BUILT_IN, PERSONA, RESERVED
+from brightrun.ui.frame import show_error
+from brightrun.ui.session import begin, person
+from brightrun.ui.text import counted, label_safe, words
+
+TEXTS = {
+    "system_text": "System prompt sent to the writer",
+    "user_text": "Order sent to the writer",
+    "dataset_system_text": "System message of the training row (may be empty)",
+}
+NEW = "new"
+
+
+def draw_upload(app: App) -> None:
+    """Let a person bring a template from a file: it becomes the next version of its key."""
+    with st.expander("Publish a template from a file"):
+        uploaded = st.file_uploader("A template's file", type=["json"], key="template-upload")
+        if uploaded is None:
+            st.caption(
+                "Made by “Download it as a file” or by `brightrun templates export`, here or elsewhere."
+            )
+            return
+        try:
+            draft = from_file(uploaded.getvalue(), uploaded.name)
+        except BrightRunError as fault:
+            show_error(fault)
+            return
+        known = {template.template_key for template in app.templates.all(active_only=False)}
+        place = "the next version of" if draft.template_key in known else "a new template"
+        st.markdown(f"**{label_safe(draft.name)}** will be {place} `{draft.template_key}`.")
+        if st.button("Publish it", type="primary", key="template-upload-publish"):
+            _publish(app, draft.model_dump())
+
+
+def draw_editor(app: App, template: Template | None) -> None:
+    """Let a person edit the next version; nothing is published while anything is wrong with it."""
+    version = template.version if template else None
+    prefix = f"edit-{version.id if version else NEW}"
+    with st.form(prefix, border=False):
+        left, middle, right = st.columns([3, 3, 2])
+        key = left.text_input(
+            "Key: small letters, digits, _",
+            value=template.template_key if template else "",
+            disabled=template is not None,
+            key=f"{prefix}-key",
+        )
+        name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name")
+        tier = right.selectbox(
+            "Tier",
+            list(Tier),
+            index=list(Tier).index(template.tier) if template else 0,
+            format_func=words,
+            key=f"{prefix}-tier",
+        )
+        texts = {
+            field: st.text_area(
+                label,
+                value=getattr(version, field) if version else "",
+                height=120 if field == "dataset_system_text" else 260,
+                key=f"{prefix}-{field}",
+            )
+            for field, label in TEXTS.items()
+        }
+        needs, may = st.columns(2)
+        required = needs.text_input(
+            "Variables it needs, with commas between",
+            value=", ".join(version.required) if version else "",
+            key=f"{prefix}-required",
+        )
+        optional = may.text_input(
+            "Variables it may do without",
+            value=", ".join(version.optional) if version else "",
+            key=f"{prefix}-optional",
+        )
+        low, high = st.columns(2)
+        fewest = low.number_input(
+            "Words of an assistant turn, at least",
+            1,
+            4000,
+            version.words_min if version else 60,
+            key=f"{prefix}-min",
+        )
+        most = high.number_input(
+            "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max"
+        )
+        _draw_variables()
+        if not st.form_submit_button("Publish the next version" if template else "Publish", type="primary"):
+            return
+    changed: dict[str, object] = {
+        "template_key": key,
+        "name": name,
+        "tier": tier,
+        **texts,
+        "required": _names(required),
+        "optional": _names(optional),
+        "words_min": int(fewest),
+        "words_max": int(most),
+    }
+    _publish(app, _kept(template) | changed)
+
+
+def _publish(app: App, values: dict[str, object]) -> None:
+    try:
+        draft = TemplateDraft.model_validate(values)
+    except ValueError as fault:
+        st.error("**This cannot be published yet.**")
+        st.text(_told(fault))
+        return
+    problems = app.templates.problems(draft)
+    if problems:
+        st.error(f"**{counted(len(problems), 'problem')}; nothing was published.**")
+        st.text("\n".join(f"• {problem}" for problem in problems))
+        return
+    own, actor = begin(), person()
+    try:
+        published = own.once(
+            ("publish", draft.model_dump_json()), lambda: app.templates.publish(draft, actor=actor)
+        )
+    except BrightRunError as fault:
+        show_error(fault)
+        return
+    own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
+    own.moves["template"] = published.template_key
+    st.rerun()
+
+
+def _kept(template: Template | None) -> dict[str, object]:
+    """Return what the editor does not show, so that a new version keeps it."""
+    if template is None:
+        return {}
+    return {
+        "description": template.description,
+        "category": template.category,
+        "arc_key": template.arc_key,
+        "suitable_personas": template.suitable_personas,
+        "suitable_topics": template.suitable_topics,
+        "rating": template.rating,
+    }
+
+
+def _told(fault: ValueError) -> str:
+    """Return what a form's check found, one line a field, without the checker's own words around it."""
+    errors = getattr(fault, "errors", None)
+    if errors is None:
+        return str(fault)
+    return "\n".join(f"• {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors())
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _draw_variables() -> None:
+    """Say which variables are there anyway, and when."""
+    with st.expander("Variables that Bright Run gives"):
+        sources = {**dict.fromkeys(RESERVED, "always"), **dict.fromkeys(BUILT_IN, "where a topic is chosen")}
+        sources |= dict.fromkeys(ARC, "where an emotional arc is chosen")
+        sources |= dict.fromkeys(PERSONA, "where a persona is chosen")
+        rows = [
+            {"Variable": f"{{{{ {name} }}}}", "Is there": when, "Means": words(name)}
+            for name, when in sources.items()
+        ]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=220)
+        st.caption("Every other variable comes from a column of the scenario file or one that varies.")

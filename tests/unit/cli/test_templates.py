@@ -1,0 +1,33 @@
+"""Templates in the shell: out to a file, back as the next version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.shell import Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path, dsn: str) -> Shell:
+    return Shell(tmp_path / "home", DATABASE_URL=dsn)
+
+
+def test_a_template_goes_out_and_comes_back(shell: Shell, tmp_path: Path) -> None:
+    """An exported template can be changed in any editor, checked, and published as the next version."""
+    path = tmp_path / "mine.json"
+    shell.run("templates", "export", "task_dialogue", "--out", str(path))
+    held = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(held | {"user_text": held["user_text"] + " {{ moood }}"}), encoding="utf-8")
+    assert "Did you mean mood?" in shell.run("templates", "import", str(path), "--check", code=1)
+    assert "nothing was published" in shell.run("templates", "import", str(path), code=1).lower()
+    path.write_text(json.dumps(held | {"name": "Renamed"}), encoding="utf-8")
+    assert shell.json("templates", "import", str(path))["version"] == 2
+    rows = shell.json("templates", "list")["templates"]
+    assert isinstance(rows, list)
+    assert ("task_dialogue", "Renamed", 2) in [(row["key"], row["name"], row["version"]) for row in rows]
+    older = json.loads(shell.run("templates", "export", "task_dialogue", "--version", "1"))
+    assert older["user_text"] == held["user_text"]
+    assert "has no version 9" in shell.run("templates", "export", "task_dialogue", "--version", "9", code=1)
