@@ -121,7 +121,12 @@ def from_file(data: bytes, name: str) -> TemplateDraft:
 _EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."
 
 
+_FUNCTIONS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace"})
+
+
 def _meant(name: str, draft: TemplateDraft) -> str:
+    if name in _FUNCTIONS:
+        return " Functions are not there: loop over a list or a text."
     known = {*draft.required, *draft.optional, *RESERVED, *BUILT_IN}
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     return f" Did you mean {close[0]}?" if close else ""

@@ -20,8 +20,10 @@ from brightrun.ui.costs import draw_template_costs
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.drafts import NEW, TEXTS, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
-from brightrun.ui.session import place, set_place
+from brightrun.ui.session import desk, place, set_place
 from brightrun.ui.text import label_safe, plain, words
+
+CHOSEN = "template-chosen"
 
 
 def draw_list(app: App) -> Template | None:
@@ -36,7 +38,9 @@ def draw_list(app: App) -> Template | None:
         )
         return None
     keys = [t.template_key for t in templates]
-    wanted = place("template")
+    wanted, heard = place("template"), desk().heard
+    if wanted in keys and wanted != heard.get(CHOSEN):  # a link or a publication leads there, not the list
+        st.session_state[CHOSEN] = wanted
     st.dataframe(
         _frame(templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
     )
@@ -44,15 +48,15 @@ def draw_list(app: App) -> Template | None:
         chosen = st.selectbox(
             "Template",
             [*keys, NEW],
-            index=keys.index(wanted) if wanted in keys else 0,
             format_func=lambda key: (
                 "A new template"
                 if key == NEW
                 else plain(next(t.name for t in templates if t.template_key == key))
             ),
-            key="template-chosen",
+            key=CHOSEN,
             width=420,
         )
+    heard[CHOSEN] = chosen
     set_place("template", None if chosen == NEW else str(chosen))
     return next((t for t in templates if t.template_key == chosen), None)
 
