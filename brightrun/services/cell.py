@@ -21,7 +21,7 @@ from brightrun.services import rendering
 
 PROCESSOR_SECONDS = 1.0
 """For one text; the system ends the cell that takes longer."""
-WALL_SECONDS = 4.0
+WALL_SECONDS = 3.0
 """For one text on a busy machine, after which the cell is ended from outside."""
 START_SECONDS = 30.0
 MEMORY_BYTES = 160 * 1024 * 1024
