@@ -28,6 +28,7 @@ page = st.navigation(
         "Review": [
             st.Page(Place.REVIEW.value, title="Review", url_path="review"),
             st.Page(Place.IMPORTS.value, title="Import", url_path="imports"),
+            st.Page(Place.INSIGHT.value, title="Insight", url_path="insight"),
             st.Page(Place.DATASETS.value, title="Datasets", url_path="datasets"),
         ],
         "Set up": [

@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e interruptions soak bench benchexport train-proof faults clean
+.PHONY: help run test check fix e2e interruptions soak bench benchexport bench-insight train-proof faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench: $(DEV) ## measure, and write docs/benchmarks.md
 
 benchexport: $(DEV) ## measure exports, and write docs/export-benchmarks.md
 	$(BIN)/python -m benchmarks.export
+
+bench-insight: $(DEV) ## measure the figures of the insight page, and write docs/insight-benchmarks.md
+	$(BIN)/python -m benchmarks.insight
 
 train-proof: $(DEV) ## train on an exported folder with TRL, and write docs/training.md
 	@test -x .train/bin/python || $(PYTHON) -m venv .train

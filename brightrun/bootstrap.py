@@ -35,6 +35,7 @@ from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
+from brightrun.services.insight import Insight
 from brightrun.services.plans import Planner
 from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
@@ -75,6 +76,7 @@ class App:
     revisions: Revisions
     datasets: Datasets
     exports: Exports
+    insight: Insight
     system: System
     writer: Callable[[WriterName], Writer]
     _closing: ExitStack
@@ -155,6 +157,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,
         exports=Exports(datasets, released, settings.home / "exports"),
+        insight=Insight(db, scenarios),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),
         writer=writer,
         _closing=closing,

@@ -14,6 +14,7 @@ from brightrun.cli import (
     corrections,
     datasets,
     imports,
+    insight,
     prices,
     reviews,
     revisions,
@@ -56,6 +57,7 @@ for command in (
     datasets.export,
     datasets.datasets,
     datasets.push,
+    insight.insight,
     system.check,
 ):
     app.command()(command)

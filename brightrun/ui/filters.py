@@ -18,7 +18,7 @@ from brightrun.domain.imports import IMPORT_WRITER
 from brightrun.domain.review import MAX_LENGTH, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
 from brightrun.ui.session import desk, place
-from brightrun.ui.text import label_safe, plain, words
+from brightrun.ui.text import distinct, label_safe, plain, words
 
 ANY = "any"
 STATUS = "status"
@@ -264,10 +264,11 @@ def _day(label: str, key: str) -> str | None:
 
 def _one(label: str, key: str, names: dict[str, str]) -> str | None:
     options: Sequence[str] = [ANY, *names]
+    shown = dict(zip(names, distinct([(name, key) for key, name in names.items()]), strict=True))
     chosen = st.selectbox(
         label,
         options,
-        format_func=lambda value: "Any" if value == ANY else plain(names.get(value, value)),
+        format_func=lambda value: "Any" if value == ANY else shown.get(value, plain(value)),
         key=key,
         bind="query-params",
         on_change=first_page,

@@ -25,6 +25,7 @@ class Place(StrEnum):
     BATCH = "pages/batch.py"
     REVIEW = "pages/review.py"
     IMPORTS = "pages/imports.py"
+    INSIGHT = "pages/insight.py"
     DATASETS = "pages/datasets.py"
     TEMPLATES = "pages/templates.py"
     SYSTEM = "pages/system.py"

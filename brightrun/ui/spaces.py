@@ -17,6 +17,7 @@ from brightrun.services.scenarios import Axes
 from brightrun.services.spaces import Chosen
 from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.session import place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
 
 METHODS = {
@@ -39,6 +40,7 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
             label="What is missing",
         )
         return None
+    _follow_link(known)
     axes = {**_scaffolding(known), **_own_variables()}
     chosen = {axis: tuple(values) for axis, values in axes.items() if values}
     if not chosen:
@@ -79,6 +81,24 @@ def draw_top_up(app: App) -> Sequence[Scenario]:
     ]
     st.dataframe(pd.DataFrame(rows).map(plain, na_action="ignore"), hide_index=True, height=240)
     return emptied
+
+
+def _follow_link(known: Axes) -> None:
+    """Choose what the address asks for, once: a link may name one persona, arc and topic."""
+    offered = {
+        "persona": ("axis-personas", {p.persona_key for p in known.personas}),
+        "arc": ("axis-arcs", {a.arc_key for a in known.arcs}),
+        "topic": ("axis-topics", {t.topic_key for t in known.topics}),
+    }
+    wanted = {name: place(name) for name in offered}
+    if not any(wanted.values()):
+        return
+    for name, (key, keys) in offered.items():
+        asked = wanted[name]
+        st.session_state[key] = [asked] if asked in keys else []
+        set_place(name, None)
+        if asked is not None and asked not in keys:
+            st.warning(f"There is no {name} {label_safe(asked, limit=60)} in the scaffolding.")
 
 
 def _scaffolding(known: Axes) -> dict[str, list[str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from brightrun.domain.price import dollars
 
-__all__ = ["ago", "clamp", "counted", "dollars", "duration", "label_safe", "plain", "words"]
+__all__ = ["ago", "clamp", "counted", "distinct", "dollars", "duration", "label_safe", "plain", "words"]
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
@@ -35,6 +36,16 @@ def plain(text: object) -> str:
 def clamp(text: str, limit: int) -> str:
     """Return text cut to a length, with an ellipsis where something was cut."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def distinct(labels: Sequence[tuple[str, str | None]], *, limit: int = 60) -> list[str]:
+    """Return a short name for each (label, key) that no other has: equal ones share a place in a chart or a list."""
+    short = [clamp(plain(label), limit) or "(no name)" for label, _ in labels]
+    keyed = [
+        name if short.count(name) == 1 else f"{name} ({clamp(plain(key or 'none'), limit)})"
+        for name, (_, key) in zip(short, labels, strict=True)
+    ]
+    return [name if keyed.count(name) == 1 else f"{name} #{at + 1}" for at, name in enumerate(keyed)]
 
 
 def words(value: str) -> str:

@@ -42,6 +42,13 @@ ITEM_SHADES: dict[ItemStatus, str] = {
 }
 """Each stands out on both grounds and beside its neighbour; the legend names it, colour is never alone."""
 
+DECISION_SHADES: dict[str, str] = {
+    ConversationStatus.APPROVED: "#0d9488",
+    ConversationStatus.NEEDS_REVISION: "#f59e0b",
+    ConversationStatus.REJECTED: "#dc2626",
+}
+"""What was decided, in charts; the legend and the order name it too."""
+
 MONEY_SHADE = "#6366f1"
 """Money over time: beside the shades of items it reads as another kind of thing."""
 
@@ -49,6 +56,21 @@ MONEY_SHADE = "#6366f1"
 def is_dark() -> bool:
     """Whether the browser shows the dark theme."""
     return bool(st.context.theme.type == "dark")
+
+
+def ink() -> str:
+    """Return the colour of text within a chart."""
+    return "#e4eceb" if is_dark() else "#17262b"
+
+
+def quiet() -> str:
+    """Return the colour of what stands back within a chart."""
+    return "#9db0b0" if is_dark() else "#56696d"
+
+
+def heat() -> tuple[list[str], str]:
+    """Return the two ends of a scale from little to much, and the text colour that is read on much."""
+    return (["#16302f", "#2dd4bf"], "#0f1719") if is_dark() else (["#e3f3f1", "#0f766e"], "#ffffff")
 
 
 def draw_identity() -> None:

@@ -1,0 +1,92 @@
+"""`make bench-insight`: what the figures of the insight page cost the database, at growing numbers of conversations.
+
+The rows are made by SQL (tests/planting.py): jobs of 1,000 items, five in six of them decided on by three people, one
+by one and in bulk, some by two people, some undone, and a ledger with failed calls. Each figure is the database's own
+execution time (EXPLAIN ANALYZE of the function as the app calls it), the median of several runs on a warm server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.planting import fill
+from tests.seed import migrated
+
+PAGE = Path(__file__).parent.parent / "docs" / "insight-benchmarks.md"
+SIZES = (1_000, 10_000, 100_000)
+REPEATS = 5
+FUNCTIONS = ("decisions", "scores", "costs", "reviewers", "coverage")
+SCOPES = {
+    "everything": "{}",
+    "one batch of 1,000": None,
+    "one day": '{"since": "2026-06-01", "until": "2026-06-01"}',
+}
+
+
+def main() -> None:
+    """Measure every size and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.insight")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    given = parser.parse_args()
+    figures = {size: _measure(size) for size in given.sizes}
+    text = _page(figures)
+    print(text)
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def _measure(size: int) -> dict[str, dict[str, float]]:
+    with migrated() as (_, dsn), psycopg.connect(dsn, autocommit=True) as connection:
+        fill(dsn, size)
+        (job,) = connection.execute("select min(id::text) from batch_jobs").fetchone() or ("",)
+        scopes = {name: scope or json.dumps({"job_id": job}) for name, scope in SCOPES.items()}
+        return {
+            name: {scope: _milliseconds(connection, name, given) for scope, given in scopes.items()}
+            for name in FUNCTIONS
+        }
+
+
+def _milliseconds(connection: psycopg.Connection[Any], name: str, scope: str) -> float:
+    times = []
+    for _ in range(REPEATS + 1):
+        row = connection.execute(
+            f"explain (analyze, format json) select public.insight_{name}('{scope}')"  # type: ignore[arg-type]
+        ).fetchone()
+        assert row
+        times.append(float(row[0][0]["Execution Time"]))
+    return statistics.median(times[1:])
+
+
+def _page(figures: dict[int, dict[str, dict[str, float]]]) -> str:
+    lines = [
+        "# Insight benchmarks",
+        "",
+        f"By `make bench-insight`: {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores,",
+        f"{platform.system()} {platform.machine()}, embedded PostgreSQL; the database's own time for each function",
+        f"that the page calls, the median of {REPEATS} runs on a warm server. The page calls `insight_decisions`",
+        "and one other. Ratios count; the absolute figures are that machine's, shared with other work.",
+    ]
+    for scope in SCOPES:
+        sizes = list(figures)
+        lines += ["", f"## {scope.capitalize()}", ""]
+        lines.append("| function | " + " | ".join(f"{size:,} conversations, ms" for size in sizes) + " |")
+        lines.append("|---" * (len(sizes) + 1) + "|")
+        lines += [
+            f"| `insight_{name}` | "
+            + " | ".join(f"{figures[size][name][scope]:,.1f}" for size in sizes)
+            + " |"
+            for name in FUNCTIONS
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Insight: is the writing good, is the score any good, what does it cost, how do people decide, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from brightrun import saol
+from brightrun.domain.insight import (
+    Band,
+    Cell,
+    CostLine,
+    Costs,
+    Coverage,
+    Decisions,
+    Dimension,
+    Group,
+    Lift,
+    Rate,
+    Scope,
+    Scores,
+    half,
+)
+from brightrun.domain.reviewer import Agreement, Desks, Reviewer
+from brightrun.services import statistics
+from brightrun.services.scenarios import Scenarios
+from brightrun.stores import insight as store
+
+LIFTS = 20
+WRITERS = {"demo": "Demo writer", "claude": "Claude"}
+
+
+class Insight:
+    """Reads figures; changes nothing."""
+
+    def __init__(self, db: saol.Database, scenarios: Scenarios) -> None:
+        self._db = db
+        self._scenarios = scenarios
+
+    def decisions(self, scope: Scope) -> Decisions:
+        """Return approval and reasons by every dimension, with the pairs that stand out."""
+        data = store.decisions(self._db, scope)
+        groups: dict[Dimension, list[Group]] = {dimension: [] for dimension in Dimension}
+        total = None
+        for row in data["groups"]:
+            if row["dimension"] == "all":
+                total = _group(row)
+            else:
+                groups[Dimension(row["dimension"])].append(_group(row))
+        total = total or Group(None, "", 0, 0, 0, 0, None, {})
+        return Decisions(
+            total=total,
+            groups=groups,
+            left_out={Dimension(name): int(many) for name, many in data["left_out"].items()},
+            lifts=_lifts(data["pairs"], total),
+            compared=len(data["pairs"]),
+        )
+
+    def scores(self, scope: Scope) -> Scores:
+        """Return how the score fares against what people decided."""
+        bands = [
+            Band(float(r["score"]), str(r["status"]), bool(r["in_bulk"]), int(r["times"]))
+            for r in store.scores(self._db, scope)
+        ]
+        single = [band for band in bands if not band.in_bulk]
+        return Scores(bands, statistics.area(bands), statistics.area(single), _rates(bands))
+
+    def costs(self, scope: Scope) -> Costs:
+        """Return what was paid, by template version and model, and by writer."""
+        data = store.costs(self._db, scope)
+        return Costs([_cost(row) for row in data["lines"]], [_cost(row) for row in data["writers"]])
+
+    def reviewers(self, scope: Scope) -> Desks:
+        """Return how people decide, and how far they agree."""
+        data = store.reviewers(self._db, scope)
+        return Desks([_reviewer(row) for row in data["people"]], [_agreement(row) for row in data["couples"]])
+
+    def coverage(self, scope: Scope) -> Coverage:
+        """Return which combinations of the scaffolding were planned, written and approved."""
+        data = store.coverage(self._db, scope)
+        axes = self._scenarios.axes()
+        personas = {persona.persona_key for persona in axes.personas}
+        arcs = {arc.arc_key for arc in axes.arcs}
+        topics = {topic.topic_key for topic in axes.topics}
+        return Coverage(
+            cells=[
+                Cell(
+                    persona=_known(row["persona_key"], personas),
+                    arc=_known(row["arc_key"], arcs),
+                    topic=_known(row["topic_key"], topics),
+                    planned=int(row["planned"]),
+                    written=int(row["written"]),
+                    approved=int(row["approved"]),
+                )
+                for row in data["cells"]
+            ],
+            possible=len(personas) * len(arcs) * len(topics),
+            left_out=int(data["left_out"]),
+        )
+
+
+def _rates(bands: Sequence[Band]) -> dict[float, Rate]:
+    counts: dict[float, list[int]] = {}
+    for band in bands:
+        hits_total = counts.setdefault(half(band.score), [0, 0])
+        hits_total[0] += band.times if band.decision == "approved" else 0
+        hits_total[1] += band.times
+    found = {start: statistics.rate(*counts[start]) for start in sorted(counts)}
+    return {start: rate for start, rate in found.items() if rate is not None}
+
+
+def _known(key: str | None, keys: set[str]) -> str | None:
+    return key if key in keys else None
+
+
+def _group(row: Mapping[str, Any]) -> Group:
+    approved, rejected, revision = int(row["approved"]), int(row["rejected"]), int(row["revision"])
+    return Group(
+        value=row["value"],
+        label=_label(row["dimension"], row["value"], row["label"]),
+        written=int(row["written"]),
+        approved=approved,
+        rejected=rejected,
+        revision=revision,
+        rate=statistics.rate(approved, approved + rejected + revision),
+        reasons={str(reason): int(times) for reason, times in row["reasons"].items()},
+    )
+
+
+def _label(dimension: str, value: str | None, label: str | None) -> str:
+    if value is None:
+        return "(none)"
+    if dimension == Dimension.WRITER:
+        return WRITERS.get(value, value.capitalize())
+    return label or value
+
+
+def _lifts(pairs: Sequence[Mapping[str, Any]], total: Group) -> list[Lift]:
+    counts = [(int(pair["rejected"]), int(pair["decided"])) for pair in pairs]
+    found = statistics.standing_out(counts, total.rejected, total.decided)
+    lifts = [
+        Lift(
+            first=Dimension(pairs[place]["first"]),
+            first_label=pairs[place]["first_label"] or pairs[place]["first_value"],
+            second=Dimension(pairs[place]["second"]),
+            second_label=pairs[place]["second_label"] or pairs[place]["second_value"],
+            rejected=counts[place][0],
+            decided=counts[place][1],
+            times=ratio.times,
+            low=ratio.low,
+            high=ratio.high,
+        )
+        for place, ratio in found.items()
+    ]
+    return sorted(lifts, key=lambda lift: -lift.low)[:LIFTS]
+
+
+def _cost(row: Mapping[str, Any]) -> CostLine:
+    writer = str(row["writer"])
+    return CostLine(
+        label=str(row.get("label") or WRITERS.get(writer, writer)),
+        model=str(row.get("model") or ""),
+        writer=writer,
+        items=int(row["items"]),
+        written=int(row["written"]),
+        approved=int(row["approved"]),
+        decided=int(row["decided"]),
+        spent=float(row["spent_usd"]),
+        possible=float(row["possible_usd"]),
+    )
+
+
+def _reviewer(row: Mapping[str, Any]) -> Reviewer:
+    median = row["median_seconds"]
+    return Reviewer(
+        name=str(row["reviewer"]),
+        decisions=int(row["decisions"]),
+        approved=int(row["approved"]),
+        rejected=int(row["rejected"]),
+        revision=int(row["revision"]),
+        in_bulk=int(row["in_bulk"]),
+        days=int(row["days"]),
+        timed=int(row["timed"]),
+        median_seconds=float(median) if median is not None else None,
+    )
+
+
+def _agreement(row: Mapping[str, Any]) -> Agreement:
+    said = {(str(s["first"]), str(s["second"])): int(s["times"]) for s in row["said"]}
+    return Agreement(
+        first=str(row["first"]),
+        second=str(row["second"]),
+        rows=int(row["rows"]),
+        alike=sum(times for (first, second), times in said.items() if first == second),
+        kappa=statistics.kappa(said),
+    )
