@@ -27,6 +27,7 @@ from brightrun.services.scenarios import Scenarios
 from brightrun.stores import insight as store
 
 LIFTS = 20
+LONGEST_NAME = 120
 WRITERS = {"demo": "Demo writer", "claude": "Claude"}
 
 
@@ -132,7 +133,12 @@ def _label(dimension: str, value: str | None, label: str | None) -> str:
         return "(none)"
     if dimension == Dimension.WRITER:
         return WRITERS.get(value, value.capitalize())
-    return label or value
+    return _short(label or value)
+
+
+def _short(name: str) -> str:
+    """Cut a name that would push the figures out of a sentence."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _lifts(pairs: Sequence[Mapping[str, Any]], total: Group) -> list[Lift]:
@@ -141,9 +147,9 @@ def _lifts(pairs: Sequence[Mapping[str, Any]], total: Group) -> list[Lift]:
     lifts = [
         Lift(
             first=Dimension(pairs[place]["first"]),
-            first_label=pairs[place]["first_label"] or pairs[place]["first_value"],
+            first_label=_short(pairs[place]["first_label"] or pairs[place]["first_value"]),
             second=Dimension(pairs[place]["second"]),
-            second_label=pairs[place]["second_label"] or pairs[place]["second_value"],
+            second_label=_short(pairs[place]["second_label"] or pairs[place]["second_value"]),
             rejected=counts[place][0],
             decided=counts[place][1],
             times=ratio.times,
@@ -158,7 +164,7 @@ def _lifts(pairs: Sequence[Mapping[str, Any]], total: Group) -> list[Lift]:
 def _cost(row: Mapping[str, Any]) -> CostLine:
     writer = str(row["writer"])
     return CostLine(
-        label=str(row.get("label") or WRITERS.get(writer, writer)),
+        label=_short(str(row.get("label") or WRITERS.get(writer, writer))),
         model=str(row.get("model") or ""),
         writer=writer,
         items=int(row["items"]),
@@ -173,7 +179,7 @@ def _cost(row: Mapping[str, Any]) -> CostLine:
 def _reviewer(row: Mapping[str, Any]) -> Reviewer:
     median = row["median_seconds"]
     return Reviewer(
-        name=str(row["reviewer"]),
+        name=_short(str(row["reviewer"])),
         decisions=int(row["decisions"]),
         approved=int(row["approved"]),
         rejected=int(row["rejected"]),
@@ -188,8 +194,8 @@ def _reviewer(row: Mapping[str, Any]) -> Reviewer:
 def _agreement(row: Mapping[str, Any]) -> Agreement:
     said = {(str(s["first"]), str(s["second"])): int(s["times"]) for s in row["said"]}
     return Agreement(
-        first=str(row["first"]),
-        second=str(row["second"]),
+        first=_short(str(row["first"])),
+        second=_short(str(row["second"])),
         rows=int(row["rows"]),
         alike=sum(times for (first, second), times in said.items() if first == second),
         kappa=statistics.kappa(said),

@@ -20,7 +20,7 @@ from brightrun.domain.insight import Dimension, Scope
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services import statistics
 from tests.fakes import ScriptedWriter, envelope, options
-from tests.planting import plant
+from tests.planting import fill, plant
 from tests.unit.services.test_reviews import Start
 
 ALL = Scope()
@@ -372,3 +372,30 @@ def test_what_comes_back_is_bounded_however_many_values_there_are(app: App, dsn:
     assert decisions.left_out[Dimension.PERSONA] == 20
     assert len(decisions.total.reasons) == 13
     assert sum(decisions.total.reasons.values()) == 70
+
+
+def test_odd_rows_change_no_sentence(app: App, dsn: str) -> None:
+    """Imports without a scenario, a persona that is gone, an endless name and a dear call: every figure still stands."""
+    fill(dsn, 120, job=40)
+    plant(dsn, [{"writer": "import", "model": "import"} for _ in range(5)])
+    before = app.insight.coverage(ALL)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update personas set name = repeat('long ', 2000) where persona_key < 'm'")
+        connection.execute(
+            "update conversations set persona_key = 'gone', model = repeat('m', 4000)"
+            " where id = (select id from conversations where status = 'approved' order by id limit 1)"
+        )
+        connection.execute(
+            "update attempts set cost_usd = 1e6 where id = (select id from attempts order by id limit 1)"
+        )
+        connection.execute("update templates set is_active = false")
+    decisions = app.insight.decisions(ALL)
+    names = [group.label for groups in decisions.groups.values() for group in groups]
+    assert max(map(len, names)) <= 120
+    assert {"(none)", "gone"} <= {group.label for group in decisions.groups[Dimension.PERSONA]}
+    assert "Import" in {group.label for group in decisions.groups[Dimension.WRITER]}
+    assert all(len(lift.sentence()) < 500 for lift in decisions.lifts)
+    assert sum(line.spent for line in app.insight.costs(ALL).writers) > 1e6
+    after = app.insight.coverage(ALL)
+    assert sum(c.written for c in after.cells) == sum(c.written for c in before.cells)
+    assert sum(c.persona is None for c in after.cells) == sum(c.persona is None for c in before.cells) + 1
