@@ -69,8 +69,8 @@ insert into conversations (id, item_id, job_id, template_version_id, name, write
 select conversation, item, job, version, 'Matter ' || n, writer, model, 'template', persona, arc,
   topic, jsonb_build_object('persona_key', persona, 'variables', jsonb_build_object('note', repeat('note ', 40))),
   repeat('You help people with their money. ', 20),
-  jsonb_build_array(jsonb_build_object('role', 'user', 'content', (select string_agg(md5(n::text || k), ' ')
-    from generate_series(1, 90) k)), jsonb_build_object('role', 'assistant', 'content', 'Let us look.')), 2, status,
+  jsonb_build_array(jsonb_build_object('role', 'user', 'content', (select string_agg('word' || n * k %% 5000, ' ')
+    from generate_series(1, 60) k)), jsonb_build_object('role', 'assistant', 'content', 'Let us look.')), 2, status,
   round(least(10, greatest(0, 7.1 + 2 * noise + case when is_bad then -0.8 else 0.7 end))::numeric, 1),
   jsonb_build_object('parts', jsonb_build_array(repeat('part ', 60))), 'I have a question about',
   case when not is_waiting then reviewer end, case when not is_waiting and decided = 'rejected' then
