@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from brightrun.ui.corrections import editing_field
 from brightrun.ui.decisions import draw_bulk, draw_decisions, draw_undo
 from brightrun.ui.filters import draw_filters
 from brightrun.ui.frame import open_page, page_head, told
+from brightrun.ui.keys import draw_help, draw_keys
 from brightrun.ui.reader import draw_reader
 from brightrun.ui.reviews import HEADINGS, draw_list, draw_nothing, look
 from brightrun.ui.runner import current_indexer
 from brightrun.ui.views import draw_columns, draw_views
+from brightrun.ui.walk import draw_walk, look_ahead
 
 app = open_page()
 current_indexer().wake()
@@ -31,9 +34,13 @@ with told():
         st.stop()
     with corner:
         draw_bulk(app, chosen, queue.total)
+        draw_help()
     draw_decisions(app, queue)
     listed, read = st.columns([11, 9], gap="medium")
     with listed:
         draw_list(queue, fields)
     with read:
-        draw_reader(app, queue.reading.id)
+        draw_walk(app, queue, sort)
+        draw_reader(app, queue)
+    draw_keys(editing_field())
+    look_ahead(app, queue)

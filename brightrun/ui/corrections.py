@@ -17,8 +17,6 @@ from brightrun.ui.difference import draw_difference
 from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import label_safe
 
-DIGITS = 9
-"""Turns that a key of their own opens."""
 TALL, LOW = 420, 110
 
 
@@ -26,6 +24,12 @@ def editing(conversation: Conversation, number: int) -> bool:
     """Whether this turn is being edited in this tab."""
     own = desk().editing
     return own is not None and (own.conversation, own.turn) == (conversation.id, number)
+
+
+def editing_field() -> str | None:
+    """Return where the turn that is being edited is typed, as a selector of the page."""
+    own = desk().editing
+    return f".st-key-{_keys(own)[0]} textarea" if own else None
 
 
 def draw_tools(app: App, conversation: Conversation, number: int, turn: Turn) -> None:
@@ -92,7 +96,6 @@ def _draw_buttons(app: App, conversation: Conversation, number: int, turn: Turn)
         "Edit",
         key=f"edit-{number}",
         type="tertiary",
-        shortcut=str(number) if number <= DIGITS else None,
         on_click=_open,
         args=(conversation, number),
     )

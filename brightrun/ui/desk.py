@@ -11,6 +11,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
 from brightrun.domain.review import Seen
 from brightrun.domain.space import Rule
+from brightrun.ui.opened import Opened
 
 T = TypeVar("T")
 
@@ -69,6 +70,8 @@ class Desk:
     goal: Goal | None = None
     reading: Seen | None = None
     """The conversation being read, as it was when that began."""
+    ahead: Opened | None = None
+    """The next conversation, read before it is asked for."""
     moves: dict[str, str | None] = field(default_factory=dict)
     """Parts of the address to be changed by the next run."""
     constraints: list[Rule] = field(default_factory=list)

@@ -10,16 +10,17 @@ from brightrun.domain.conversation import Conversation
 from brightrun.domain.revision import Again
 from brightrun.ui.costs import draw_calls
 from brightrun.ui.frame import Place, told
+from brightrun.ui.opened import Opened
 from brightrun.ui.text import ago, dollars, label_safe, words
 
 
-def draw_origin(app: App, conversation: Conversation) -> None:
+def draw_origin(app: App, opened: Opened) -> None:
     """Draw who wrote it with what and for how much, and the ways to its parent and its successors."""
+    _draw_parent(opened.conversation)
+    for one in opened.again:
+        _draw_successor(one)
     with told():
-        _draw_parent(conversation)
-        for one in app.revisions.of(conversation.id):
-            _draw_successor(one)
-        _draw_writing(app, conversation)
+        _draw_writing(app, opened.conversation)
 
 
 def _draw_parent(conversation: Conversation) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,44 +11,46 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation, Turn
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import Review
 from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
-from brightrun.ui.downloads import draw_download
+from brightrun.ui.documents import draw_files
 from brightrun.ui.frame import show_error
+from brightrun.ui.opened import Opened
 from brightrun.ui.origin import draw_origin
+from brightrun.ui.reviews import Queue
 from brightrun.ui.revisions import draw_again
-from brightrun.ui.session import begin
 from brightrun.ui.text import clamp, label_safe, words
 from brightrun.ui.theme import REVIEW_COLOURS
+from brightrun.ui.walk import open_conversation
 
 HEIGHT = 690
 
 
-def draw_reader(app: App, conversation_id: ConversationId) -> None:
-    """Draw one conversation; everything a model or a person wrote stands as plain text."""
+def draw_reader(app: App, queue: Queue) -> None:
+    """Draw the conversation being read; everything a model or a person wrote stands as plain text."""
     try:
-        conversation = app.reviews.read(conversation_id)
+        opened = open_conversation(app, queue)
     except BrightRunError as fault:
         show_error(fault)
         return
+    conversation = opened.conversation
     with st.container(height=HEIGHT, key="reader"):
         _draw_head(app, conversation)
         talk, why, scenario, origin, past, files = st.tabs(
             ["Conversation", "Score", "Scenario", "Origin", "History", "Files"]
         )
         with talk:
-            _draw_turns(app, conversation)
+            _draw_turns(app, opened)
         with why:
             _draw_score(conversation)
         with scenario:
             _draw_scenario(conversation)
         with origin:
-            draw_origin(app, conversation)
+            draw_origin(app, opened)
         with past:
-            _draw_history(app.reviews.history(conversation.id))
+            _draw_history(opened.history)
         with files:
-            _draw_files(app, conversation)
+            draw_files(app, conversation)
 
 
 def _draw_head(app: App, conversation: Conversation) -> None:
@@ -70,12 +71,12 @@ def _draw_head(app: App, conversation: Conversation) -> None:
             _draw_finding(finding)
 
 
-def _draw_turns(app: App, conversation: Conversation) -> None:
+def _draw_turns(app: App, opened: Opened) -> None:
+    conversation, corrected = opened.conversation, opened.corrections
     if conversation.system:
         with st.expander("System message of the training row"):
             st.text(conversation.system)
     findings = [f for f in _findings(conversation) if f["turn"] is not None]
-    corrected = app.corrections.of(conversation.id) if conversation.version > 1 else []
     for number, turn in enumerate(conversation.turns, 1):
         with st.chat_message(turn.role.value):
             own = [correction for correction in corrected if correction.turn == number]
@@ -153,45 +154,6 @@ def _draw_history(history: Sequence[Review]) -> None:
         for text in (review.reason, review.note):
             if text:
                 st.text(text)
-
-
-def _draw_files(app: App, conversation: Conversation) -> None:
-    st.caption("What is stored: the answer as it came, the conversation made of it, and with all its fields.")
-    paths = {
-        "Raw answer": conversation.raw_path,
-        "Final JSON": conversation.final_path,
-        "Enriched JSON": conversation.enriched_path,
-    }
-    for label, path in paths.items():
-        if path is None:
-            st.caption(f"{label}: not stored.")
-            continue
-        draw_download(
-            label,
-            partial(app.enrichment.document, path),
-            file_name=path.replace("/", "-"),
-            mime="application/json",
-            key=f"file-{path}",
-        )
-    st.caption(f"Enrichment: {words(conversation.enrichment_status.value).lower()}.")
-    if conversation.item_id or conversation.import_id:
-        st.button(
-            "Enrich again",
-            key="enrich-again",
-            on_click=_enrich,
-            args=(app, conversation.id),
-            help="Makes both documents again from what is stored; costs nothing.",
-        )
-
-
-def _enrich(app: App, conversation_id: ConversationId) -> None:
-    own = begin()
-    try:
-        app.enrichment.enrich(conversation_id)
-    except BrightRunError as fault:
-        own.complain(fault)
-    else:
-        own.notify("Both documents were made again.")
 
 
 def _findings(conversation: Conversation) -> list[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ BUDGET = "again-budget"
 
 def draw_again(app: App, conversation: Conversation) -> None:
     """Draw the way to have it written again."""
-    if st.button("Write again…", key="again", type="tertiary", shortcut="W"):
+    if st.button("Write again…", key="again", type="tertiary"):
         _ask(app, conversation)
 
 
