@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e interruptions soak bench benchexport bench-insight train-proof faults clean
+.PHONY: help run test check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,8 @@ benchexport: $(DEV) ## measure exports, and write docs/export-benchmarks.md
 
 bench-insight: $(DEV) ## measure the figures of the insight page, and write docs/insight-benchmarks.md
 	$(BIN)/python -m benchmarks.insight
+benchgrid: $(DEV) ## measure the review in a real Chromium, and write docs/grid-benchmarks.md
+	$(BIN)/python -m benchmarks.grid
 
 train-proof: $(DEV) ## train on an exported folder with TRL, and write docs/training.md
 	@test -x .train/bin/python || $(PYTHON) -m venv .train

@@ -10,6 +10,7 @@ from brightrun.domain.conversation import Conversation, ConversationStatus
 from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict, read_reasons
+from brightrun.domain.text import clean
 from brightrun.stores import conversations
 from brightrun.stores import reviews as store
 
@@ -179,7 +180,7 @@ def person_name(reviewer: str) -> str:
 
 def remark(value: str | None) -> str | None:
     """Return a reason or note as it is kept, None for an empty one; raises InvalidInput for a long one."""
-    text = (value or "").replace("\0", "").strip()
+    text = clean(value or "").strip()
     if len(text) > 2000:
         raise InvalidInput("A reason or note may hold 2,000 characters.", remedy="Shorten it.")
     return text or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from brightrun import saol
+from brightrun.domain.text import clean
 from brightrun.domain.view import SavedView, view_name
 from brightrun.stores import views as store
 
@@ -21,7 +22,7 @@ class Views:
 
     def save(self, name: str, query: Mapping[str, str], *, person: str) -> SavedView:
         """Keep a view under a name, in place of one of that name; raises InvalidInput for an unusable one."""
-        view = SavedView(view_name(name), query, person)
+        view = SavedView(view_name(name), {clean(n): clean(v) for n, v in query.items()}, person)
         store.save(self._db, view)
         return view
 

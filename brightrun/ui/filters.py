@@ -17,6 +17,7 @@ from brightrun.domain.ids import ImportId, JobId, TemplateVersionId
 from brightrun.domain.imports import IMPORT_WRITER
 from brightrun.domain.review import MAX_LENGTH, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
+from brightrun.domain.text import clean
 from brightrun.ui.session import desk, place
 from brightrun.ui.text import distinct, label_safe, plain, words
 
@@ -98,7 +99,7 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
         status=None if status == ANY else ConversationStatus(str(status)),
         job_id=draw_job_chip(app),
         import_id=_draw_import_chip(app),
-        text=(text or "").replace("\0", "").strip() or None,
+        text=clean(text or "").strip() or None,
     )
     return chosen, str(sort)
 
@@ -182,7 +183,7 @@ def _is_set(name: str) -> bool:
     return value not in UNSET and not (name == "most" and value == MAX_SCORE)
 
 
-@st.cache_data(ttl=FACET_SECONDS, show_spinner=False)
+@st.cache_data(ttl=FACET_SECONDS, refresh_mode="background", show_spinner=False)
 def _facets(_app: App, database: str) -> dict[str, Any]:
     return _app.reviews.facets()
 

@@ -24,6 +24,7 @@ from brightrun.ui.theme import REVIEW_COLOURS
 from brightrun.ui.walk import open_conversation
 
 HEIGHT = 690
+SHOWN_TEXT = 20_000
 
 
 def draw_reader(app: App, queue: Queue) -> None:
@@ -75,7 +76,7 @@ def _draw_turns(app: App, opened: Opened) -> None:
     conversation, corrected = opened.conversation, opened.corrections
     if conversation.system:
         with st.expander("System message of the training row"):
-            st.text(conversation.system)
+            _draw_text(conversation.system, f"whole-{conversation.id}-system")
     findings = [f for f in _findings(conversation) if f["turn"] is not None]
     for number, turn in enumerate(conversation.turns, 1):
         with st.chat_message(turn.role.value):
@@ -92,10 +93,17 @@ def _draw_turns(app: App, opened: Opened) -> None:
 
 
 def _draw_turn(app: App, conversation: Conversation, number: int, turn: Turn) -> None:
-    st.text(turn.content)
+    _draw_text(turn.content, f"whole-{conversation.id}-{number}")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(_beneath(number, turn), width="content")
         draw_tools(app, conversation, number, turn)
+
+
+def _draw_text(text: str, key: str) -> None:
+    """Draw a text as it is; of an endless one the beginning, until somebody asks: layout takes a browser seconds."""
+    if len(text) > SHOWN_TEXT and not st.toggle(f"All {len(text):,} characters", key=key):
+        text = f"{text[:SHOWN_TEXT]}…"
+    st.text(text)
 
 
 def _beneath(number: int, turn: Turn) -> str:

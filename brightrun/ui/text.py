@@ -13,7 +13,9 @@ __all__ = ["ago", "clamp", "counted", "distinct", "dollars", "duration", "label_
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
 WORD_JOINER = "\u2060"
-CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]+"
+)
 
 
 def label_safe(text: object, *, limit: int = 300) -> str:

@@ -1,0 +1,81 @@
+"""As many conversations as a benchmark asks for, put into a database by SQL as batches and reviews leave them."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import psycopg
+
+MODELS = 1_000
+"""Different texts; every conversation has one of them and its own number."""
+TURNS, WORDS = 6, 50
+BULK_TOPIC_SHARE = 5_000
+RARE = "needle"
+"""A word that one text in a hundred holds."""
+
+FILL = """
+insert into public.conversations (name, writer, model, tier, persona_key, arc_key, topic_key, parameters,
+  system_text, turns, turn_count, word_count, first_words, status, quality_score, flags, cost_usd, created_at)
+select 'Matter ' || n, case when n % 4 = 0 then 'claude' else 'demo' end,
+  case when n % 4 = 0 then 'claude-sonnet-5-5' else 'demo' end, (array['template', 'scenario', 'edge_case'])[1 + n % 3],
+  p.keys[1 + n % cardinality(p.keys)], a.keys[1 + n % cardinality(a.keys)],
+  case when n <= %(bulk)s then t.keys[1] else t.keys[2 + n % (cardinality(t.keys) - 1)] end,
+  jsonb_build_object('tier', 'template', 'variables', jsonb_build_object('matter', n::text)), 'You help.', m.turns,
+  6, 300 + n %% 97, 'Matter ' || n, case when n <= %(bulk)s or n % 10 < 7 then 'pending_review'
+    when n % 10 < 9 then 'approved' else 'rejected' end,
+  (n * 37 %% 101) / 10.1, case when n % 5 = 0 then array['REPEATED_TURN'] else '{}' end, 0.02,
+  now() - make_interval(secs => n)
+from generate_series(1, %(size)s) n
+join models m on m.number = n % %(models)s,
+  (select array_agg(persona_key order by persona_key) as keys from public.personas) p,
+  (select array_agg(arc_key order by arc_key) as keys from public.emotional_arcs) a,
+  (select array_agg(topic_key order by topic_key) as keys from public.training_topics) t
+"""
+
+
+def fill(dsn: str, size: int) -> str:
+    """Put conversations in, prepared to be searched; returns the name of the topic of those for a bulk decision."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "create unlogged table models (number integer primary key, turns jsonb, words tsvector)"
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "insert into models select %s, t, public.words_of(t) from (select %s::jsonb as t) x",
+                [(number, _turns(number)) for number in range(MODELS)],
+            )
+        # What the triggers would note row by row is put in at once: the rows end up the same.
+        connection.execute("alter table public.conversations disable trigger conversations_note_text")
+        connection.execute("drop index public.conversation_texts_words_idx")
+        connection.execute(
+            FILL.replace(" % ", " %% "),
+            {"size": size, "models": MODELS, "bulk": min(BULK_TOPIC_SHARE, size // 2)},
+        )
+        connection.execute(
+            "insert into public.conversation_texts (conversation_id, words) select c.id, m.words"
+            " from public.conversations c join models m on m.number = substr(c.name, 8)::integer %% %s",
+            [MODELS],
+        )
+        connection.execute(
+            "create index conversation_texts_words_idx on public.conversation_texts using gin (words)"
+        )
+        connection.execute("alter table public.conversations enable trigger conversations_note_text")
+        connection.execute("drop table models")
+        connection.execute("vacuum analyze public.conversations, public.conversation_texts")
+        found = connection.execute(
+            "select name from public.training_topics order by topic_key limit 1"
+        ).fetchone()
+    return str(found[0]) if found else ""
+
+
+def _turns(number: int) -> str:
+    chance = Random(number)
+    vocabulary = [f"word{n}" for n in range(5_000)]
+    turns = [
+        {"role": ("user", "assistant")[place % 2], "content": " ".join(chance.choices(vocabulary, k=WORDS))}
+        for place in range(TURNS)
+    ]
+    if number % 100 == 37:  # of an approved conversation
+        turns[1]["content"] += f" {RARE}"
+    return json.dumps(turns)
