@@ -55,6 +55,7 @@ benchexport: $(DEV) ## measure exports, and write docs/export-benchmarks.md
 
 bench-insight: $(DEV) ## measure the figures of the insight page, and write docs/insight-benchmarks.md
 	$(BIN)/python -m benchmarks.insight
+
 benchgrid: $(DEV) ## measure the review in a real Chromium, and write docs/grid-benchmarks.md
 	$(BIN)/python -m benchmarks.grid
 
