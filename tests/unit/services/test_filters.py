@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.stores.conversations import SORTS
+from tests.seed import Seed, seed_conversations
 
 
 @pytest.fixture
@@ -132,3 +136,26 @@ def test_a_search_finds_what_has_not_been_indexed_yet(app: App, tmp_path: Path) 
         assert (app.reviews.count(harbour), app.reviews.count(meadow)) == (0, 1)
         app.reviews.index_texts()
     assert app.reviews.index_texts() == 0
+
+
+def test_a_search_never_takes_every_text_apart(app: App, dsn: str) -> None:
+    """With thousands of indexed conversations a search goes by the index; only texts that are due are read."""
+    seed_conversations(dsn, [Seed(number, words=2) for number in range(2_000)])
+    app.reviews.index_texts()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("vacuum analyze public.conversations, public.conversation_texts")
+        found = connection.execute('select public.filter_condition(\'{"text": "matter"}\')').fetchone()
+        assert found
+        plan = connection.execute(
+            f"explain (format json) select count(*) from public.conversations c where {found[0]}"  # type: ignore[arg-type]
+        ).fetchone()
+    assert plan
+    scans = [node for node in nodes(plan[0][0]["Plan"]) if "words_of" in str(node.get("Filter"))]
+    assert [node["Node Type"] for node in scans] == ["Subquery Scan"], scans
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a plan's nodes, the outer ones first."""
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
