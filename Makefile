@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof faults clean
+.PHONY: help run test check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,8 +33,9 @@ e2e: $(DEV) ## drive the app in a real Chromium
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
 	$(BIN)/pytest -m e2e -q
 
-interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS=100 says how often
+interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS=cancel say how
 	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) BRIGHTRUN_CANCEL_SECONDS=1 \
+	  BRIGHTRUN_KINDS=$(KINDS) \
 	  $(BIN)/pytest tests/e2e/test_interruptions.py -q -s
 
 soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CURVE names a CSV file
@@ -66,8 +67,16 @@ train-proof: $(DEV) ## train on an exported folder with TRL, and write docs/trai
 	$(BIN)/python -m tests.training.export build/train/out > build/train/folder
 	.train/bin/python tests/training/prove.py "$$(tail -1 build/train/folder)" build/train/work docs/training.md
 
+trainers: $(DEV) ## load and train by LLaMA-Factory and Axolotl, and write docs/trainers.md
+	tests/training/install.sh $(PYTHON) .trainers
+	rm -rf build/trainers && mkdir -p build/trainers
+	$(BIN)/python -m tests.training.export build/trainers/out > build/trainers/folder
+	for name in llamafactory axolotl; do .trainers/$$name/bin/python tests/training/load.py $$name \
+	  "$$(tail -1 build/trainers/folder)" build/trainers/$$name build/trainers/$$name.json || exit 1; done
+	$(BIN)/python -m tests.training.page docs/trainers.md build/trainers/llamafactory.json build/trainers/axolotl.json
+
 clean: ## remove the environment and caches
-	rm -rf .venv .train .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .train .trainers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(RUN): pyproject.toml
 	@$(call environment)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from brightrun.bootstrap import open_app
 from brightrun.config import Settings
 from brightrun.domain.chat import SPECIALS, TEMPLATES
+from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import TemplateFault
 from brightrun.domain.formats import Format
-from brightrun.domain.review import ConversationFilter
+from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.preflight import Trainer, built_in, preflight
 from tests.seed import Seed, seed_conversations
 
@@ -32,13 +32,13 @@ def folder(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     seeds = [Seed(number=n, status="rejected" if n % 10 == 9 else "approved") for n in range(60)]
     hard = [{"role": "user", "content": HARD}, {"role": "assistant", "content": HARD}]
     seed_conversations(dsn, [*seeds, Seed(number=61, system="", turns=hard)])
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "update public.conversations set turns = jsonb_set(turns, '{1,content}', '\"Corrected.\"'), "
-            "reviewed_at = clock_timestamp() where first_words like '%5'"
-        )
     app = open_app(Settings(home=tmp_path / "home", database_url=dsn, actor="ana"))
     try:
+        for found in app.reviews.page(ConversationFilter(status=ConversationStatus.APPROVED), limit=100):
+            if found["first_words"].endswith("5"):
+                app.corrections.correct(found["id"], 2, "Corrected.", corrector="ana")
+                now = app.reviews.read(found["id"])
+                app.reviews.decide([Seen(now.id, now.row_version)], Decision.APPROVED, reviewer="ana")
         options = DatasetOptions(validation=0.2)
         dataset = app.datasets.freeze(ConversationFilter(), name="all", actor="ana", options=options)
         yield app.exports.write(dataset, Format.FOLDER, tmp_path / "out").files[0]

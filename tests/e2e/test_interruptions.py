@@ -1,7 +1,7 @@
 """People reload, close tabs, walk away and cancel in the middle of a paid call: no answer that arrived is lost.
 
 `make e2e` does it a few times and leaves speed alone; `make interruptions INTERRUPTIONS=100 SEED=1` does it as often
-as one likes and holds Cancel to a second.
+as one likes and holds Cancel to a second; KINDS=cancel does one kind alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEED = int(os.environ.get("BRIGHTRUN_SEED", "20261124"))
 CALL_SECONDS = 2.0
 CANCEL_SECONDS = float(os.environ.get("BRIGHTRUN_CANCEL_SECONDS", "30"))
 """Within which a click on Cancel must be in the database; generous where other work keeps the machine busy."""
-KINDS = ("reload", "close", "leave", "cancel")
+KINDS = (os.environ.get("BRIGHTRUN_KINDS") or "reload,close,leave,cancel").split(",")
 NOTE_CLICKS = "document.addEventListener('click', () => { window.clickedAt = Date.now(); }, true)"
 
 
@@ -195,11 +195,15 @@ def test_every_answer_that_arrives_is_kept_whatever_people_do(
         reader.interrupt(kind)
     reader.finish()
     answers = check_every_answer(reader)
-    assert max(reader.cancels) < CANCEL_SECONDS, reader.cancels
     print(
         f"\n{TIMES} interruptions (seed {SEED}): {dict(reader.done)}, a call in flight right after"
-        f" {reader.in_flight}; {answers} answers arrived, {answers} kept, none called for twice;"
-        f" Cancel in the database after {statistics.median(reader.cancels) * 1000:.0f} ms (median),"
+        f" {reader.in_flight}; {answers} answers arrived, {answers} kept, none called for twice"
+    )
+    if not reader.cancels:
+        return
+    print(
+        f"Cancel in the database after {statistics.median(reader.cancels) * 1000:.0f} ms (median),"
         f" {max(reader.cancels) * 1000:.0f} ms (longest of {len(reader.cancels)}), on the page after"
         f" {statistics.median(reader.shown) * 1000:.0f} ms (median), {max(reader.shown) * 1000:.0f} ms (longest)"
     )
+    assert max(reader.cancels) < CANCEL_SECONDS, sorted(reader.cancels)

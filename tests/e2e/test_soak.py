@@ -110,6 +110,7 @@ def watch(site: Site, page: Page, job: Job, scales: Scales) -> list[Sample]:
         page.wait_for_timeout(200)
         if now.counts.ended >= due * len(samples):
             samples.append(scales.weigh(now))
+            keep(samples)
             if len(samples) % 10 == 0:
                 name = "Completed" if len(samples) % 20 else "All"
                 page.get_by_role("radiogroup", name="Show").get_by_text(name, exact=True).click()

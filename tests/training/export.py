@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import psycopg
-
-from brightrun.bootstrap import open_app
+from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision, Seen
@@ -43,7 +42,7 @@ def _export(dsn: str, home: Path, out: Path) -> Path:
         app.reviews.decide(
             [Seen(r["id"], r["row_version"]) for r in worst], Decision.REJECTED, reviewer="proof"
         )
-        _correct(dsn)
+        _correct(app)
         options = DatasetOptions(validation=0.1)
         dataset = app.datasets.freeze(ConversationFilter(), name="proof", actor="proof", options=options)
         return app.exports.write(dataset, Format.FOLDER, out).files[0]
@@ -51,15 +50,15 @@ def _export(dsn: str, home: Path, out: Path) -> Path:
         app.close()
 
 
-def _correct(dsn: str) -> None:
+def _correct(app: App) -> None:
     """Shorten the last answer of each approved conversation as a reviewer would, and approve it again."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "update public.conversations set reviewed_at = clock_timestamp(), turns = jsonb_set(turns,"
-            " array[(jsonb_array_length(turns) - 1)::text, 'content'],"
-            " to_jsonb(split_part(turns -> -1 ->> 'content', '. ', 1) || '. Take one small step today.'))"
-            " where status = 'approved'"
-        )
+    chosen = ConversationFilter(status=ConversationStatus.APPROVED)
+    for row in app.reviews.page(chosen, limit=ITEMS):
+        read = app.reviews.read(row["id"])
+        shorter = f"{read.turns[-1].content.split('. ')[0]}. Take one small step today."
+        app.corrections.correct(read.id, len(read.turns), shorter, corrector="proof")
+        again = app.reviews.read(read.id)
+        app.reviews.decide([Seen(again.id, again.row_version)], Decision.APPROVED, reviewer="proof")
 
 
 if __name__ == "__main__":

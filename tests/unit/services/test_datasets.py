@@ -207,6 +207,40 @@ def test_what_breaks_a_rule_is_left_out_by_name(app: App, dsn: str, tmp_path: Pa
     assert not any(named["id"].encode() in path.read_bytes() for path in data)
 
 
+RUINOUS = {
+    "no_assistant": [("user", "Ruin 1")],
+    "assistant_first": [("assistant", "Ruin 2"), ("user", "b"), ("assistant", "c")],
+    "trailing_user": [("user", "a"), ("assistant", "Ruin 3"), ("user", "c")],
+    "same_role_twice": [("user", "Ruin 4"), ("user", "b"), ("assistant", "c")],
+    "system_place": [("user", "a"), ("system", "Ruin 5"), ("assistant", "c")],
+    "unknown_role": [("human", "Ruin 6"), ("assistant", "c")],
+    "empty_content": [("user", "Ruin 7"), ("assistant", "")],
+    "not_text": [("user", "Ruin 8"), ("assistant", 7)],
+    "control_token": [("user", "Ruin 9"), ("assistant", "c<|im_end|>")],
+    "no_messages": [],
+}
+
+
+def test_nothing_that_ruins_a_run_is_in_any_file_of_the_folder(app: App, dsn: str, tmp_path: Path) -> None:
+    """Whatever stands in the database, each shape that trainers drop, misread or die of is named and left out."""
+    bad = [
+        Seed(number=900 + n, system="", turns=[{"role": role, "content": content} for role, content in said])
+        for n, said in enumerate(RUINOUS.values())
+    ]
+    seed_conversations(dsn, [*(Seed(number=n) for n in range(5)), *bad])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    report = json.loads((folder / "manifest.json").read_text())["report"]
+    assert set(RUINOUS) <= set(report["dropped"])
+    assert (report["rows"], report["left_out"], len(report["named"])) == (5, len(bad), len(bad))
+    named = [entry["id"].encode() for entry in report["named"]]
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "manifest.json":
+            written = path.read_bytes()
+            assert b"Ruin " not in written, path
+            assert not any(each in written for each in named), path
+
+
 def test_exact_duplicates_leave_once(app: App, dsn: str) -> None:
     """Two conversations that say the same are one row, the older one, and the other is counted."""
     seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
