@@ -124,3 +124,35 @@ def test_a_list_costs_the_same_however_much_there_is(app: App, gateway: Gateway)
     for _ in range(5):
         write(app)
     assert asked() == few
+
+
+def test_conversations_from_a_file_are_found_and_decided_on_over_the_hosted_road(
+    app: App, storage: StorageApi, tmp_path: Path
+) -> None:
+    """Import, search, counts, views, columns, reasons, the faster reviewer and undo: all of it over the project."""
+    talk = [{"role": "user", "content": "Where is the harbour?"}, {"role": "assistant", "content": "There."}]
+    entries = [{"messages": [*talk, *talk[: number % 2]], "case": str(number)} for number in range(2)]
+    path = tmp_path / "two.jsonl"
+    path.write_text("\n".join(json.dumps(entry) for entry in [*entries, entries[0]]), encoding="utf-8")
+    found = app.imports.take(path, actor="ana", name="Two")
+    assert (found.imported, found.duplicates) == (2, 1)
+    assert f"raw/{found.id}/1.json" in storage.buckets["conversation-files"]
+
+    harbour = ConversationFilter(text="harbour", import_id=found.id)
+    assert app.reviews.count(harbour) == 2
+    assert sum(app.reviews.count_statuses(harbour).values()) == 2
+    rows = app.reviews.page(harbour, sort="longest")
+    assert [row["turn_count"] for row in rows] == [3, 2]
+    assert app.reviews.facets()["writers"] == ["import"]
+
+    seen = app.reviews.seen(rows[0]["id"])
+    first = app.reviews.decide([seen], Decision.REJECTED, reviewer="ana", reason="Unsafe", note="No.")
+    late = app.reviews.decide([seen], Decision.APPROVED, reviewer="ben")
+    assert (first.decided, late.decided, late.refused[0].by) == (1, 0, "ana")
+    assert app.reviews.undo(first.operation_id, reviewer="ana") == (1, 0)
+
+    app.views.save("Harbours", {"q": "harbour"}, person="ana")
+    app.views.set_columns("review", ["score"], person="ana")
+    assert app.views.all()[0].query == {"q": "harbour"}
+    assert app.views.columns("review", ["scenario", "score"], person="ana") == ["score"]
+    assert app.reviews.set_reasons(app.reviews.reasons(), "Dull") == ("Dull",)
