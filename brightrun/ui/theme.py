@@ -73,7 +73,17 @@ def heat() -> tuple[list[str], str]:
     return (["#16302f", "#2dd4bf"], "#0f1719") if is_dark() else (["#e3f3f1", "#0f766e"], "#ffffff")
 
 
+# One colour of the theme is both the ground of a button under white words and the words of a chosen tab or a slider: no
+# shade of it has enough contrast for both on a dark ground.
+_CHOSEN = """<style>
+[role="tab"][aria-selected="true"] p, [role="radio"][aria-checked="true"] p,
+[data-testid="stSliderThumbValue"] p { color: #2dd4bf; }
+</style>"""
+
+
 def draw_identity() -> None:
-    """Draw the name above the navigation."""
+    """Draw the name above the navigation, and mend what the theme cannot say."""
+    if is_dark():
+        st.html(_CHOSEN)
     name = IMAGES / ("name-dark.svg" if is_dark() else "name-light.svg")
     st.logo(str(name), size="large", icon_image=str(MARK))
