@@ -30,6 +30,7 @@ from brightrun.services.budgets import Budgets
 from brightrun.services.corrections import Corrections
 from brightrun.services.costs import Costs
 from brightrun.services.datasets import Datasets
+from brightrun.services.diversity import Diversities
 from brightrun.services.enrichment import Enrichment
 from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
@@ -75,6 +76,7 @@ class App:
     views: Views
     revisions: Revisions
     datasets: Datasets
+    diversity: Diversities
     exports: Exports
     insight: Insight
     system: System
@@ -156,6 +158,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         views=Views(db),
         revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,
+        diversity=Diversities(db),
         exports=Exports(datasets, released, settings.home / "exports"),
         insight=Insight(db, scenarios),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),

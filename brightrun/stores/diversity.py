@@ -1,0 +1,46 @@
+"""What conversations say, without anything around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brightrun import saol
+
+MOST = 20_000
+"""Conversations held at once; ids are random, so the first by id are a fair sample of more."""
+PORTION = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One conversation: all its text, and the assistant's turns."""
+
+    id: str
+    text: str
+    answers: Sequence[str]
+
+
+def said(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Said]:
+    """Return what matches, by id, at most the first 20,000."""
+    found: list[Said] = []
+    last: list[tuple[str, str, object]] = []
+    while len(found) < MOST:
+        rows = saol.agent_query(
+            db,
+            "conversations",
+            select=["id", "turns"],
+            where=[*where, *last],
+            order_by=[saol.Order("id")],
+            limit=PORTION,
+        ).rows()
+        found += [_said(str(row["id"]), row["turns"]) for row in rows]
+        if len(rows) < PORTION:
+            break
+        last = [("id", "gt", rows[-1]["id"])]
+    return found
+
+
+def _said(key: str, turns: Sequence[dict[str, str]]) -> Said:
+    contents = [turn["content"] for turn in turns]
+    return Said(key, "\n".join(contents), [turn["content"] for turn in turns if turn["role"] == "assistant"])
