@@ -8,6 +8,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.ui.actions import draw_actions
 from brightrun.ui.budget import budget_outlook, draw_budget
 from brightrun.ui.costs import draw_costs
+from brightrun.ui.diversity import draw_diversity
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
@@ -47,4 +48,5 @@ if outlook:  # where nothing else helps, it comes first
     with first if outlook.is_stuck else st.container():
         draw_budget(app, job, outlook)
 draw_costs(app, job)
+draw_diversity(app, job)
 draw_items(app, job)

@@ -13,6 +13,7 @@ from brightrun.cli import (
     batches,
     corrections,
     datasets,
+    diversity,
     imports,
     insight,
     prices,
@@ -58,6 +59,7 @@ for command in (
     datasets.datasets,
     datasets.push,
     insight.insight,
+    diversity.diversity,
     system.check,
 ):
     app.command()(command)

@@ -1,0 +1,64 @@
+"""The command that says how varied conversations are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from brightrun.cli.console import Json, emit, opened, out, print_table, reported
+from brightrun.domain.diversity import Diversity
+
+SHOWN_PAIRS = 20
+
+
+def diversity(
+    job: Annotated[str | None, typer.Option(help="Of one job; without it, everything approved.")] = None,
+    template: Annotated[str | None, typer.Option(help="Of a template's current version.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how varied conversations are, and which are nearly the same."""
+    with reported(as_json=as_json), opened() as app:
+        if job:
+            found = app.diversity.of_job(app.batches.find(job))
+        elif template:
+            found = app.diversity.of_version(app.templates.find(template).version.id)
+        else:
+            found = app.diversity.of_approved()
+    if as_json:
+        emit(_json(found))
+        return
+    out.print(f"{found.total:,} conversations. {escape(found.story())}")
+    if found.tells:
+        table = Table("figure", "value", "limit", "", "meaning")
+        for tell in found.tells:
+            bound = f"{'at least' if tell.limit.is_least else 'at most'} {tell.limit.value:g}"
+            table.add_row(
+                tell.figure.value,
+                f"{tell.value:.3f}",
+                bound,
+                "warns" if tell.warns else "",
+                tell.limit.meaning,
+            )
+        print_table(table)
+    for one, other, likeness in found.duplicates[:SHOWN_PAIRS]:
+        out.print(f"{likeness:.0%} the same: {one} and {other}")
+    if len(found.duplicates) > SHOWN_PAIRS:
+        out.print(f"and {len(found.duplicates) - SHOWN_PAIRS:,} more pairs; --json lists all.")
+
+
+def _json(found: Diversity) -> dict[str, object]:
+    return {
+        "total": found.total,
+        "measured": found.measured,
+        "is_templated": found.is_templated,
+        "figures": {
+            tell.figure.value: {"value": tell.value, "limit": tell.limit.value, "warns": tell.warns}
+            for tell in found.tells
+        },
+        "near_duplicates": [
+            {"one": one, "other": other, "likeness": likeness} for one, other, likeness in found.duplicates
+        ],
+    }

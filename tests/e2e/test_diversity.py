@@ -1,0 +1,37 @@
+"""How varied a batch is, asked for on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from brightrun.domain.batch import JobOptions, WriterName
+from tests.e2e.conftest import Site
+
+
+def test_a_batch_tells_how_varied_it_is(
+    site: Site, open_tab: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """An analyst asks whether a batch repeats itself and sees a verdict, each figure and its limit."""
+    axes = site.app.scenarios.axes()
+    space = site.app.spaces.space(
+        {
+            "persona": [axes.personas[0].persona_key],
+            "arc": [axes.arcs[0].arc_key],
+            "topic": [t.topic_key for t in axes.topics],
+        }
+    )
+    scenarios = site.app.spaces.choose(space).scenarios
+    plan = site.app.planner.plan(scenarios, JobOptions(WriterName.DEMO, "demo", 16_000))
+    job = site.app.batches.create(plan, name="Twenty alike", actor="ana")
+    while site.app.batches.process_next(job.id).job.is_open:
+        pass
+    page = open_tab(f"batch?job={job.id}")
+    page.get_by_text("How varied is it?").click()
+    page.get_by_role("button", name="Measure").click()
+    expect(page.get_by_text("These conversations").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("figures warn").first).to_be_visible()
+    expect(page.get_by_text("Measured on 20 of 20 conversations")).to_be_visible()
+    page.get_by_text("How varied is it?").scroll_into_view_if_needed()
+    shoot(page, "diversity-light")

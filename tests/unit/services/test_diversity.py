@@ -1,0 +1,131 @@
+"""How varied a set is: people differ, patterns do not, and what is nearly the same is found."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from brightrun.bootstrap import open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.diversity import Diversity, Figure
+from brightrun.services.diversity import measure, near_duplicates
+from brightrun.stores.diversity import Said
+from tests.conftest import SHARED
+
+PEOPLE = SHARED / "star_conversations.jsonl.gz"
+WORDS = [
+    f"{first}{last}"
+    for first in "bcdfghjklmnprst"
+    for last in ("olo", "ane", "ury", "ith", "emp", "ora", "ade")
+]
+
+
+def said(number: int, answers: Sequence[str], asked: str = "") -> Said:
+    return Said(f"{number:06d}", "\n".join([asked, *answers]), answers)
+
+
+def varied(count: int, seed: int = 1) -> list[Said]:
+    chosen = random.Random(seed)
+    return [said(n, [" ".join(chosen.choices(WORDS, k=40)) for _ in range(3)]) for n in range(count)]
+
+
+def figures(found: Diversity) -> dict[Figure, float]:
+    return {tell.figure: tell.value for tell in found.tells}
+
+
+def test_a_pattern_with_names_filled_in_is_called_templated() -> None:
+    """Conversations that differ in a name and a number sound alike, and the figures say so."""
+    made = [
+        said(
+            n,
+            [
+                f"Thank you for asking, {WORDS[n]}. I hear that this is hard for you.",
+                f"Let us look at point {n}.",
+            ],
+        )
+        for n in range(60)
+    ]
+    found = measure(made)
+    assert found.is_templated
+    assert {t.figure for t in found.tells if t.warns and t.limit.counts} >= {
+        *(Figure.GZIP, Figure.SELF_BLEU),
+    }
+    assert "sound alike" in found.story()
+
+
+def test_different_texts_are_varied() -> None:
+    """Texts that have nothing in common but their language warn of nothing."""
+    found = measure(varied(60))
+    assert (found.warnings, found.is_templated, list(found.duplicates)) == (0, False, [])
+    assert 0.5 < figures(found)[Figure.VENDI] <= 1.0
+
+
+def test_too_few_conversations_say_nothing() -> None:
+    """Of a handful no figure is given, and the sentence says why; none at all is no error."""
+    assert "too few" in measure(varied(5)).story()
+    assert measure([]).tells == ()
+
+
+def test_answers_said_twice_and_empty_ones_are_counted() -> None:
+    """The share of repeated answers is what it says, whatever the white space, and empty texts hurt nothing."""
+    made = [said(n, ["The same   answer." if n % 2 else f"Another {WORDS[n]} {n}", ""]) for n in range(40)]
+    repeated = figures(measure(made))[Figure.REPEATED]
+    assert repeated == pytest.approx((20 + 40) / 80)
+
+
+def test_planted_copies_are_found_and_nothing_else() -> None:
+    """Of 2,000 texts 100 are altered copies: each is found with its original, and no pair that is not alike."""
+    chosen = random.Random(7)
+    texts = [(f"t{n}", " ".join(chosen.choices(WORDS, k=200))) for n in range(1_900)]
+    planted = set()
+    for n in range(100):
+        tokens = texts[n][1].split()
+        tokens[chosen.randrange(len(tokens))] = "changed"
+        texts.append((f"c{n}", " ".join(tokens)))
+        planted.add((f"t{n}", f"c{n}"))
+    found = {(one, other) for one, other, _ in near_duplicates(texts)}
+    assert {tuple(sorted(pair)) for pair in found} == {tuple(sorted(pair)) for pair in planted}
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not PEOPLE.exists(), reason="the shared data folder is not beside the checkout")
+def test_people_are_not_called_templated() -> None:
+    """A thousand conversations of people at one task are varied enough, as their published figures say."""
+    with gzip.open(PEOPLE, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    random.Random(3).shuffle(rows)
+    people = []
+    for number, row in enumerate(rows):
+        turns = [turn for turn in row["messages"] if turn["role"] != "system"]
+        answers = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+        people.append(Said(f"{number:06d}", "\n".join(turn["content"] for turn in turns), answers))
+    found = measure(people)
+    assert not found.is_templated
+    assert figures(found)[Figure.VENDI] == pytest.approx(0.654, abs=0.05)
+    assert figures(found)[Figure.GZIP] == pytest.approx(4.1, abs=0.5)
+
+
+def test_the_demo_writer_is_called_templated(dsn: str, tmp_path: Path) -> None:
+    """What the demo writer makes by rule is told from what people say, however much its words vary."""
+    app = open_app(Settings(home=tmp_path, database_url=dsn, actor="ana"))
+    axes = app.scenarios.axes()
+    space = app.spaces.space(
+        {
+            "persona": [p.persona_key for p in axes.personas],
+            "topic": [t.topic_key for t in axes.topics],
+            "arc": [axes.arcs[0].arc_key],
+        }
+    )
+    plan = app.planner.plan(app.spaces.choose(space).scenarios, JobOptions(WriterName.DEMO, "demo", 16_000))
+    job = app.batches.create(plan, name="demo", actor="ana")
+    while app.batches.process_next(job.id).job.is_open:
+        pass
+    assert app.diversity.of_job(job.id).is_templated
+    assert app.diversity.of_approved().total == 0
+    app.close()
