@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,20 @@ from brightrun.saol.server.migrations import apply
 hypothesis.settings.register_profile("busy", deadline=None)  # a machine may have other things to do
 hypothesis.settings.load_profile("busy")
 
+RUN = "BR_TEST_RUN"
+"""Names this run to its workers, which share one server and its folder."""
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN] = uuid4().hex[:8]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind: a run's databases are some hundred megabytes."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(_server_home(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,12 +53,15 @@ def _nobody_elses_settings() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def server_home() -> Path:
     """A data folder that every worker of a run shares; short, because sockets need it."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)[:8]
-    folder = Path(tempfile.gettempdir()) / f"br-tests-{run}"
+    folder = _server_home()
     folder.mkdir(mode=0o755, exist_ok=True)
     return folder
+
+
+def _server_home() -> Path:
+    return Path(tempfile.gettempdir()) / f"br-tests-{os.environ[RUN]}"
 
 
 @pytest.fixture(scope="session")
