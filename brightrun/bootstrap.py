@@ -180,14 +180,14 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
         db = saol.connect_supabase(settings.supabase_url, key)
         closing.callback(db.close)
         return db, lambda: _visible(db)
-    revive = None
+    revive = place = None
     if settings.database_url:
         dsn = settings.database_url.get_secret_value()
         require_current(dsn, folder / "migrations")
     else:
         server = EmbeddedServer(settings.home, settings.pg_bin)
         dsn = server.acquire()
-        revive = server.acquire
+        revive, place = server.acquire, server.cluster
         closing.callback(server.release)
         apply(
             dsn,
@@ -195,7 +195,7 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
             bootstrap=folder / "bootstrap.sql",
             seed=folder / "seed.sql",
         )
-    db = saol.connect_postgres(dsn, revive=revive)
+    db = saol.connect_postgres(dsn, revive=revive, place=place)
     closing.callback(db.close)
     return db, lambda: require_current(dsn, folder / "migrations")
 

@@ -7,10 +7,12 @@ import errno
 import os
 import shutil
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 from brightrun.buckets.keys import folder, segments
+from brightrun.domain.bucket import Room
 from brightrun.domain.conversation import MAX_ANSWER_BYTES
 from brightrun.domain.errors import ObjectExists, ObjectMissing, StorageFault
 
@@ -38,6 +40,35 @@ class LocalBucket:
             target = self._inside(key)
             if not self._put_nameless(target, data, key, overwrite=overwrite, durable=durable):
                 self._put_named(target, data, key, overwrite=overwrite, durable=durable)
+
+    def set_aside(self, size: int) -> Room | None:
+        """Return a file without a name that holds its space already."""
+        with self._faults(""):
+            _make_folder(self._folder)
+            if shutil.disk_usage(self._folder).free < size:
+                raise self._full("", "it has no room for another answer")
+            if not self._nameless:
+                return None
+            try:
+                room = _Room(os.open(self._folder, os.O_WRONLY | os.O_TMPFILE, 0o600))
+                os.posix_fallocate(room.handle, 0, size)
+            except OSError as exc:
+                if exc.errno in _NO_NAMELESS:
+                    return None
+                raise
+            return room
+
+    def put_aside(self, key: str, data: bytes, room: Room) -> None:
+        """Fill the file and give back what is left of its space before it gets a name, which takes some too."""
+        with self._faults(key), contextlib.closing(room):
+            _fill(room.handle, data, durable=False)
+            os.ftruncate(room.handle, len(data))
+            os.fsync(room.handle)
+            target = self._inside(key)
+            with _opened_folder(target.parent) as folder:
+                with self._only_once(key):
+                    _name(room.handle, target.name, folder, overwrite=False)
+                os.fsync(folder)
 
     def put_file(self, key: str, source: os.PathLike[str], *, overwrite: bool = False) -> None:
         with self._faults(key):
@@ -202,6 +233,17 @@ class LocalBucket:
             bucket=self.name,
             key=key,
         )
+
+
+class _Room:
+    """A file without a name; whoever forgets it gives it back."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self._closing = weakref.finalize(self, os.close, handle)
+
+    def close(self) -> None:
+        self._closing()
 
 
 def _write(path: Path, data: bytes, *, durable: bool) -> None:

@@ -37,7 +37,7 @@ from brightrun.cli.costs import (
 )
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
-from brightrun.domain.errors import DatabaseFault, InvalidInput
+from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
 from brightrun.services.plans import AUTO, Plan
 from brightrun.services.reparsing import Found, summary
 from brightrun.services.scenarios import read_sheet
@@ -152,7 +152,12 @@ def status(
 def log(job: JobArgument) -> None:
     """Print the log of a job."""
     with reported(), opened() as app:
-        print(app.batches.log_text(app.batches.find(job)), end="")
+        job_id = app.batches.find(job)
+        print(app.batches.log_text(job_id), end="")
+        try:
+            app.batches.publish_log(job_id)
+        except StorageFault as fault:
+            err.print(f"[yellow]The log's file was not written anew. {escape(str(fault))}[/yellow]")
 
 
 def cancel(job: JobArgument, as_json: Json = False) -> None:

@@ -45,3 +45,31 @@ class Bucket(Protocol):
     def check(self) -> None:
         """Raise StorageFault, with the remedy, when the bucket cannot be written to."""
         ...
+
+
+class Room(Protocol):
+    """Space on this machine's disk for one object."""
+
+    @property
+    def handle(self) -> int:
+        """The open file that holds it."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
+class LocalBucket(Bucket, Protocol):
+    """A bucket on this machine, which can hold room for an object before there is one."""
+
+    def set_aside(self, size: int) -> Room | None:
+        """Return so much room on the disk; None where its file system cannot hold any.
+
+        Raises StorageFault where there is not that much.
+        """
+        ...
+
+    def put_aside(self, key: str, data: bytes, room: Room) -> None:
+        """Store an object in room that was set aside, which is used up by that; raises ObjectExists."""
+        ...

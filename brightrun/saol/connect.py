@@ -12,12 +12,14 @@ from brightrun.saol.database import Database
 from brightrun.saol.failures import Unreachable, explain
 
 
-def connect_postgres(dsn: str, *, revive: Callable[[], object] | None = None) -> Database:
-    """Open PostgreSQL by a connection string; `revive` starts an embedded server that died."""
+def connect_postgres(
+    dsn: str, *, revive: Callable[[], object] | None = None, place: object = None
+) -> Database:
+    """Open PostgreSQL by a connection string; `revive` starts an embedded server that died in its `place`."""
     from brightrun.saol.transports.postgres import PostgresTransport
 
     try:
-        return Database(PostgresTransport(dsn, revive=revive))
+        return Database(PostgresTransport(dsn, revive=revive, place=place))
     except Unreachable as fault:
         failure = explain(fault)
         raise DatabaseFault(

@@ -83,6 +83,14 @@ class Batches:
 
     def process_next(self, job_id: JobId) -> Step:
         """Advance a job by at most one item and return what a screen needs; raises NotFound."""
+        try:
+            return self._advance(job_id)
+        except DatabaseFault as fault:
+            if fault.sqlstate != _DISK_FULL:
+                raise
+            return self._stopped(job_id, fault)
+
+    def _advance(self, job_id: JobId) -> Step:
         worker = _worker()
         asked = uptime()
         claimed = store.claim(self._db, job_id, worker, self._lease_seconds)
@@ -198,11 +206,22 @@ class Batches:
         return {error.category: error.times for error in errors if error.code == "refusal" and error.times}
 
     def log_text(self, job_id: JobId) -> str:
-        """Return the log as text, `[time] message (call)` a line, and refresh its file in the bucket."""
+        """Return the log as text, `[time] message (call)` a line."""
         store.view(self._db, job_id)
-        text = "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
+        return "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
+
+    def publish_log(self, job_id: JobId) -> None:
+        """Write the log as it is now into its file in the bucket; raises StorageFault, and no line is lost."""
+        text = self.log_text(job_id)
         self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
-        return text
+
+    def _stopped(self, job_id: JobId, fault: DatabaseFault) -> Step:
+        """Pause a job that has no room to go on; where not even that can be written down, raise why."""
+        try:
+            job = self.pause(job_id, actor="Bright Run", reason=str(fault))
+        except (DatabaseFault, NotAllowed):
+            raise fault from None
+        return Step(StepOutcome.PAUSED, job)
 
     def _create(self, plan: Plan, job: dict[str, object]) -> Job:
         """Reserve by today's prices; where they change in the same moment, reserve again."""
@@ -271,10 +290,10 @@ class Batches:
         return job
 
     def _publish_log(self, job: Job) -> None:
-        """Write the log's file; it is rendered from rows, so a failure loses nothing."""
+        """Write the log's file after a step, which is not undone because that cannot be done."""
         try:
-            self.log_text(job.id)
-        except StorageFault as fault:
+            self.publish_log(job.id)
+        except (StorageFault, DatabaseFault) as fault:
             log.warning("the log of job %s could not be written: %s", job.id, fault)
 
 
@@ -324,6 +343,7 @@ def _order(job: Job) -> dict[str, object]:
     return {"writer": options.writer, "model": options.model, "budget_usd": options.budget}
 
 
+_DISK_FULL = "53100"
 _NOT_STORABLE = ("22", "23", "54")
 """Classes of SQLSTATE that say the values are to blame: they would be refused again at any time."""
 

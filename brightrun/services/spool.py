@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from brightrun.domain.bucket import Bucket
+from brightrun.domain.bucket import Bucket, LocalBucket, Room
+from brightrun.domain.conversation import MAX_ANSWER_BYTES
 from brightrun.domain.errors import ObjectExists, ObjectMissing, StorageFault
 
 STORE_TRIES = 4
@@ -18,15 +20,24 @@ log = logging.getLogger(__name__)
 class Spool:
     """Shared by every process of this machine that works in the same data folder."""
 
-    def __init__(self, files: Bucket, local: Bucket, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, files: Bucket, local: LocalBucket, *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self._files = files
         self._local = local
         self._pause = pause
         self._left_behind = False
+        self._own = threading.local()
 
     def require_store(self) -> None:
-        """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
+        """Raise StorageFault when an answer could not be kept: nothing may be paid for then.
+
+        The disk may fill up while the call is out, and the store go down as well: each thread holds room for
+        one answer, from its first call on.
+        """
         self._files.check()
+        if self._room is None:
+            self._own.room = self._local.set_aside(MAX_ANSWER_BYTES)
 
     def keep(self, key: str, body: bytes) -> bool:
         """Store an answer at its write-once key, and say whether the store took it.
@@ -46,7 +57,7 @@ class Spool:
                 if attempt + 1 < STORE_TRIES:
                     self._pause(0.2 * 2**attempt)
         with suppress(ObjectExists):
-            self._local.put(key, body)
+            self._keep_here(key, body)
         self._left_behind = True
         return False
 
@@ -77,6 +88,22 @@ class Spool:
             with suppress(ObjectMissing):  # another process was quicker
                 self._upload(key, self._local.get(key))
         return len(keys)
+
+    @property
+    def _room(self) -> Room | None:
+        room: Room | None = getattr(self._own, "room", None)
+        return room
+
+    def _keep_here(self, key: str, body: bytes) -> None:
+        try:
+            self._local.put(key, body)
+        except ObjectExists:
+            raise
+        except StorageFault:
+            room, self._own.room = self._room, None
+            if room is None:
+                raise
+            self._local.put_aside(key, body, room)
 
     def _follow_up(self) -> None:
         """Now that the store takes answers again, upload what this process had to leave here."""

@@ -14,6 +14,7 @@ MOST_BYTES = 32_000_000
 _MOST_TOKENS = 10_000_000
 """Ten times the longest context there is; a larger figure is no count of tokens."""
 _MOST_CHARACTERS = 300
+_PROXY = "If it is a proxy's page, check ANTHROPIC_BASE_URL, then retry the item."
 
 TURNS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -50,7 +51,10 @@ TURNS_SCHEMA: dict[str, Any] = {
 def read_envelope(body: bytes) -> Answer:
     """Read a response as far as its text; raises AnswerUnreadable when it is no message at all."""
     if len(body) > MOST_BYTES:
-        raise _unreadable(f"is larger than {MOST_BYTES:,} bytes", body)
+        raise AnswerUnreadable(
+            f"The answer is larger than {MOST_BYTES:,} bytes; no more than that was received of it, and is kept.",
+            remedy=f"No conversation is that long. {_PROXY}",
+        )
     try:
         data = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
@@ -109,5 +113,5 @@ def _text(value: object) -> str | None:
 def _unreadable(why: str, body: bytes) -> AnswerUnreadable:
     return AnswerUnreadable(
         f"The answer ({len(body):,} bytes) {why}.",
-        remedy="It is kept as it came. If it is a proxy's page, check ANTHROPIC_BASE_URL, then retry the item.",
+        remedy=f"It is kept as it came. {_PROXY}",
     )

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import httpx
+
 from brightrun import saol
 from brightrun.buckets.local import LocalBucket
 from brightrun.domain.batch import StepOutcome
@@ -33,9 +35,6 @@ from brightrun.services.spool import Spool
 from brightrun.services.templates import Templates
 from brightrun.writers.claude import ClaudeWriter
 from tests.messages_api import KEY
-
-IN_CALL_SECONDS = 0.15
-"""How long after the request left the worker dies; the server answers later than that."""
 
 Reached = Callable[[str], None]
 
@@ -102,14 +101,21 @@ class Writer(ClaudeWriter):
         super().__init__(KEY, url, timeout=10)
         self._reached = reached
         self._in_call = in_call
+        self._url = url
 
     def write(self, order: Order) -> RawAnswer:
         self._reached("before the call")
         if self._in_call:
-            threading.Thread(target=lambda: (time.sleep(IN_CALL_SECONDS), die()), daemon=True).start()
+            threading.Thread(target=self._die_once_called, daemon=True).start()
         raw = super().write(order)
         self._reached("after the call")
         return raw
+
+    def _die_once_called(self) -> None:
+        """Die when the server has the request, which it answers later than it tells of it."""
+        while not any(entry["number"] for entry in httpx.get(f"{self._url}/journal").json()["requests"]):
+            time.sleep(0.01)
+        die()
 
     def read(self, body: bytes) -> Answer:
         self._reached("before parsing")

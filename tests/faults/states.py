@@ -293,6 +293,8 @@ class Deeds(RuleBasedStateMachine):
         except Gone:
             self._did("crashed")
             return None
+        finally:
+            self._prepare(Act(WHOLE))  # what it did not come to is no matter of what comes next
         self._did(f"step {step.outcome.value}")
         return step.outcome
 
@@ -324,6 +326,8 @@ class Deeds(RuleBasedStateMachine):
         except RuntimeError:  # as process_next does
             entry = {"number": held.claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
             held.result = Unwritten("failed", entry)
+        finally:
+            self._prepare(Act(WHOLE))
 
     @precondition(lambda self: self.held)
     @rule(pick=st.integers(0, 5), act=ACTS)

@@ -25,6 +25,8 @@ from tests.messages_api import KEY, Fault, MessagesApi
 
 ALL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 CALL_SECONDS = 0.3
+LONG_SECONDS = 30.0
+"""A call that is still out when its worker has been killed."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
         api.script.add(point.fault)
     plan = app.planner.plan(scenarios(1), options(WriterName.CLAUDE))
     job = app.batches.create(plan, name="Killed", actor="ana")
+    api.seconds = LONG_SECONDS if point.name == "in the call" else CALL_SECONDS
     kill_at(point, job, dsn, tmp_path, api)
+    api.seconds = CALL_SECONDS
     assert left_behind(dsn, tmp_path) == point.left
     expire(dsn)
     if app.batches.get(job.id).status is JobStatus.PAUSED:

@@ -27,7 +27,8 @@ class StorageApi:
     """A running server; `buckets` may be looked into and changed while it runs."""
 
     bucket_names: tuple[str, ...] = ("conversation-files", "batch-logs", "datasets")
-    size_limit: int = 5_000_000
+    size_limit: int = 52_428_800
+    """What the migrations give each bucket."""
     mime_types: tuple[str, ...] = ("application/json", "text/plain", "application/octet-stream")
     largest_page: int = 1000
     """A server may give fewer entries than a page asks for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ SUPERUSER = "postgres"
 START_SECONDS = 60
 LOCK_SECONDS = 120
 RECOVERY_SECONDS = 20
+LOG_TAIL_BYTES = 4000
+COMPLAINT = re.compile(r"\b(FATAL|PANIC|error|could not)\b")
 MAX_SOCKET_PATH = 90
 """Unix limits a socket's path to 107 bytes, its name included."""
 
@@ -58,7 +61,7 @@ class EmbeddedServer:
 
     def acquire(self) -> str:
         """Return a connection string, starting the server if it does not run; raises SetupFault."""
-        with self._guard:
+        with self._guard, self._usable_folder():
             self._prepare()
             with self._main_lock():
                 if self._client is None:
@@ -102,19 +105,24 @@ class EmbeddedServer:
         if self._prepared:
             return
         self._account = server_account()
-        try:
+        with self._usable_folder():
             self._home.mkdir(parents=True, exist_ok=True, mode=0o755)
             self._cluster = cluster_folder(self._home, self._account)
             self._clients = self._cluster.parent / f"{self._cluster.name}-clients"
             self._make_folders()
+        self._programs = self._reachable(binaries.find(self._given))
+        self._socket = self._socket_folder()
+        self._prepared = True
+
+    @contextmanager
+    def _usable_folder(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as fault:
             raise SetupFault(
                 f"The data folder {self._home} cannot be used: {fault.strerror or fault}.",
                 remedy="Set BRIGHTRUN_HOME to a folder you may write to, with some space left.",
             ) from fault
-        self._programs = self._reachable(binaries.find(self._given))
-        self._socket = self._socket_folder()
-        self._prepared = True
 
     def _make_folders(self) -> None:
         self._cluster.parent.mkdir(parents=True, exist_ok=True)
@@ -236,6 +244,7 @@ class EmbeddedServer:
                     *("-D", str(self._cluster), "-l", str(log), "-o", options),
                     *("-w", "-t", str(START_SECONDS), "start"),
                     if_it_fails=f"The embedded database did not start; its log is {log}",
+                    log=log,
                 )
                 return
             except SetupFault:
@@ -281,7 +290,14 @@ class EmbeddedServer:
     def _port(self) -> int:
         return 20_000 + int(hashlib.sha256(str(self._cluster).encode()).hexdigest()[:4], 16) % 20_000
 
-    def _run(self, program: str, *arguments: str, if_it_fails: str, tolerate: tuple[str, ...] = ()) -> None:
+    def _run(
+        self,
+        program: str,
+        *arguments: str,
+        if_it_fails: str,
+        tolerate: tuple[str, ...] = (),
+        log: Path | None = None,
+    ) -> None:
         """Run one of PostgreSQL's programs as its account, in a session that Ctrl-C does not reach."""
         output = self._clients / f"{program}.out"
         with output.open("w+") as said:
@@ -300,11 +316,25 @@ class EmbeddedServer:
             said.seek(0)
             text = said.read().strip()
         if done.returncode and not any(phrase in text for phrase in tolerate):
-            last = text.splitlines()[-1] if text else f"exit code {done.returncode}"
+            told = _complaint(_end_of(log)) or _complaint(text) or text.splitlines()[-1:]
             raise SetupFault(
-                f"{if_it_fails}: {last}",
+                f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}",
                 remedy="Free disk space or set BRIGHTRUN_HOME elsewhere; DATABASE_URL uses a server of yours.",
             )
+
+
+def _end_of(log: Path | None) -> str:
+    """Return the last lines that the server wrote before it gave up, if any."""
+    if log is None or not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")
+
+
+def _complaint(text: str) -> list[str]:
+    """Return the line that says what was wrong: what follows it is about stopping."""
+    return [line.strip() for line in text.splitlines() if COMPLAINT.search(line)][-1:]
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import psycopg
 from psycopg import sql
+from psycopg.errors import DiskFull
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -31,6 +32,7 @@ LIMITS = (
     "set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'"
 )
 
+DISK_FULL = "53100"
 UNSENDABLE = "22021"
 """What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
 
@@ -54,9 +56,10 @@ class PostgresTransport:
 
     name = "postgres"
 
-    def __init__(self, dsn: str, *, revive: Callable[[], object] | None = None) -> None:
-        """`revive` is called when the server is gone: the embedded one can be started again."""
+    def __init__(self, dsn: str, *, revive: Callable[[], object] | None = None, place: object = None) -> None:
+        """`revive` is called when the server is gone: the embedded one, whose files are in `place`, is ours."""
         self._revive = revive
+        self._place = place
         self._closing = threading.Event()
         self._down: str | None = None
         self._pool = ConnectionPool(
@@ -177,7 +180,7 @@ class PostgresTransport:
         except psycopg.OperationalError as fault:
             if fault.sqlstate is None:
                 raise Unreachable(f"The connection to the database broke: {fault}") from fault
-            raise _rejected(fault) from fault
+            raise self._full(fault) if isinstance(fault, DiskFull) else _rejected(fault) from fault
         except psycopg.Error as fault:
             raise _rejected(fault) from fault
         except (UnicodeEncodeError, orjson.JSONEncodeError) as fault:
@@ -214,6 +217,10 @@ class PostgresTransport:
         self._down = said
         if self._closing.wait(RECONNECT_PAUSE) or time.monotonic() > until:
             raise fault
+
+    def _full(self, fault: DiskFull) -> Rejected:
+        whose = f"of {self._place}" if self._place else "of the database"
+        return Rejected(DISK_FULL, f"The disk {whose} is full: {fault.diag.message_primary}.")
 
     def _unreachable(self) -> Unreachable:
         """Say why no connection was to be had: the server is down, or all are lent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ import psycopg
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, StepOutcome, WriterName
-from tests.fakes import ScriptedWriter, options
+from brightrun.domain.writing import Order, RawAnswer
+from tests.fakes import ScriptedWriter, options, paid
 
 Start = Callable[..., Job]
 
@@ -135,9 +137,14 @@ def test_no_call_is_made_while_the_store_cannot_take_an_answer(
 def test_an_answer_that_can_be_kept_nowhere_is_listed_as_possibly_paid(
     app: App, start: Start, writer: ScriptedWriter, tmp_path: Path
 ) -> None:
-    """With the store and this machine's disk gone, the worst case stays on record."""
-    (tmp_path / "spool").mkdir(exist_ok=True)
-    (tmp_path / "spool" / "conversation-files").write_text("in the way")
+    """With the store and this machine's disk gone while the call is out, the worst case stays on record."""
+
+    def gone(order: Order) -> RawAnswer:
+        shutil.rmtree(tmp_path / "spool" / "conversation-files")
+        (tmp_path / "spool" / "conversation-files").write_text("in the way")
+        return paid(order)
+
+    writer.will(gone)
     with raw_store_down(tmp_path):
         job = app.batches.process_next(start(1, options(WriterName.CLAUDE)).id).job
     assert job.status is JobStatus.PAUSED
