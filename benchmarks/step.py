@@ -35,6 +35,8 @@ from brightrun.writers.demo import DemoWriter
 
 SIZES = (100, 1_000, 10_000)
 SAMPLE = 200
+WARM_UP = 60
+"""Items all sides do before anything is measured: imports, connections and plans are made once a process."""
 ROUND = 20
 """Items one side does before the other has its turn, so that both see the same disk."""
 
@@ -85,6 +87,8 @@ def measure(sizes: tuple[int, ...] = SIZES, sample: int = SAMPLE) -> list[Figure
     """Run every size at its start and at 90 % done, and return what an item took."""
     figures = []
     with TemporaryDirectory(prefix="br") as home, opened(Path(home)) as (app, dsn, writer):
+        with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as script:
+            _compare(app, script, _prepare(app, script, WARM_UP * 10), writer, WARM_UP * 10, "", WARM_UP)
         for size in sizes:
             with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as script:
                 job = _prepare(app, script, size)
