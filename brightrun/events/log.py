@@ -115,7 +115,6 @@ class SharedFile(logging.Handler):
         self._path = path
         self._limit = limit
         self._file: int | None = None
-        self._size = 0
         self._looked = 0.0
         self._torn = False
         self._complained = False
@@ -137,35 +136,32 @@ class SharedFile(logging.Handler):
 
     def _write(self, data: bytes) -> None:
         written = os.write(self._opened(len(data)), data)
-        self._size += written
         self._torn = 0 < written < len(data)
         if written < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._complained = False
 
     def _opened(self, more: int) -> int:
-        """Return the current file: another one where somebody has rotated or removed it.
+        """Return the current file: another one where somebody has rotated, moved or removed it.
 
-        The disk is asked now and then, and before rotating: asking for every line would cost more than the
-        line. Meanwhile lines may follow a file that was just rotated, where they are read as well.
+        A file that another process has rotated is full, which is seen at once. Whether the name means
+        another one is asked now and then: to ask for every line would cost as much as the line.
         """
         now = time.monotonic()
-        if self._file is None or now - self._looked > LOOK_SECONDS or self._size + more > self._limit:
-            self._looked = now
-            self._look(more)
-        assert self._file is not None
-        return self._file
-
-    def _look(self, more: int) -> None:
         while True:
-            if self._file is not None and not self._is_current(self._file):
-                self._let_go()
+            if self._file is not None and now - self._looked > LOOK_SECONDS:
+                self._looked = now
+                if not self._is_current(self._file):
+                    self._let_go()
             if self._file is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._size = os.fstat(self._file).st_size
-            if not (self._size and self._size + more > self._limit and self._rotate()):
-                return
+            found = os.fstat(self._file)
+            is_full = found.st_size > 0 and found.st_size + more > self._limit
+            if found.st_nlink and not (is_full and self._rotate()):
+                return self._file
+            if self._file is not None and not self._is_current(self._file):
+                self._let_go()
 
     def _is_current(self, file: int) -> bool:
         try:
