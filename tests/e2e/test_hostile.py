@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def grid_of(page: Page) -> FrameLocator:
     return grid
 
 
+def shows(page: Page, text: str) -> None:
+    """Wait for the reader, which is drawn after the address has changed, to show a text as it is."""
+    message = page.locator(".st-key-reader").get_by_test_id("stChatMessage").first
+    ends = time.monotonic() + 60
+    while text not in re.sub(r"\s+", "", message.inner_text()):
+        assert time.monotonic() < ends, f"The text is not there as it is: {text}"
+        time.sleep(0.1)
+
+
 def harmless(page: Page) -> None:
     """Nothing ran, in whichever frame, and the page has come to rest."""
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
@@ -124,8 +134,7 @@ def test_hostile_texts_stay_texts(site: Site, open_tab: OpenTab, shoot: Shoot, t
         harmless(page)
         first = re.sub(r"\s+", "", text.split("\n")[0])[:20]
         if first.isprintable():
-            shown = re.sub(r"\s+", "", reader.get_by_test_id("stChatMessage").first.inner_text())
-            assert first in shown, f"the text is not there as it is: {first}"
+            shows(page, first)
         if number in (10, 28, 29):
             shoot(page, f"hostile-{number}")
     reader.get_by_role("tab", name="History", exact=True).click()
