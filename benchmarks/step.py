@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +37,8 @@ SIZES = (100, 1_000, 10_000)
 SAMPLE = 200
 WARM_UP = 60
 """Items all sides do before anything is measured: imports, connections and plans are made once a process."""
+FEWEST = 100
+"""Items a place is measured with at least: a tenth of a small job is too few, so several are written."""
 ROUND = 20
 """Items one side does before the other has its turn, so that both see the same disk."""
 
@@ -67,6 +69,20 @@ class Figure:
     files: float
 
 
+@dataclass
+class Times:
+    """Seconds each item took, by side."""
+
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    rows: list[float] = field(default_factory=list)
+    files: list[float] = field(default_factory=list)
+
+    def figure(self, size: int, place: str) -> Figure:
+        sides = (self.ours, self.bare, self.rows, self.files)
+        return Figure(size, place, *(statistics.median(times) * 1e3 for times in sides))
+
+
 class TimedDemo(DemoWriter):
     """The demo writer, which notes how long it wrote and what."""
 
@@ -88,14 +104,25 @@ def measure(sizes: tuple[int, ...] = SIZES, sample: int = SAMPLE) -> list[Figure
     figures = []
     with TemporaryDirectory(prefix="br") as home, opened(Path(home)) as (app, dsn, writer):
         with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as script:
-            _compare(app, script, _prepare(app, script, WARM_UP * 10), writer, WARM_UP * 10, "", WARM_UP)
+            _compare(app, script, _prepare(app, script, WARM_UP), writer, WARM_UP, Times())
         for size in sizes:
             with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as script:
-                job = _prepare(app, script, size)
-                figures.append(_compare(app, script, job, writer, size, "start", sample))
-                _skip_to(script, job, size, 0.9)
-                figures.append(_compare(app, script, job, writer, size, "90 %", sample))
+                figures += _at_both_places(app, script, writer, size, sample)
     return figures
+
+
+def _at_both_places(
+    app: App, script: psycopg.Connection, writer: TimedDemo, size: int, sample: int
+) -> list[Figure]:
+    """Measure a tenth of a job at most at its start and at 90 %, in as many jobs as give enough items."""
+    share = min(sample, size // 10)
+    start, late = Times(), Times()
+    for _ in range(max(1, min(sample, FEWEST) // share)):
+        job = _prepare(app, script, size)
+        _compare(app, script, job, writer, share, start)
+        _skip_to(script, job, size, 0.9)
+        _compare(app, script, job, writer, share, late)
+    return [start.figure(size, "start"), late.figure(size, "90 %")]
 
 
 @contextmanager
@@ -149,34 +176,25 @@ def _skip_to(script: psycopg.Connection, job: JobId, size: int, share: float) ->
 
 
 def _compare(
-    app: App,
-    script: psycopg.Connection,
-    job: JobId,
-    writer: TimedDemo,
-    size: int,
-    place: str,
-    sample: int,
-) -> Figure:
-    wanted = min(sample, size // 10)
-    ours: list[float] = []
-    bare: list[float] = []
-    rows: list[float] = []
-    files: list[float] = []
-    while len(ours) < wanted:
-        share = min(ROUND, wanted - len(ours))
-        ours += [_our_item(app, job, writer) for _ in range(share)]
-        bare += [_bare_item(script, job, writer.body) for _ in range(share)]
+    app: App, script: psycopg.Connection, job: JobId, writer: TimedDemo, wanted: int, times: Times
+) -> None:
+    """Add what `wanted` items of one job took on each side, in turns."""
+    done = 0
+    while done < wanted:
+        share = min(ROUND, wanted - done)
+        times.ours += [_our_item(app, job, writer) for _ in range(share)]
+        times.bare += [_bare_item(script, job, writer.body) for _ in range(share)]
         left = _left(app, script, job)
-        times = [_same_item(script, job, writer.body, left) for _ in range(share)]
-        rows += [before for before, _ in times]
-        files += [whole for _, whole in times]
+        same = [_same_item(script, job, writer.body, left) for _ in range(share)]
+        times.rows += [before for before, _ in same]
+        times.files += [whole for _, whole in same]
+        done += share
     ended = script.execute(
         "select count(*) from script.items where job = any(%s) and status = 'ended'",
         [[f"bare {job}", f"same {job}"]],
     ).fetchone()
     assert ended is not None
     assert ended[0] >= 2 * wanted, "the scripts did their share"
-    return Figure(size, place, *(statistics.median(times) * 1e3 for times in (ours, bare, rows, files)))
 
 
 def _our_item(app: App, job: JobId, writer: TimedDemo) -> float:

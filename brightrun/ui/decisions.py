@@ -36,15 +36,8 @@ def draw_decisions(app: App, queue: Queue) -> None:
         st.rerun()
     number = len(queue.selected)
     with st.container(horizontal=True, vertical_alignment="center", key="decisions"):
-        for decision, label in LABELS.items():
-            st.button(
-                f"{label} {number}" if number else label,
-                key=f"decide-{decision.value}",
-                type="primary" if decision is Decision.APPROVED else "secondary",
-                disabled=not queue.targets,
-                on_click=_decide,
-                args=(app, queue, decision, queue.targets),
-            )
+        for decision in LABELS:
+            _draw_decision(app, queue, decision)
         _draw_reason(app, REASON, NOTE)
         draw_undo(app)
     st.caption(
@@ -53,6 +46,21 @@ def draw_decisions(app: App, queue: Queue) -> None:
         else "Nothing is selected: a decision applies to the conversation on the right. In the list, the "
         "arrow keys read on, and A approves, X rejects, N sends back."
     )
+
+
+def _draw_decision(app: App, queue: Queue, decision: Decision) -> None:
+    """Draw one button; it belongs to the rows it was drawn for, so that a late click never means the next ones."""
+    number = len(queue.selected)
+    targets = tuple(queue.targets)
+    with st.container(key=f"decide-{decision.value}", width="content"):
+        st.button(
+            f"{LABELS[decision]} {number}" if number else LABELS[decision],
+            key=f"decide-{decision.value}-{hash(targets)}",
+            type="primary" if decision is Decision.APPROVED else "secondary",
+            disabled=not targets,
+            on_click=_decide_once,
+            args=(app, queue, decision, targets),
+        )
 
 
 def draw_bulk(app: App, chosen: ConversationFilter, total: int) -> None:
@@ -99,6 +107,10 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
             _tell(own, verdict, Decision(decision))
             own.moves["id"] = None
         st.rerun()
+
+
+def _decide_once(app: App, queue: Queue, decision: Decision, targets: Sequence[Seen]) -> None:
+    desk().once((decision, targets), lambda: _decide(app, queue, decision, targets))
 
 
 def _decide_by_key(app: App, queue: Queue) -> None:

@@ -88,6 +88,12 @@ const inPage = (event) => {
   }
   if (act(event)) event.preventDefault();
 };
+// The second click of a double click would decide on whatever has moved under the mouse meanwhile.
+const onClick = (event) => {
+  if (event.detail < 2 || !event.target.closest || !event.target.closest(".st-key-decisions button")) return;
+  event.preventDefault();
+  event.stopPropagation();
+};
 const step = (event, inner) => {
   const row = event.target.closest && event.target.closest("[row-index]");
   if (!row) return false;
@@ -120,6 +126,7 @@ export default function (component) {
   if (!window.brightrunKeys) {
     window.brightrunKeys = true;
     document.addEventListener("keydown", inPage, true);
+    document.addEventListener("click", onClick, true);
     window.addEventListener("blur", () => setTimeout(hook, 0));
   }
   const wanted = component.data && component.data.focus;

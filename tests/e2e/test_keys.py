@@ -132,3 +132,24 @@ def test_a_key_that_is_held_down_decides_once(site: Site, open_tab: OpenTab) -> 
     comes_to(site, first, ConversationStatus.APPROVED)
     read(page, second)
     assert {status(site, one) for one in (second, third)} == {ConversationStatus.PENDING_REVIEW}
+
+
+def test_a_double_click_decides_on_one(site: Site, open_tab: OpenTab) -> None:
+    """Who clicks Approve twice approves what was read, and never the conversation that came under the mouse next."""
+    first, second, third = write(site, 3)
+    page = open_tab("review")
+    read(page, first)
+    for one, next_one in ((first, second), (second, third)):
+        still(page)
+        button = page.locator(".st-key-decide-approved button")
+        button.hover()
+        page.mouse.down(click_count=1)
+        page.mouse.up(click_count=1)
+        comes_to(site, one, ConversationStatus.APPROVED)
+        read(page, next_one)
+        still(page)
+        page.mouse.down(click_count=2)  # as a browser tells the second click of a slow double click
+        page.mouse.up(click_count=2)
+        page.wait_for_timeout(1500)
+        still(page)
+        assert status(site, next_one) is ConversationStatus.PENDING_REVIEW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
@@ -30,6 +31,11 @@ def write(app: App, number: int = 3) -> Job:
     while app.batches.process_next(job.id).job.is_open:
         time.sleep(0)
     return app.batches.get(job.id)
+
+
+def approve(page: AppTest) -> Button:
+    """The button that approves; its key names the rows it was drawn for."""
+    return next(button for button in page.button if (button.key or "").startswith("decide-approved"))
 
 
 def test_home_says_what_to_do_first(open_page: OpenPage) -> None:
@@ -112,7 +118,7 @@ def test_a_decision_applies_to_the_conversation_being_read(open_page: OpenPage, 
     write(app, 3)
     first, second, _ = app.reviews.page(ConversationFilter())
     page = open_page("review", id=first["id"])
-    page.button(key="decide-approved").click().run()
+    approve(page).click().run()
     assert app.reviews.read(first["id"]).status is ConversationStatus.APPROVED
     assert page.query_params["id"] in (second["id"], [second["id"]])
     page.button(key="undo").click().run()
@@ -125,7 +131,7 @@ def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, a
     row = app.reviews.page(ConversationFilter())[0]
     page = open_page("review")
     app.reviews.decide_matching(ConversationFilter(), Decision.REJECTED, reviewer="ben")
-    page.button(key="decide-approved").click().run()
+    approve(page).click().run()
     assert app.reviews.read(row["id"]).status is ConversationStatus.REJECTED
     assert "ben" in said(page)
 
