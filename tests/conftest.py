@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from brightrun.config import supabase_folder
+from brightrun.saol.server.account import abandoned, clients_folder
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply
 
@@ -37,6 +38,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind: a run's databases are some hundred megabytes."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(_server_home(), ignore_errors=True)
+        for cluster, home in abandoned().items():
+            if home.is_relative_to(tempfile.gettempdir()):  # root's servers live outside their data folders
+                shutil.rmtree(cluster, ignore_errors=True)
+                shutil.rmtree(clients_folder(cluster), ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

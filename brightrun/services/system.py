@@ -14,6 +14,7 @@ from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.domain.price import price_for
 from brightrun.domain.writing import Writer
+from brightrun.saol.server.account import abandoned
 from brightrun.services.spool import Spool
 from brightrun.stores import prices
 
@@ -120,7 +121,7 @@ class System:
                 f"Only {free / 1e6:.0f} MB are free in {self._settings.home}.",
                 remedy="Free some space: a batch pauses when answers cannot be stored.",
             )
-        return f"{free / 1e9:.1f} GB free."
+        return f"{free / 1e9:.1f} GB free." + _left_over()
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -128,6 +129,19 @@ def _check(name: str, look: Callable[[], str]) -> Check:
         return Check(name, True, look())
     except BrightRunError as fault:
         return Check(name, False, fault.message, fault.remedy)
+
+
+def _left_over() -> str:
+    """Name the databases that nobody opens any more; a data folder may be away for a while, so people decide."""
+    found = abandoned()
+    if not found:
+        return ""
+    first = next(iter(found))
+    number = "A database" if len(found) == 1 else f"{len(found)} databases"
+    return (
+        f" {number} of data folders that are gone still take space, such as {first} of {found[first]}:"
+        " delete them if those folders will not come back."
+    )
 
 
 def _existing(path: Path) -> Path:

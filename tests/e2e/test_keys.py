@@ -110,6 +110,12 @@ def test_a_whole_review_without_a_mouse(site: Site, open_tab: OpenTab, shoot: Sh
         page.keyboard.press("ArrowDown")
     settled(page)
     page.keyboard.press("Home")
+    for key, place in (("k", "1 of"), ("j", "2 of"), ("k", "1 of")):
+        for _ in range(4):
+            press(page, key)
+            if page.get_by_text(place).count():
+                break
+        expect(page.get_by_text(place)).to_be_visible(timeout=30_000)
     press(page, "?")
     expect(page.get_by_role("dialog")).to_be_visible(timeout=30_000)
     page.keyboard.press("Escape")

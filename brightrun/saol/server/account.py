@@ -79,6 +79,27 @@ def cluster_folder(home: Path, account: Account) -> Path:
     return SHARED / "clusters" / hashlib.sha256(str(home).encode()).hexdigest()[:16]
 
 
+def record_home(home: Path, cluster: Path) -> None:
+    """Write down whose a cluster outside its data folder is."""
+    if cluster.parent == SHARED / "clusters":
+        (clients_folder(cluster) / "home").write_text(str(home), encoding="utf-8")
+
+
+def clients_folder(cluster: Path) -> Path:
+    """Return where a cluster's clients put their locks and its secret lies."""
+    return cluster.parent / f"{cluster.name}-clients"
+
+
+def abandoned() -> dict[Path, Path]:
+    """Return the clusters whose data folder is gone, with that folder; whether to remove them is for people to say."""
+    found = {}
+    for record in (SHARED / "clusters").glob("*-clients/home"):
+        home = Path(record.read_text(encoding="utf-8"))
+        if not home.exists():
+            found[record.parent.with_name(record.parent.name.removesuffix("-clients"))] = home
+    return found
+
+
 def _made() -> bool:
     """Make the account as a system package would: no password, no shell, no home."""
     program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")

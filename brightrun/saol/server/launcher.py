@@ -26,7 +26,13 @@ from psycopg.conninfo import make_conninfo
 
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.server import binaries
-from brightrun.saol.server.account import SHARED, cluster_folder, server_account
+from brightrun.saol.server.account import (
+    SHARED,
+    clients_folder,
+    cluster_folder,
+    record_home,
+    server_account,
+)
 
 DATABASE = "brightrun"
 SUPERUSER = "postgres"
@@ -108,7 +114,7 @@ class EmbeddedServer:
         with self._usable_folder():
             self._home.mkdir(parents=True, exist_ok=True, mode=0o755)
             self._cluster = cluster_folder(self._home, self._account)
-            self._clients = self._cluster.parent / f"{self._cluster.name}-clients"
+            self._clients = clients_folder(self._cluster)
             self._make_folders()
         self._programs = self._reachable(binaries.find(self._given))
         self._socket = self._socket_folder()
@@ -133,6 +139,7 @@ class EmbeddedServer:
         if not self._cluster.exists():
             self._cluster.mkdir(mode=0o700, exist_ok=True)
             self._account.own(self._cluster)
+            record_home(self._home, self._cluster)
 
     def _reachable(self, programs: Path) -> Path:
         if self._account.can_reach(programs):

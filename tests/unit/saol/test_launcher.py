@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import pytest
 
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.server import binaries
+from brightrun.saol.server.account import abandoned, clients_folder
 from brightrun.saol.server.launcher import EmbeddedServer
 
 CLIENT = """
 import sys
 from pathlib import Path
+from brightrun.saol.server.account import abandoned, clients_folder
 from brightrun.saol.server.launcher import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]))
 print(server.acquire(), flush=True)
@@ -150,3 +153,19 @@ def test_the_password_is_nobody_elses(home: Path) -> None:
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(dsn.replace(secret.read_text(), "wrong"))
     server.release()
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root's clusters lie outside the data folder"
+)
+def test_a_database_whose_data_folder_is_gone_is_named(tmp_path: Path) -> None:
+    """Root's server lives outside the data folder; when that is deleted, what still takes space can be found."""
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    cluster = EmbeddedServer(home).cluster
+    assert cluster not in abandoned()
+    shutil.rmtree(home)
+    assert abandoned()[cluster] == home
+    shutil.rmtree(cluster)
+    shutil.rmtree(clients_folder(cluster))
+    assert cluster not in abandoned()
