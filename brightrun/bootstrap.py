@@ -119,9 +119,11 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     writer = _writers(settings, given, closing)
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
-    enrichment = Enrichment(db, templates, scenarios, files)
+    enrichment = Enrichment(db, templates, scenarios, files, settings.quality)
     spending = Spending(db)
-    answers = Answers(templates, scenarios, files, lambda name: _reader(name, given), spending)
+    answers = Answers(
+        templates, scenarios, files, lambda name: _reader(name, given), spending, settings.quality
+    )
     generation = Generation(
         answers,
         spool,
@@ -152,9 +154,9 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         batches=batches,
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,
-        imports=Imports(db, scenarios, files),
+        imports=Imports(db, scenarios, files, settings.quality),
         reviews=Reviews(db),
-        corrections=Corrections(db, enrichment),
+        corrections=Corrections(db, enrichment, settings.quality),
         views=Views(db),
         revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from brightrun.domain.batch import WriterName
+from brightrun.domain.standard import STANDARD, Standard
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 SECRETS = Path(".streamlit/secrets.toml")
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
         env_ignore_empty=True,
         frozen=True,
+        env_nested_delimiter="__",
     )
 
     home: Path = Field(default_factory=default_home)
@@ -103,6 +105,8 @@ class Settings(BaseSettings):
     """How long the demo writer takes over one conversation, so that progress can be watched."""
     lease_margin: float = Field(60.0, gt=0)
     """Seconds a lease outlives the call's time-out."""
+    quality: Standard = Field(STANDARD)
+    """What conversations are held against; each line of it has a setting of its own."""
     runner: RunnerMode = Field(RunnerMode.THREAD)
     actor: str | None = Field(None)
     log: LogTarget = Field(LogTarget.FILE)

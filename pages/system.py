@@ -7,6 +7,7 @@ import streamlit as st
 from brightrun.ui.checks import draw_checks, draw_commands, draw_settings
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.prices import draw_prices
+from brightrun.ui.quality import draw_standard
 from brightrun.ui.reasons import draw_reasons
 
 app = open_page()
@@ -20,6 +21,8 @@ with told():
 st.subheader("Reasons for rejecting", anchor=False)
 with told():
     draw_reasons(app)
+st.subheader("Quality", anchor=False)
+draw_standard(app)
 st.subheader("Settings in use", anchor=False)
 draw_settings(app)
 st.subheader("In a shell", anchor=False)

@@ -1,7 +1,8 @@
 """How good a conversation is: findings of the rules, and a score from 0 to 10 with its breakdown.
 
-Score = 0.30 structure + 0.25 length + 0.20 turns + 0.15 coherence + 0.10 arc, each from 0 to 10
-(weights after the earlier system's validator; bands from the scenario itself, not from one table).
+Score = 0.30 structure + 0.25 length + 0.20 turns + 0.15 coherence + 0.10 arc, each from 0 to 10, where
+nobody set other weights (after the earlier system's validator; bands from the scenario itself, not from one
+table).
 Where there is no arc or no emotional figure to judge, or nothing was asked for because the conversation
 was imported, the weight goes to the others in proportion.
 """
@@ -9,23 +10,21 @@ was imported, the weight goes to the others in proportion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+from brightrun.domain.casting import same_feeling
 from brightrun.domain.conversation import Role, Turn
-from brightrun.domain.rules import Finding, Severity, examine
+from brightrun.domain.examination import examine
+from brightrun.domain.rules import Finding, Severity
 from brightrun.domain.scenario import Cast
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
 from brightrun.domain.text import word_count, words
 
-WEIGHTS = {"structure": 0.30, "length": 0.25, "turns": 0.20, "coherence": 0.15, "arc": 0.10}
-FRESH_PAIRS = 0.95
-"""Share of new word pairs that counts as full variety: what people reach in short conversations."""
-TAKEN_UP = 0.30
-"""Share of the user's longer words that a full answer takes up."""
-BLOCKED_CEILING = 4.0
-"""A conversation with a blocker never scores above this."""
+LOOSE_ENDS = ("SPEAKS_FOR_BOTH", "SPEAKER_LABEL", "OUT_OF_ROLE", "SEEMS_CUT", "NO_FINAL_PUNCTUATION")
+"""Findings that make a conversation untidy rather than useless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +69,37 @@ class Assessment:
         }
 
 
-def assess(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt | None) -> Assessment:
+def assess(
+    turns: Sequence[Turn], *, cast: Cast, prompt: Prompt | None, standard: Standard = STANDARD
+) -> Assessment:
     """Hold a conversation against every rule and score it; pure, so that it may be done again.
 
     Without a prompt nothing was asked for: lengths and the number of turns are then not judged.
     """
-    findings = examine(turns, cast=cast, prompt=prompt)
+    findings = examine(turns, cast=cast, prompt=prompt, standard=standard)
     scores = {
         "structure": _structure(findings),
         "length": _length(turns, prompt) if prompt else None,
         "turns": _turn_count(turns, prompt) if prompt else None,
-        "coherence": _coherence(turns),
+        "coherence": _coherence(turns, standard),
         "arc": _arc(turns, cast),
     }
+    weights = asdict(standard.weights)
     present = {name: found for name, found in scores.items() if found is not None}
-    whole = sum(WEIGHTS[name] for name in present)
+    whole = sum(weights[name] for name in present) or 1.0
     breakdown = {
-        name: Part(round(score, 1), WEIGHTS[name] / whole, reason)
+        name: Part(round(score, 1), weights[name] / whole, reason)
         for name, (score, reason) in present.items()
     }
-    total = sum(score * WEIGHTS[name] for name, (score, _) in present.items()) / whole
+    total = sum(score * weights[name] for name, (score, _) in present.items()) / whole
     if any(f.severity is Severity.BLOCKER for f in findings):
-        total = min(total, BLOCKED_CEILING)
+        total = min(total, standard.blocked_ceiling)
     return Assessment(tuple(findings), round(total, 1), breakdown)
 
 
 def _structure(findings: Sequence[Finding]) -> tuple[float, str]:
     blockers = [f for f in findings if f.severity is Severity.BLOCKER]
-    loose = [f for f in findings if f.code in ("SPEAKS_FOR_BOTH", "NO_FINAL_PUNCTUATION")]
+    loose = [f for f in findings if f.code in LOOSE_ENDS]
     score = max(0.0, 10 - 4.0 * len(blockers) - 0.7 * len(loose))
     if blockers:
         return score, f"{len(blockers)} blocking findings, the first: {blockers[0].message}"
@@ -121,7 +123,7 @@ def _turn_count(turns: Sequence[Turn], prompt: Prompt) -> tuple[float, str]:
     return score, f"{len(turns)} of {prompt.turns} turns."
 
 
-def _coherence(turns: Sequence[Turn]) -> tuple[float, str]:
+def _coherence(turns: Sequence[Turn], standard: Standard) -> tuple[float, str]:
     """Variety within the assistant's words, and answers that take up what was said before."""
     said = [words(turn.content) for turn in turns]
     spoken = [said[n] for n, turn in enumerate(turns) if turn.role is Role.ASSISTANT]
@@ -131,7 +133,7 @@ def _coherence(turns: Sequence[Turn]) -> tuple[float, str]:
     distinct = len(set(pairs)) / len(pairs) if pairs else 1.0
     taken = [_taken_up(said[n - 1], said[n]) for n, t in enumerate(turns) if n and t.role is Role.ASSISTANT]
     shared = sum(taken) / len(taken) if taken else 0.0
-    score = 6 * min(1.0, distinct / FRESH_PAIRS) + 4 * min(1.0, shared / TAKEN_UP)
+    score = 6 * min(1.0, distinct / standard.fresh_pairs) + 4 * min(1.0, shared / standard.taken_up)
     return score, f"{distinct:.0%} of word pairs are new; answers take up {shared:.0%} of what was said."
 
 
@@ -146,9 +148,9 @@ def _arc(turns: Sequence[Turn], cast: Cast) -> tuple[float, str] | None:
     if cast.arc is None or len(felt) < 2:
         return None
     arc = cast.arc
-    moved = felt[-1].primary.lower() != felt[0].primary.lower()
-    arrived = felt[-1].primary.lower() == arc.ending_emotion.lower()
-    started = felt[0].primary.lower() == arc.starting_emotion.lower()
+    moved = not same_feeling(felt[-1].primary, felt[0].primary)
+    arrived = same_feeling(felt[-1].primary, arc.ending_emotion)
+    started = same_feeling(felt[0].primary, arc.starting_emotion)
     score = 4.0 * started + 3.0 * moved + 3.0 * arrived
     return (
         score,

@@ -1,17 +1,9 @@
-"""Named rules a conversation is held against; each says what is wrong, in which turn, and what to do."""
+"""The named rules of a conversation: what each is called, how much it weighs, and why it is there."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from brightrun.domain.conversation import Role, Turn
-from brightrun.domain.scenario import Cast
-from brightrun.domain.template import Prompt
-from brightrun.domain.text import CONTROL_TOKEN, word_count
 
 
 class Severity(StrEnum):
@@ -21,6 +13,16 @@ class Severity(StrEnum):
     """A reviewer should look."""
     INFO = "info"
     """Worth knowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is looked for."""
+
+    code: str
+    severity: Severity
+    reason: str
+    """Why it matters, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,124 +45,65 @@ class Finding:
         }
 
 
-MIN_WORDS_SHARE = 0.5
-"""An assistant turn below half of the fewest words asked for is called short."""
-MAX_WORDS_SHARE = 1.6
-"""Above this multiple of the most words asked for it is called long."""
-INTENSITY_SLACK = 0.15
-
-_PLACEHOLDER = re.compile(
-    r"\{\{.{0,80}?\}\}|\{%.{0,80}?%\}|\[(?:NAME|PERSONA|TOPIC|AMOUNT|DATE|INSERT[^\]]{0,40})\]"
-)
-_SPEAKER = re.compile(r"^(?:user|client|customer|human|assistant|advisor)\s*:", re.IGNORECASE | re.MULTILINE)
-_FINISHED = re.compile(
-    r"[.!?…][\"'”’)\]*_]*$|[:;][-)DP(]+$|\p{So}$".replace(r"\p{So}", "[\U0001f300-\U0001faff]")
-)
-_CUT_ENDS = ('\\"', "\\")
+def found(code: str, message: str, turn: int | None = None, suggestion: str = "") -> Finding:
+    """Return a finding of a rule, as severe as the rule is."""
+    severity = RULES[code].severity
+    if severity is Severity.BLOCKER:
+        suggestion = suggestion or "Reject it or write it again."
+    return Finding(code, severity, message, turn, suggestion)
 
 
-def examine(turns: Sequence[Turn], *, cast: Cast, prompt: Prompt | None) -> list[Finding]:
-    """Return every finding, blockers first, in the order of the turns."""
-    found = [
-        *_shape(turns, prompt),
-        *(finding for number, turn in enumerate(turns, 1) for finding in _content(number, turn)),
-        *(_length(turns, prompt) if prompt else ()),
-        *_repetition(turns),
-        *_arc(turns, cast),
-    ]
-    ranks = {severity: rank for rank, severity in enumerate(Severity)}
-    return sorted(found, key=lambda finding: (ranks[finding.severity], finding.turn or 0))
+_BLOCKERS = {
+    "INSUFFICIENT_TURNS": "With less than a question and an answer there is nothing to learn.",
+    "STARTS_WITH_ASSISTANT": "Chat templates expect the user first; some trainers drop the row, some fail.",
+    "ENDS_WITH_USER": "A question that nothing answers trains nothing, and some trainers refuse it.",
+    "ROLE_NOT_ALTERNATING": "Two turns of one role are dropped by one trainer and merged by another.",
+    "MISSING_CONTENT": "An empty turn trains the model to say nothing.",
+    "TRUNCATED_TURN": "A turn that breaks off trains the model to break off.",
+    "CONTROL_TOKEN": "Chat templates act on it: in the middle of a text it ends a turn or begins one.",
+    "PLACEHOLDER": "A gap that was never filled would be learned as if people spoke so.",
+}
+_WARNINGS = {
+    "TURN_COUNT": "The conversation is not as long as was ordered.",
+    "SEEMS_CUT": "The turn ends in the middle of a sentence.",
+    "BROKEN_CHARACTER": "Text that was decoded wrongly is learned as it stands.",
+    "SPEAKS_FOR_BOTH": "An assistant that writes the user's lines learns to talk to itself.",
+    "SPEAKER_LABEL": "Who speaks is said by the role; a label in the text is learned as part of the answer.",
+    "OUT_OF_ROLE": "It speaks of being a model or of the order it was given, instead of being who it plays.",
+    "PERSONAL_DATA": "It looks like an address, a number or an account of somebody real.",
+    "SHORT_TURN": "Far fewer words than the template asks of an answer.",
+    "LONG_TURN": "Far more words than the template asks of an answer.",
+    "LONG_CONVERSATION": "Trainers cut what is longer than their limit, mostly without a word.",
+    "REPEATED_TURN": "A turn that stands there twice is learned as a habit.",
+    "REPEATED_SENTENCE": "A long sentence said in two answers is a pattern, not a conversation.",
+    "LOOPING": "One turn says the same again and again.",
+    "SAME_OPENING": "Answers that begin alike train a mannerism.",
+    "WRONG_NAME": "It calls the persona by somebody else's name.",
+    "WRONG_AGE": "The age that is said is not the persona's.",
+    "START_INTENSITY": "The first feeling is stronger or weaker than the arc says.",
+    "END_INTENSITY": "The last feeling is stronger or weaker than the arc says.",
+    "ARC_STANDS_STILL": "The feeling never moves, so the arc is not told.",
+    "FORBIDDEN_PHRASE": "The assistant says what the arc tells it never to say.",
+}
+_INFOS = {
+    "NO_FINAL_PUNCTUATION": "The turn ends without a mark; people do so, writers rarely.",
+    "START_EMOTION": "The first feeling has another name than the arc's.",
+    "END_EMOTION": "The last feeling has another name than the arc's.",
+}
+_OF_A_SET = {
+    "NEAR_DUPLICATE": "Nearly the same conversation is there already: keeping both trains one of them twice.",
+    "JUDGED_LOW": "The judge gave two points or less in at least one dimension.",
+    "EVIDENCE_NOT_FOUND": "The judge quoted what the conversation does not say, so its verdict is doubtful.",
+}
+MARKS = tuple(_OF_A_SET)
+"""Rules that need more than the conversation itself: what else is there, or a judge."""
 
-
-def _blocker(code: str, message: str, turn: int | None = None, suggestion: str = "") -> Finding:
-    return Finding(code, Severity.BLOCKER, message, turn, suggestion or "Reject it or write it again.")
-
-
-def _warning(code: str, message: str, turn: int | None = None, suggestion: str = "") -> Finding:
-    return Finding(code, Severity.WARNING, message, turn, suggestion)
-
-
-def _shape(turns: Sequence[Turn], prompt: Prompt | None) -> Iterator[Finding]:
-    if len(turns) < 2:
-        yield _blocker("INSUFFICIENT_TURNS", f"It has {len(turns)} turns; a conversation needs two.")
-        return
-    if turns[0].role is not Role.USER:
-        yield _blocker("STARTS_WITH_ASSISTANT", "The assistant speaks first; trainers expect the user.", 1)
-    if turns[-1].role is not Role.ASSISTANT:
-        yield _blocker("ENDS_WITH_USER", "The user has the last word, so nothing answers it.", len(turns))
-    for number in range(1, len(turns)):
-        if turns[number].role is turns[number - 1].role:
-            role = turns[number].role.value
-            yield _blocker("ROLE_NOT_ALTERNATING", f"Two {role} turns follow each other.", number + 1)
-    if prompt and len(turns) != prompt.turns:
-        yield _warning("TURN_COUNT", f"It has {len(turns)} turns; {prompt.turns} were asked for.")
-
-
-def _content(number: int, turn: Turn) -> Iterator[Finding]:
-    text = turn.content
-    if not text:
-        yield _blocker("MISSING_CONTENT", "The turn is empty.", number)
-        return
-    if text.endswith(_CUT_ENDS) or text.count("```") % 2:
-        yield _blocker("TRUNCATED_TURN", "The turn breaks off.", number)
-    elif not _FINISHED.search(text[-8:]):
-        yield Finding("NO_FINAL_PUNCTUATION", Severity.INFO, "The turn ends without punctuation.", number)
-    if "<" in text or "[" in text:
-        control = CONTROL_TOKEN.search(text)
-        if control:
-            yield _blocker(
-                "CONTROL_TOKEN", f"The text holds {control.group()!r}, which trainers act on.", number
-            )
-    if "\ufffd" in text:
-        yield _warning("BROKEN_CHARACTER", "Characters arrived broken and show as �.", number)
-    if "{" in text or "[" in text:
-        placeholder = _PLACEHOLDER.search(text)
-        if placeholder:
-            yield _blocker("PLACEHOLDER", f"{placeholder.group()!r} was left unfilled.", number)
-    if turn.role is Role.ASSISTANT and _SPEAKER.search(text):
-        yield _warning("SPEAKS_FOR_BOTH", "The assistant writes lines for both sides.", number)
-
-
-def _length(turns: Sequence[Turn], prompt: Prompt) -> Iterator[Finding]:
-    low, high = prompt.words_min * MIN_WORDS_SHARE, prompt.words_max * MAX_WORDS_SHARE
-    for number, turn in enumerate(turns, 1):
-        if turn.role is not Role.ASSISTANT:
-            continue
-        count = word_count(turn.content)
-        asked = f"{prompt.words_min} to {prompt.words_max} were asked for"
-        if count < low:
-            yield _warning("SHORT_TURN", f"The assistant says {count} words; {asked}.", number)
-        elif count > high:
-            yield _warning("LONG_TURN", f"The assistant says {count} words; {asked}.", number)
-
-
-def _repetition(turns: Sequence[Turn]) -> Iterator[Finding]:
-    seen: dict[str, int] = {}
-    for number, turn in enumerate(turns, 1):
-        text = turn.content.lower()
-        if len(text) > 20 and text in seen:
-            yield _warning("REPEATED_TURN", f"The turn repeats turn {seen[text]}.", number)
-        seen.setdefault(text, number)
-    openers = Counter(" ".join(t.content.lower().split()[:4]) for t in turns if t.role is Role.ASSISTANT)
-    for opener, count in openers.items():
-        if count > 1 and opener.count(" ") == 3:
-            yield _warning("SAME_OPENING", f"{count} assistant turns begin with “{opener}”.")
-
-
-def _arc(turns: Sequence[Turn], cast: Cast) -> Iterator[Finding]:
-    arc = cast.arc
-    users = [(n, t.emotion) for n, t in enumerate(turns, 1) if t.role is Role.USER and t.emotion]
-    if arc is None or not users:
-        return
-    first_number, first = users[0]
-    start = (arc.starting_intensity_min - INTENSITY_SLACK, arc.starting_intensity_max + INTENSITY_SLACK)
-    if first.intensity is not None and not start[0] <= first.intensity <= start[1]:
-        yield _warning(
-            "START_INTENSITY",
-            f"It starts at intensity {first.intensity:.2f}; the arc starts at "
-            f"{arc.starting_intensity_min:.2f} to {arc.starting_intensity_max:.2f}.",
-            first_number,
-        )
-    last_number, last = users[-1]
-    if len(users) > 1 and last.primary.lower() == first.primary.lower() == arc.starting_emotion.lower():
-        yield _warning("ARC_STANDS_STILL", f"The feeling stays {last.primary} to the end.", last_number)
+RULES: dict[str, Rule] = {
+    code: Rule(code, severity, reason)
+    for severity, reasons in (
+        (Severity.BLOCKER, _BLOCKERS),
+        (Severity.WARNING, _WARNINGS | _OF_A_SET),
+        (Severity.INFO, _INFOS),
+    )
+    for code, reason in reasons.items()
+}

@@ -6,7 +6,8 @@ import re
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 CONTROL_TOKEN = re.compile(
-    r"<\|[^|>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>",
+    r"<\|[^|>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|image)>"
+    r"|</?(?:think|tool_call|tool_response)>|\[(?:BOS|EOS|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\]",
     re.IGNORECASE,
 )
 """What chat templates act on: in a text it would become a real control token at training time."""

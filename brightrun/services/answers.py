@@ -17,6 +17,7 @@ from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.ids import ConversationKey
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.text import word_count
 from brightrun.domain.writing import Answer, Usage
@@ -50,12 +51,14 @@ class Answers:
         files: Bucket,
         reader: Callable[[WriterName], Reader],
         spending: Spending,
+        standard: Standard = STANDARD,
     ) -> None:
         self._templates = templates
         self._scenarios = scenarios
         self._files = files
         self._reader = reader
         self._spending = spending
+        self._standard = standard
 
     def asked(self, assignment: Assignment) -> Asked:
         """Return what the item's writer is asked; raises InvalidInput where that cannot be rendered."""
@@ -81,7 +84,7 @@ class Answers:
             cast=asked.cast,
             prompt=asked.prompt,
             turns=tuple(turns),
-            assessment=assess(turns, cast=asked.cast, prompt=asked.prompt),
+            assessment=assess(turns, cast=asked.cast, prompt=asked.prompt, standard=self._standard),
             writer=assignment.options.writer.value,
             model=answer.model,
             template_key=template.template_key,

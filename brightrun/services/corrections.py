@@ -11,6 +11,7 @@ from brightrun.domain.errors import BrightRunError, Conflict, InvalidInput, NotA
 from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.text import clean
 from brightrun.services.answers import content_columns
 from brightrun.services.enrichment import Enrichment
@@ -22,8 +23,9 @@ from brightrun.stores import corrections as store
 class Corrections:
     """Nothing is overwritten: whoever comes second is told who was first."""
 
-    def __init__(self, db: saol.Database, enrichment: Enrichment) -> None:
+    def __init__(self, db: saol.Database, enrichment: Enrichment, standard: Standard = STANDARD) -> None:
         self._db = db
+        self._standard = standard
         self._enrichment = enrichment
 
     def of(self, conversation_id: ConversationId) -> list[Correction]:
@@ -135,7 +137,7 @@ class Corrections:
             return self._enrichment.record(conversation).assessment
         except NotAllowed:
             cast = Cast(conversation.scenario, None, None, None)
-            return assess(conversation.turns, cast=cast, prompt=None)
+            return assess(conversation.turns, cast=cast, prompt=None, standard=self._standard)
 
     def _write_documents(self, conversation: Conversation) -> str:
         """Bring its documents up to date; the correction stands whatever becomes of them."""

@@ -14,6 +14,7 @@ from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.ids import ConversationId, JobId
 from brightrun.domain.quality import assess
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.services.answers import document_keys
 from brightrun.services.imports import Imports, imported_record
 from brightrun.services.scenarios import Scenarios
@@ -33,9 +34,17 @@ class Enriched:
 class Enrichment:
     """Costs nothing: everything is derived from what is stored."""
 
-    def __init__(self, db: saol.Database, templates: Templates, scenarios: Scenarios, files: Bucket) -> None:
+    def __init__(
+        self,
+        db: saol.Database,
+        templates: Templates,
+        scenarios: Scenarios,
+        files: Bucket,
+        standard: Standard = STANDARD,
+    ) -> None:
         self._db = db
-        self._imports = Imports(db, scenarios, files)
+        self._imports = Imports(db, scenarios, files, standard)
+        self._standard = standard
         self._templates = templates
         self._scenarios = scenarios
         self._files = files
@@ -71,7 +80,9 @@ class Enrichment:
         """Return all that is known of a conversation, assessed as its turns stand; raises NotAllowed."""
         if conversation.import_id:
             cast = self._scenarios.cast(conversation.scenario)
-            return imported_record(conversation, self._imports.get(conversation.import_id), cast)
+            return imported_record(
+                conversation, self._imports.get(conversation.import_id), cast, self._standard
+            )
         if not conversation.template_version_id or not conversation.item_id or not conversation.job_id:
             raise NotAllowed(
                 "This conversation was neither written by a batch nor imported, so there is nothing to enrich from."
@@ -89,7 +100,7 @@ class Enrichment:
             cast=cast,
             prompt=prompt,
             turns=tuple(conversation.turns),
-            assessment=assess(conversation.turns, cast=cast, prompt=prompt),
+            assessment=assess(conversation.turns, cast=cast, prompt=prompt, standard=self._standard),
             writer=conversation.writer,
             model=conversation.model,
             template_key=self._templates.of_version(version).template_key,

@@ -22,6 +22,7 @@ from brightrun.domain.ids import ConversationKey, ImportId, parse_uuid
 from brightrun.domain.imports import IMPORT_WRITER, Import, ImportLine, Outcome, Told, read_entry
 from brightrun.domain.quality import assess
 from brightrun.domain.scenario import Cast
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
 from brightrun.services.answers import conversation_row, document_keys
 from brightrun.services.entries import Entry, digest_of, entries
@@ -58,8 +59,11 @@ class _Read:
 class Imports:
     """Takes files in; a broken-off import of the same file and name goes on where it stood."""
 
-    def __init__(self, db: saol.Database, scenarios: Scenarios, files: Bucket) -> None:
+    def __init__(
+        self, db: saol.Database, scenarios: Scenarios, files: Bucket, standard: Standard = STANDARD
+    ) -> None:
         self._db = db
+        self._standard = standard
         self._scenarios = scenarios
         self._files = files
 
@@ -144,7 +148,8 @@ class Imports:
             remedy = f" {fault.remedy}" if fault.remedy else ""
             return _Read(entry.line, Outcome.REFUSED, f"{fault.message}{remedy}"[:1000])
         key = ConversationKey(str(uuid5(UUID(found.id), str(number))))
-        record = _record(found, entry.line, key, told, self._scenarios.cast(told.scenario))
+        cast = self._scenarios.cast(told.scenario)
+        record = _record(found, entry.line, key, told, cast, self._standard)
         raw = f"raw/{found.id}/{number}.json"
         final, enriched = document_keys(key)
         row = conversation_row(record, {"raw_path": raw}) | {
@@ -176,12 +181,11 @@ class Imports:
             self._files.put(key, data, overwrite=not is_raw, durable=is_raw)
 
 
-def imported_record(conversation: Conversation, found: Import, cast: Cast) -> Record:
+def imported_record(conversation: Conversation, found: Import, cast: Cast, standard: Standard) -> Record:
     """Return what an imported conversation's documents are made of."""
     told = Told(conversation.system, tuple(conversation.turns), conversation.scenario, conversation.model)
-    return _record(
-        found, conversation.import_line or 0, conversation.key, told, cast, conversation.created_at
-    )
+    line = conversation.import_line or 0
+    return _record(found, line, conversation.key, told, cast, standard, conversation.created_at)
 
 
 def _record(
@@ -190,6 +194,7 @@ def _record(
     key: ConversationKey,
     told: Told,
     cast: Cast,
+    standard: Standard,
     created_at: datetime | None = None,
 ) -> Record:
     return Record(
@@ -200,7 +205,7 @@ def _record(
         cast=cast,
         prompt=Prompt("", "", told.system, len(told.turns), 0, 0),
         turns=told.turns,
-        assessment=assess(told.turns, cast=cast, prompt=None),
+        assessment=assess(told.turns, cast=cast, prompt=None, standard=standard),
         writer=IMPORT_WRITER,
         model=told.model,
         template_key=None,

@@ -69,3 +69,17 @@ def test_an_unusable_setting_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.removeprefix("BRIGHTRUN_").lower()):
         Settings()
+
+
+def test_one_line_of_the_standard_is_moved_by_its_own_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight or threshold is set alone, from either place; a slip names the line and what it may be."""
+    with (folder / ".streamlit" / "secrets.toml").open("a") as file:
+        file.write("[brightrun.quality]\nmost_words = 900\n")
+    monkeypatch.setenv("BRIGHTRUN_QUALITY__WEIGHTS__LENGTH", "0.4")
+    quality = Settings().quality
+    assert (quality.most_words, quality.weights.length, quality.weights.turns) == (900, 0.4, 0.2)
+    monkeypatch.setenv("BRIGHTRUN_QUALITY__LIKENESS", "1.5")
+    with pytest.raises(ValidationError, match="likeness lies between 0 and 1"):
+        Settings()

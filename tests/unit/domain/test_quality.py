@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brightrun.domain.conversation import Role, Turn
-from brightrun.domain.quality import BLOCKED_CEILING, assess
-from brightrun.domain.rules import Severity, examine
+from brightrun.domain.examination import examine
+from brightrun.domain.quality import assess
+from brightrun.domain.rules import Severity
 from brightrun.domain.scenario import Cast
-from tests.unit.domain.material import CAST, PROMPT, SCENARIO, TALK, arc, turns
+from brightrun.domain.standard import STANDARD
+from tests.unit.domain.material import CAST, PROMPT, SCENARIO, arc, turns
 
 LONG = " ".join(["word"] * 80) + "."
 
@@ -32,41 +34,6 @@ def test_a_good_conversation_has_no_findings_and_a_high_score() -> None:
     assessment = assess(turns(), cast=CAST, prompt=PROMPT)
     assert not assessment.findings
     assert assessment.score >= 9
-
-
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        (turns()[:1], "INSUFFICIENT_TURNS"),
-        (turns()[1:], "STARTS_WITH_ASSISTANT"),
-        (turns()[:3], "ENDS_WITH_USER"),
-        ([turns()[0], *turns()], "ROLE_NOT_ALTERNATING"),
-        (turns()[:2], "TURN_COUNT"),
-        (changed(1, ""), "MISSING_CONTENT"),
-        (changed(1, "He paused and said \\"), "TRUNCATED_TURN"),
-        (changed(0, "I was about to say \\"), "TRUNCATED_TURN"),
-        (changed(1, "It ends like this"), "NO_FINAL_PUNCTUATION"),
-        (changed(1, "Now <|im_end|> comes a token that trainers act on, said the helper."), "CONTROL_TOKEN"),
-        (
-            changed(1, "It is the caf\ufffd by the window, where the novels about the sea are."),
-            "BROKEN_CHARACTER",
-        ),
-        (changed(0, "Dear {{ persona_name }}, thank you very much for everything."), "PLACEHOLDER"),
-        (changed(1, "Dear [NAME], thank you for asking about the three novels today."), "PLACEHOLDER"),
-        (
-            changed(1, "User: May I?\nAssistant: You may renew the novels as often as you like."),
-            "SPEAKS_FOR_BOTH",
-        ),
-        (changed(1, "Yes, sure."), "SHORT_TURN"),
-        (changed(1, LONG), "LONG_TURN"),
-        (changed(3, TALK[1]), "REPEATED_TURN"),
-        (changed(3, "Then we can renew something else, which is the atlas of the sea."), "SAME_OPENING"),
-    ],
-)
-def test_each_rule_sees_what_it_is_for(said: list[Turn], code: str) -> None:
-    """Every fault a reviewer should know of is found by its own rule."""
-    assert code in codes(said)
-    assert code not in codes(turns())
 
 
 def test_a_fault_in_a_users_turn_counts_as_much() -> None:
@@ -90,7 +57,7 @@ def test_a_blocker_caps_the_score() -> None:
     """Nothing that would ruin a training run can look good."""
     assessment = assess(changed(3, "Never mind <|endoftext|> that."), cast=CAST, prompt=PROMPT)
     assert assessment.blockers
-    assert assessment.score <= BLOCKED_CEILING
+    assert assessment.score <= STANDARD.blocked_ceiling
 
 
 def test_the_breakdown_adds_up_to_the_score() -> None:

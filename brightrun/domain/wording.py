@@ -1,0 +1,110 @@
+"""What the words of one turn give away: gaps, tokens, broken ends, other people's lines, personal data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from brightrun.domain.conversation import Role, Turn
+from brightrun.domain.personal import personal_data
+from brightrun.domain.rules import Finding, found
+from brightrun.domain.text import CONTROL_TOKEN, word_count
+
+_PLACEHOLDER = re.compile(
+    r"\{\{.{0,80}?\}\}|\{%.{0,80}?%\}|\$\{\w{1,40}\}"
+    r"|(?<![\w{$\\])\{(?:name|topic|persona|date|amount|[a-z]+(?:_[a-z0-9]+)+)\}"
+    r"|\[(?:NAME|PERSONA|TOPIC|AMOUNT|DATE|INSERT[^\]]{0,40}|[Ii]nsert [^\]]{1,40})\]"
+    r"|\[(?:YOUR|CLIENT|USER|CUSTOMER|COMPANY|FIRST|LAST)(?:'S)?[ _][A-Z _]{2,30}\]"
+    r"|\[(?:[Yy]our|[Cc]lient|[Cc]ustomer|[Cc]ompany|[Ff]irst|[Ll]ast)(?:'s)? (?:[Nn]ame|[Cc]ompany|[Aa]ddress"
+    r"|[Cc]ity|[Dd]ate|[Aa]mount|[Nn]umber|[Tt]itle)\]"
+    r"|\b[Ll]orem ipsum\b"
+)
+_LABEL = {
+    Role.USER: re.compile(r"^[ \t*]*(?:user|client|customer|human)[*]*\s*:", re.IGNORECASE | re.MULTILINE),
+    Role.ASSISTANT: re.compile(
+        r"^[ \t*]*(?:assistant|advisor|adviser|agent|bot|ai)[*]*\s*:", re.IGNORECASE | re.MULTILINE
+    ),
+}
+_NARRATED = re.compile(
+    r"[\[(*](?:the )?(?:user|client|customer) (?!name|id\b|service)[a-z][^\])*\n]{1,60}[\])*]"
+    r"|\bthe (?:user|client|customer) (?:then )?(?:says|replies|answers|responds)\s*[:,]?\s*[\"“]",
+    re.IGNORECASE,
+)
+_OUT_OF_ROLE = re.compile(
+    r"\bas an? (?:\w+ )?(?:AI|artificial intelligence|(?:large )?language model)\b(?! (?:engineer|researcher|developer))"
+    r"|\bI(?:'m| am|’m) (?:just |only )?an? (?:AI|(?:large )?language model)\b(?! \w+(?:er|or|ist)\b)"
+    r"|\bhere(?:'s| is|’s) (?:the|a|your) (?:\w+ ){0,2}(?:conversation|dialogue) (?:you|between|about|with)\b",
+    re.IGNORECASE,
+)
+_FINISHED = re.compile(r"[.!?…][\"'”’)\]*_]*$|[:;][-)DP(]+$|[\U0001f300-\U0001faff☺❤]$")
+_CUT = re.compile(r"(?:(?<![:;-])[,(\[{“]|\b(?:and|or|but|the|an|because|your|their))$", re.IGNORECASE)
+_LAST_SENTENCE = re.compile(r"[^.!?…\n]*$")
+_CUT_WORDS = 4
+"""A shorter last sentence that ends in a comma is a habit of people who type: “Great thanks,”."""
+_CUT_ENDS = ('\\"', "\\")
+_MOJIBAKE = re.compile("�|â€[™œ\x9d\x93\x94“”˜]|Ã[©¨¤¶¼ŸÂ±]")
+
+
+def wording_findings(number: int, turn: Turn) -> Iterator[Finding]:
+    """Return what the words of a turn (counted from 1) give away."""
+    text = turn.content
+    if not text.strip():
+        yield found("MISSING_CONTENT", "The turn is empty.", number)
+        return
+    yield from _end(number, turn)
+    if "<" in text or "[" in text:
+        control = CONTROL_TOKEN.search(text)
+        if control:
+            yield found(
+                "CONTROL_TOKEN", f"The text holds {control.group()!r}, which trainers act on.", number
+            )
+    if not text.isascii() and _MOJIBAKE.search(text):
+        yield found("BROKEN_CHARACTER", "Characters arrived broken and show as �.", number)
+    if "{" in text or "[" in text or "ipsum" in text:
+        placeholder = _PLACEHOLDER.search(text)
+        if placeholder:
+            yield found("PLACEHOLDER", f"{placeholder.group()!r} was left unfilled.", number)
+    yield from _speakers(number, turn)
+    for kind, value in personal_data(text):
+        yield found(
+            "PERSONAL_DATA",
+            f"It holds what looks like {kind}: {value}.",
+            number,
+            "Replace it by one that belongs to nobody, such as name@example.com.",
+        )
+
+
+def _end(number: int, turn: Turn) -> Iterator[Finding]:
+    text = turn.content.rstrip()
+    if text.endswith(_CUT_ENDS) or text.count("```") % 2:
+        yield found("TRUNCATED_TURN", "The turn breaks off.", number)
+    elif _CUT.search(text[-16:]) and word_count(_last_sentence(text)) >= _CUT_WORDS:
+        yield found("SEEMS_CUT", f"The turn ends with “{text.split()[-1][-20:]}”.", number)
+    elif turn.role is Role.ASSISTANT and not _FINISHED.search(text[-8:]):
+        yield found("NO_FINAL_PUNCTUATION", "The answer ends without punctuation.", number)
+
+
+def _last_sentence(text: str) -> str:
+    found_last = _LAST_SENTENCE.search(text[-200:])
+    return found_last.group() if found_last else ""
+
+
+def _speakers(number: int, turn: Turn) -> Iterator[Finding]:
+    text = turn.content
+    other = Role.USER if turn.role is Role.ASSISTANT else Role.ASSISTANT
+    if ":" in text:
+        if _LABEL[other].search(text):
+            yield found(
+                "SPEAKS_FOR_BOTH", f"The {turn.role.value} writes lines of the {other.value}.", number
+            )
+        elif _LABEL[turn.role].search(text):
+            yield found("SPEAKER_LABEL", f"The text says who speaks: “{text[:20].strip()}…”.", number)
+    if turn.role is Role.ASSISTANT:
+        narrated = _NARRATED.search(text)
+        if narrated:
+            yield found(
+                "SPEAKS_FOR_BOTH", f"The assistant tells what the user does: “{narrated.group()}”.", number
+            )
+    role = _OUT_OF_ROLE.search(text)
+    if role:
+        yield found("OUT_OF_ROLE", f"It speaks of being a model or of its order: “{role.group()}”.", number)
