@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
+.PHONY: help run test test-supabase check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,11 @@ run: $(RUN) ## start the app on the embedded database
 
 test: $(DEV) ## run the tests
 	$(BIN)/pytest -m "not e2e" -n $(WORKERS) -q
+
+test-supabase: $(DEV) ## the contract suite on a real project: BR_TEST_SUPABASE_URL, BR_TEST_SUPABASE_KEY, BR_TEST_DATABASE_URL
+	@test -n "$$BR_TEST_SUPABASE_URL" && test -n "$$BR_TEST_SUPABASE_KEY" && test -n "$$BR_TEST_DATABASE_URL" || \
+	  { echo "Set BR_TEST_SUPABASE_URL, BR_TEST_SUPABASE_KEY and BR_TEST_DATABASE_URL (docs/how-to/supabase.md)"; exit 1; }
+	$(BIN)/pytest tests/contract/test_saol.py tests/contract/test_saol_files.py tests/contract/test_saol_statements.py -q
 
 check: $(DEV) ## lint, layers, types, dependencies
 	$(BIN)/ruff check .

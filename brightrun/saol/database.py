@@ -19,14 +19,14 @@ class Database:
 
     def table(self, name: str) -> Table:
         """Return a table or view, or refuse the name."""
-        found = self._current().tables.get(name) or self.refresh().tables.get(name)
+        found = self.schema().tables.get(name) or self.refresh().tables.get(name)
         if found is None:
             raise Refused("42P01", f"There is no table {name!r}.")
         return found
 
     def function(self, name: str) -> Function:
         """Return a function, or refuse the name."""
-        schema = self._current()
+        schema = self.schema()
         if name not in schema.functions:
             schema = self.refresh()
         if name not in schema.functions:
@@ -37,6 +37,18 @@ class Database:
             )
         return schema.functions[name]
 
+    def schema(self) -> Schema:
+        """Return the schema as it was read last."""
+        return self._schema or self.refresh()
+
+    def indexes(self, table: str) -> dict[str, str]:
+        """Return the indexes of a table or view as they are now: names with their definitions."""
+        return self.refresh().indexes(table)
+
+    def forget(self) -> None:
+        """Read the schema anew at the next call: something may have changed it."""
+        self._schema = None
+
     def refresh(self) -> Schema:
         """Read the schema again."""
         with self._lock:
@@ -46,6 +58,3 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.transport.close()
-
-    def _current(self) -> Schema:
-        return self._schema or self.refresh()

@@ -49,6 +49,7 @@ BY_STATE: dict[str, Kind] = {
     "23502": Kind("ERR_DB_NOT_NULL_VIOLATION", "DB", "Give every required column a value."),
     "23514": Kind("ERR_DB_CHECK_VIOLATION", "DB", "Give a value that the column's check allows."),
     "23001": Kind("ERR_DB_CHECK_VIOLATION", "DB", "The row may not change; add one that corrects it."),
+    "21000": Kind("ERR_DB_UNIQUE_VIOLATION", "DB", "Two rows of one upsert have the same key: send one."),
     "22P02": Kind("ERR_CAST_INVALID_INPUT", "CAST", "Give a value of the column's type."),
     "22003": Kind("ERR_CAST_INVALID_INPUT", "CAST", "Give a number within the column's range."),
     "22007": Kind("ERR_CAST_INVALID_INPUT", "CAST", "Give a date or time as ISO 8601."),
@@ -62,6 +63,18 @@ BY_STATE: dict[str, Kind] = {
     ),
     "42501": Kind("ERR_SCHEMA_ACCESS_DENIED", "AUTH", "Use the secret key, or grant the role what it lacks."),
     "42601": Kind("ERR_DDL_SYNTAX", "VALIDATION", "Mend the statement."),
+    "25006": Kind(
+        "ERR_READ_ONLY",
+        "VALIDATION",
+        "Say write=True: without it the database itself holds reading to reading.",
+    ),
+    "2BP01": Kind(
+        "ERR_DB_DEPENDENT", "DB", "Drop first what depends on it, or say `cascade` in the statement."
+    ),
+    "42P07": Kind("ERR_INDEX_EXISTS", "DB", "Take another name, or drop the one that is there first."),
+    "42710": Kind("ERR_INDEX_EXISTS", "DB", "Take another name, or drop the one that is there first."),
+    "42704": Kind("ERR_INDEX_NOT_FOUND", "DB", "Check the name against agent_introspect_schema."),
+    "42804": Kind("ERR_CAST_INVALID_INPUT", "CAST", "Give a value of the column's type."),
     "25P02": Kind("ERR_TRANSACTION_FAILED", "DB", "Start again; the transaction was rolled back.", True),
     "40001": Kind("ERR_TRANSACTION_FAILED", "DB", "Try again: another transaction was in the way.", True),
     "40P01": Kind("ERR_TRANSACTION_FAILED", "DB", "Try again: another transaction was in the way.", True),
@@ -80,6 +93,21 @@ BY_STATE: dict[str, Kind] = {
     "PGRST302": Kind("ERR_AUTH_RLS_DENIED", "AUTH", "Use the secret key."),
     "ERR_VALIDATION_SCHEMA": Kind(
         "ERR_VALIDATION_SCHEMA", "VALIDATION", "Check names and operators against the schema."
+    ),
+    "ERR_CONFIRMATION_REQUIRED": Kind(
+        "ERR_CONFIRMATION_REQUIRED", "VALIDATION", "Look with dry_run=True, then say confirm=True."
+    ),
+    "ERR_STATEMENT_ELSEWHERE": Kind(
+        "ERR_STATEMENT_ELSEWHERE", "VALIDATION", "Use the function that is meant for it."
+    ),
+    "ERR_TRANSPORT_UNSUPPORTED": Kind(
+        "ERR_TRANSPORT_UNSUPPORTED",
+        "VALIDATION",
+        "Use the postgres transport: set DATABASE_URL to the project's connection string.",
+    ),
+    "ERR_FILE": Kind("ERR_FILE", "VALIDATION", "Check the file's path, its format and your rights."),
+    "ERR_IMPORT_ROWS": Kind(
+        "ERR_IMPORT_ROWS", "VALIDATION", "Mend the rows that the report names and import those again."
     ),
     "ERR_VALIDATION_REQUIRED": Kind(
         "ERR_VALIDATION_REQUIRED", "VALIDATION", "Give what is required; nothing was changed."

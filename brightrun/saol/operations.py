@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from brightrun.saol import advice
 from brightrun.saol.database import Database
-from brightrun.saol.failures import Refused, Rejected, Unreachable, explain
+from brightrun.saol.failures import Refused
+from brightrun.saol.outcome import Outcome, outcome
 from brightrun.saol.result import Result
 from brightrun.saol.schema import Table
 from brightrun.saol.transports.port import Rows
 from brightrun.saol.where import Condition, Order, Where, conditions, orders
 
 PREVIEW = 10
-
-Outcome = tuple[Any, int | None, str]
 
 
 def agent_query(
@@ -44,7 +42,7 @@ def agent_query(
         total = db.transport.count(found, checked) if count else None
         return rows, total, f"{len(rows)} rows of {table}"
 
-    return _run("query", db, run, lambda rows: advice.after_query(rows, limit))
+    return outcome("query", run, lambda rows: advice.after_query(rows, limit))
 
 
 def agent_count(db: Database, table: str, *, where: Iterable[Condition] = ()) -> Result:
@@ -55,7 +53,7 @@ def agent_count(db: Database, table: str, *, where: Iterable[Condition] = ()) ->
         total = db.transport.count(found, conditions(where, found.columns))
         return None, total, f"{total} rows of {table}"
 
-    return _run("count", db, run)
+    return outcome("count", run)
 
 
 def agent_insert(
@@ -68,7 +66,7 @@ def agent_insert(
         done = db.transport.insert(found, columns, given)
         return (done if returning else None), len(done), f"{len(done)} rows inserted into {table}"
 
-    return _run("insert", db, run)
+    return outcome("insert", run)
 
 
 def agent_upsert(
@@ -90,7 +88,7 @@ def agent_upsert(
         done = db.transport.upsert(found, columns, given, on_conflict, ignore=ignore_duplicates)
         return (done if returning else None), len(done), f"{len(done)} rows upserted into {table}"
 
-    return _run("upsert", db, run)
+    return outcome("upsert", run)
 
 
 def agent_update(
@@ -111,7 +109,7 @@ def agent_update(
         done = db.transport.update(found, values, checked)
         return (done if returning else None), len(done), f"{len(done)} rows of {table} updated"
 
-    return _run("update", db, run)
+    return outcome("update", run)
 
 
 def agent_delete(
@@ -138,7 +136,7 @@ def agent_delete(
         done = db.transport.delete(found, checked)
         return done, len(done), f"{len(done)} rows of {table} deleted"
 
-    return _run("delete", db, run, lambda rows: advice.after_delete(rows, dry_run=dry_run))
+    return outcome("delete", run, lambda rows: advice.after_delete(rows, dry_run=dry_run))
 
 
 def agent_execute_rpc(db: Database, function: str, params: Mapping[str, Any] | None = None) -> Result:
@@ -151,7 +149,7 @@ def agent_execute_rpc(db: Database, function: str, params: Mapping[str, Any] | N
         value = db.transport.call(found, given)
         return value, len(value) if found.returns_set else None, f"{function} answered"
 
-    return _run("rpc", db, run)
+    return outcome("rpc", run)
 
 
 def agent_introspect_schema(db: Database, table: str | None = None) -> Result:
@@ -165,7 +163,7 @@ def agent_introspect_schema(db: Database, table: str | None = None) -> Result:
         found = [entry for entry in schema.raw["tables"] if entry["name"] == table]
         return {"tables": found, "functions": []}, 1, f"{table} described"
 
-    return _run("introspect", db, run)
+    return outcome("introspect", run)
 
 
 def _narrowed(db: Database, table: str, where: Iterable[Condition], verb: str) -> tuple[Table, list[Where]]:
@@ -186,27 +184,3 @@ def _given(
     columns = list(dict.fromkeys(name for row in given for name in row))
     found.check(columns)
     return found, given, columns
-
-
-def _run(
-    operation: str,
-    db: Database,
-    run: Callable[[], Outcome],
-    advise: Callable[[Any], Sequence[Any]] = lambda _: (),
-) -> Result:
-    started = time.perf_counter()
-    try:
-        data, count, summary = run()
-    except (Refused, Rejected, Unreachable) as fault:
-        failure = explain(fault)
-        took = (time.perf_counter() - started) * 1e3
-        return Result(
-            operation,
-            success=False,
-            summary=f"{failure.code}: {failure.message}",
-            duration_ms=took,
-            error=failure,
-            next_actions=advice.after_failure(failure),
-        )
-    took = (time.perf_counter() - started) * 1e3
-    return Result(operation, True, summary, data, count, took, next_actions=advise(data))

@@ -65,6 +65,18 @@ class Schema:
     overloaded: frozenset[str]
     raw: Mapping[str, Any]
 
+    def entry(self, table: str) -> Mapping[str, Any]:
+        """Return everything that is known of a table; raises Refused."""
+        for entry in self.raw["tables"]:
+            if entry["name"] == table:
+                found: Mapping[str, Any] = entry
+                return found
+        raise Refused("42P01", f"There is no table {table!r}.")
+
+    def indexes(self, table: str) -> dict[str, str]:
+        """Return the indexes of a table: names with their definitions."""
+        return {_index_name(text): text for text in self.entry(table)["indexes"]}
+
 
 def read(data: Mapping[str, Any]) -> Schema:
     """Return the schema that `describe_schema` reported."""
@@ -89,3 +101,9 @@ def read(data: Mapping[str, Any]) -> Schema:
             entry["returns"],
         )
     return Schema(tables, functions, frozenset(overloaded), data)
+
+
+def _index_name(definition: str) -> str:
+    """Return the name in `CREATE [UNIQUE] INDEX name ON ...`, without its quotes."""
+    name = definition.partition(" INDEX ")[2].partition(" ON ")[0]
+    return name.strip('"').replace('""', '"')

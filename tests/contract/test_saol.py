@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
 
 from brightrun import saol
 from brightrun.domain.errors import BrightRunError, DatabaseFault
 from tests.gateway import MAX_ROWS, Gateway
+from tests.shelf import code, fill
 from tests.storage_api import PUBLISHABLE_KEY, SECRET_KEY
-
-TABLE = """
-create table public.shelf (
-  id integer primary key,
-  name text unique,
-  weight numeric check (weight > 0),
-  tags text[] not null default '{}',
-  facts jsonb not null default '{}',
-  is_open boolean,
-  parent integer references public.shelf (id),
-  made_at timestamptz not null default now()
-);
-alter table public.shelf enable row level security;
-alter table public.shelf force row level security;
-grant select, insert, update, delete on public.shelf to service_role;
-create function public.shelf_above(p_weight numeric) returns setof public.shelf language sql stable
-  set search_path = '' as $$ select * from public.shelf where weight > p_weight order by id $$;
-create function public.shelf_echo(p_text text, p_facts jsonb default '{}', p_list text[] default '{}')
-  returns jsonb language sql stable set search_path = ''
-  as $$ select jsonb_build_object('text', p_text, 'facts', p_facts, 'list', p_list) $$;
-grant execute on function public.shelf_above, public.shelf_echo to service_role;
-"""
 
 AWKWARD = [
     'O\'Brien said "no"',
@@ -46,41 +22,6 @@ AWKWARD = [
     "null",
     "",
 ]
-
-
-@pytest.fixture
-def shelf(dsn: str) -> str:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(TABLE)
-    return dsn
-
-
-@pytest.fixture
-def gateway(shelf: str) -> Iterator[Gateway]:
-    with Gateway(shelf) as running:
-        yield running
-
-
-@pytest.fixture(params=["postgres", "supabase"])
-def db(request: pytest.FixtureRequest, shelf: str) -> Iterator[saol.Database]:
-    if request.param == "postgres":
-        opened = saol.connect_postgres(shelf)
-    else:
-        opened = saol.connect_supabase(request.getfixturevalue("gateway").url, SECRET_KEY)
-    yield opened
-    opened.close()
-
-
-def fill(db: saol.Database, number: int) -> None:
-    rows = [{"id": n, "name": f"shelf {n:05}", "weight": n + 0.5} for n in range(1, number + 1)]
-    saol.agent_insert(db, "shelf", rows, returning=False).require()
-
-
-def code(result: saol.Result) -> str:
-    assert not result.success
-    assert result.error is not None
-    assert result.error.remediation
-    return result.error.code
 
 
 @pytest.mark.parametrize("text", AWKWARD)

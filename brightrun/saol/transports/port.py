@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from brightrun.saol.changes import Change
 from brightrun.saol.schema import Function, Table
+from brightrun.saol.script import Ran, Script
 from brightrun.saol.where import Order, Where
 
 Row = dict[str, Any]
@@ -45,5 +47,13 @@ class Transport(Protocol):
     def delete(self, table: Table, where: Sequence[Where]) -> list[Row]: ...
 
     def call(self, function: Function, params: Mapping[str, Any]) -> Any: ...
+
+    def compose(self, change: Change) -> list[str]:
+        """Return the SQL that makes a change, every name quoted; raises Refused where there is no road for it."""
+        ...
+
+    def run(self, script: Script) -> list[Ran]:
+        """Run statements; raises Refused where there is no road for them."""
+        ...
 
     def close(self) -> None: ...

@@ -17,9 +17,13 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from brightrun.domain.errors import SetupFault
+from brightrun.saol.changes import Change
 from brightrun.saol.failures import Rejected, Unreachable
 from brightrun.saol.schema import Function, Table
+from brightrun.saol.script import Ran, Script
+from brightrun.saol.transports.definitions import compose
 from brightrun.saol.transports.port import Row, Rows
+from brightrun.saol.transports.scripts import run
 from brightrun.saol.where import Order, Where
 
 POOL_SIZE = 8
@@ -154,6 +158,13 @@ class PostgresTransport:
             query = _call(function, shape[1])
             self._calls[shape] = query
         return self._one(query, [_bound(value, function.arguments[name]) for name, value in params.items()])
+
+    def compose(self, change: Change) -> list[str]:
+        return compose(change)
+
+    def run(self, script: Script) -> list[Ran]:
+        with self._connection() as connection:
+            return run(connection, script)
 
     def close(self) -> None:
         self._closing.set()

@@ -15,8 +15,10 @@ from supabase import Client, ClientOptions, create_client
 from supabase import SupabaseException as VendorError
 
 from brightrun.domain.errors import SetupFault
+from brightrun.saol.changes import Change
 from brightrun.saol.failures import Refused, Rejected, Unreachable
 from brightrun.saol.schema import Function, Table
+from brightrun.saol.script import Ran, Script
 from brightrun.saol.transports.port import Row, Rows
 from brightrun.saol.where import Order, Where
 
@@ -120,6 +122,12 @@ class SupabaseTransport:
             )
         return data
 
+    def compose(self, change: Change) -> list[str]:
+        raise _no_statements()
+
+    def run(self, script: Script) -> list[Ran]:
+        raise _no_statements()
+
     def close(self) -> None:
         self._http.close()
 
@@ -156,6 +164,14 @@ class SupabaseTransport:
         with _faults():
             rows: list[Row] = query.execute().data
         return rows
+
+
+def _no_statements() -> Refused:
+    """PostgREST takes no statements; a function that ran any text would be a door for whoever has the key."""
+    return Refused(
+        "ERR_TRANSPORT_UNSUPPORTED",
+        "A Supabase project takes tables and functions over HTTP, no SQL statements.",
+    )
 
 
 @contextmanager
