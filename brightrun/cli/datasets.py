@@ -59,7 +59,10 @@ def export(
             )
             options = DatasetOptions(validation, test, merge_system, drop_trailing_user, split_tokens)
             title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
-            frozen = app.datasets.freeze(wanted, name=title, actor=app.settings.person, options=options)
+            with _bar(as_json=as_json) as progress:
+                frozen = app.datasets.freeze(
+                    wanted, name=title, actor=app.settings.person, options=options, progress=progress
+                )
         with _bar(as_json=as_json) as progress:
             written = app.exports.write(frozen, chosen, folder, progress)
         if as_json:
@@ -141,6 +144,9 @@ def _tell(app: App, dataset: Dataset) -> None:
         err.print(f"{report['left_out']} left out by the checks: {reasons}", style="yellow")
     if dataset.duplicate_count:
         err.print(f"{dataset.duplicate_count} exact duplicates left out", style="yellow")
+    near = dataset.near_duplicates or {"left_out": 0, "labels_left_out": 0}
+    if gone := near["left_out"] + near["labels_left_out"]:
+        err.print(f"{gone} left out that nearly repeat conversations of another split", style="yellow")
     if dataset.demo_count:
         err.print(
             f"{dataset.demo_count} of them are demo text: not for training a real model.", style="yellow"

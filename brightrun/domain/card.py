@@ -74,13 +74,12 @@ rows = load_dataset("PATH OR HUB ID OF THIS FOLDER", "messages")
 
 {_splits(report)}
 
-The side is decided by a hash of the scenario, so that one scenario never stands on two sides, and rows that come
-later never move these.
+{_sides(manifest)}
 
 ## How rows were chosen
 
 Filter: `{orjson.dumps(manifest["filter"], option=orjson.OPT_SORT_KEYS).decode()}`, status approved.
-{manifest["duplicates"]} exact duplicates were left out, the oldest kept.
+{manifest["duplicates"]} exact duplicates were left out, the oldest kept.{_near(manifest)}
 {_dropped(report)}
 
 ## Files
@@ -120,6 +119,28 @@ def _splits(report: Mapping[str, Any]) -> str:
         count = report["splits"][split.value]
         lines.append(f"| {split.value} | {count:,} | {100 * count / total:.1f} % |")
     return "\n".join(lines)
+
+
+def _sides(manifest: Mapping[str, Any]) -> str:
+    if "near_duplicates" not in manifest:
+        return (
+            "The side is decided by a hash of the scenario, so that one scenario never stands on two sides, and rows that "
+            "come\nlater never move these."
+        )
+    return (
+        "The side is decided by a hash of the scenario; scenarios told in nearly the same words stand on one side. So no\n"
+        "scenario and no near-duplicate stands on two sides, and rows that come later never move these."
+    )
+
+
+def _near(manifest: Mapping[str, Any]) -> str:
+    near = manifest.get("near_duplicates")
+    if not near or not near["left_out"] + near["labels_left_out"]:
+        return ""
+    return (
+        f"\n{near['left_out'] + near['labels_left_out']} that nearly repeat conversations of another side were left out; "
+        "the manifest names them."
+    )
 
 
 def _dropped(report: Mapping[str, Any]) -> str:

@@ -73,6 +73,8 @@ class Dataset:
     prices: Sequence[Mapping[str, Any]]
     report: Mapping[str, Any] | None
     """What the checks found, once they have run."""
+    near_duplicates: Mapping[str, Any] | None
+    """What was alike and what was left out for it; None for a dataset from before anybody looked."""
     created_by: str
     created_at: datetime
 

@@ -8,13 +8,15 @@ from typing import Any
 
 from brightrun import __version__, saol
 from brightrun.domain.canonical import Prepared, prepare
+from brightrun.domain.cluster import NAMED, place, told
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
-from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
+from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.formats import verdicts_by_format
 from brightrun.domain.ids import DatasetId, parse_uuid
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
+from brightrun.services.clusters import LIKENESS, Sketches
 from brightrun.stores import conversations
 from brightrun.stores import datasets as store
 
@@ -23,6 +25,9 @@ Progress = Callable[[int, int], None]
 
 PROGRESS_ROWS = 200
 DIFFERENCES = 50
+ATTEMPTS = 3
+PLACED_MEANWHILE = "40001"
+"""What the database says where another dataset placed the same scenarios while this one was looked at."""
 
 
 class Datasets:
@@ -42,18 +47,53 @@ class Datasets:
         name: str,
         actor: str,
         options: DatasetOptions | None = None,
+        progress: Progress | None = None,
     ) -> Dataset:
-        """Freeze what is approved and matches; raises NotAllowed when that is nothing."""
+        """Freeze what is approved and matches, near-duplicates on one side; raises NotAllowed when that is nothing."""
         name = " ".join(name.split())
         if not 1 <= len(name) <= 120:
             raise InvalidInput("A dataset needs a name of 1 to 120 characters.")
-        dataset = store.freeze(self._db, name, _approved(chosen), options or DatasetOptions(), actor)
+        dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, progress)
         if dataset is None:
             raise NotAllowed(
                 "No approved conversation matches, so nothing was exported.",
                 remedy="Approve some in the review first, or widen the filter.",
             )
         return dataset
+
+    def _freeze(
+        self,
+        name: str,
+        chosen: ConversationFilter,
+        options: DatasetOptions,
+        actor: str,
+        progress: Progress | None,
+    ) -> Dataset | None:
+        for attempt in range(1, ATTEMPTS + 1):
+            plan = self._plan(chosen, options, progress)
+            try:
+                return store.freeze(self._db, name, chosen, options, actor, plan)
+            except DatabaseFault as fault:
+                if fault.sqlstate != PLACED_MEANWHILE or attempt == ATTEMPTS:
+                    raise
+        return None
+
+    def _plan(
+        self, chosen: ConversationFilter, options: DatasetOptions, progress: Progress | None
+    ) -> dict[str, object]:
+        """Look for near-duplicates in what would be frozen, and settle what stands where."""
+        rows, duplicates = store.candidates(self._db, chosen, options)
+        sketches = Sketches(_counted(store.texts(self._db, rows), len(rows), progress), len(rows))
+        placement = place(rows, sketches.near)
+        apart = {each.id for each in placement.apart}
+        named = placement.apart[:NAMED]
+        keys = store.keys(self._db, list({key for each in named for key in (each.id, each.near)}))
+        return {
+            "versions": {row.id: row.version for row in rows if row.id not in apart},
+            "anchors": placement.anchors,
+            "duplicates": duplicates,
+            "near_duplicates": told(placement, keys, LIKENESS),
+        }
 
     def all(self, *, limit: int = 50, offset: int = 0) -> list[Dataset]:
         """Return datasets, newest first."""
@@ -103,7 +143,9 @@ class Datasets:
             "demo_rows": dataset.demo_count,
             "prices": list(dataset.prices),
             "report": report,
-        } | _verdicts(report)
+            **_near_duplicates(dataset),
+            **_verdicts(report),
+        }
 
     def compare(self, older: Dataset, newer: Dataset) -> Comparison:
         """Return what was added, removed, changed or moved to another split from one to the other."""
@@ -112,7 +154,7 @@ class Datasets:
     def prepared(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[tuple[Row, Prepared]]:
         """Yield every frozen conversation with what the rules make of it, in the order of the dataset."""
         total = dataset.row_count + dataset.rejected_count
-        for number, row in enumerate(store.rows(self._db, dataset.id), 1):
+        for number, row in enumerate(store.rows(self._db, dataset), 1):
             yield row, prepare(row, dataset.options)
             if progress and (number % PROGRESS_ROWS == 0 or number == total):
                 progress(number, total)
@@ -123,10 +165,22 @@ class Datasets:
             yield from prepared.rows
 
 
+def _counted(texts: Iterator[str], total: int, progress: Progress | None) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        yield text
+        if progress and (number % PROGRESS_ROWS == 0 or number == total):
+            progress(number, total)
+
+
 def slug(dataset: Dataset) -> str:
     """Return the beginning of every file name: name, version, and whether demo text is in it."""
     name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "dataset"
     return f"{name}-v{dataset.version}{'-demo' if dataset.demo_count else ''}"
+
+
+def _near_duplicates(dataset: Dataset) -> dict[str, Any]:
+    """Say what nearly repeats something; nothing in a dataset from before anybody looked."""
+    return {} if dataset.near_duplicates is None else {"near_duplicates": dict(dataset.near_duplicates)}
 
 
 def _verdicts(report: Mapping[str, Any]) -> dict[str, Any]:

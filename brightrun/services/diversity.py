@@ -13,6 +13,7 @@ from brightrun import saol
 from brightrun.domain.diversity import FEWEST, Diversity, Figure, Tell
 from brightrun.domain.ids import JobId, TemplateVersionId
 from brightrun.domain.text import words
+from brightrun.services.clusters import LIKENESS, shingles
 from brightrun.stores import diversity as store
 from brightrun.stores.diversity import Said
 
@@ -22,8 +23,6 @@ TOKENS = 10_000
 """Words that lexical figures look at: they shrink as a text grows, so all sets get the same number."""
 BLEU_TURNS = 60
 OPENER_WORDS = 4
-SHINGLE = 5
-LIKENESS = 0.8
 PERMUTATIONS = 128
 BANDS = 32
 SEED = 42
@@ -81,10 +80,10 @@ def near_duplicates(
     """
     from rensa import RMinHash, RMinHashLSH
 
-    shingles = [_shingles(text) for _, text in texts]
+    sets = [shingles(text) for _, text in texts]
     index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=BANDS)
     hashes = []
-    for place, held in enumerate(shingles):
+    for place, held in enumerate(sets):
         made = RMinHash(num_perm=PERMUTATIONS, seed=SEED)
         made.update(list(held))
         hashes.append(made)
@@ -94,16 +93,9 @@ def near_duplicates(
         for other in index.query(made):
             pair = (min(place, other), max(place, other))
             if place != other and pair not in found and len(found) < MOST_PAIRS:
-                found[pair] = _jaccard(shingles[pair[0]], shingles[pair[1]])
+                found[pair] = _jaccard(sets[pair[0]], sets[pair[1]])
     alike = [(texts[a][0], texts[b][0], value) for (a, b), value in found.items() if value >= likeness]
     return sorted(alike, key=lambda pair: (-pair[2], pair[0], pair[1]))
-
-
-def _shingles(text: str) -> set[str]:
-    tokens = words(text)
-    if len(tokens) <= SHINGLE:
-        return {" ".join(tokens)}
-    return {" ".join(tokens[place : place + SHINGLE]) for place in range(len(tokens) - SHINGLE + 1)}
 
 
 def _jaccard(one: set[str], other: set[str]) -> float:

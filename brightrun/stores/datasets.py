@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from brightrun import saol
+from brightrun.domain.cluster import Candidate
 from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Difference, Message, Row
 from brightrun.domain.errors import NotFound
 from brightrun.domain.ids import ConversationId, ConversationKey, DatasetId
@@ -16,14 +17,60 @@ CHUNK = 200
 """Rows in memory at a time."""
 
 
+def candidates(
+    db: saol.Database, chosen: ConversationFilter, options: DatasetOptions
+) -> tuple[list[Candidate], int]:
+    """Return what would be frozen, first come first, and how many exact duplicates are not among it."""
+    data = saol.agent_execute_rpc(
+        db, "dataset_candidates", {"p_filter": chosen.to_json(), "p_options": options.to_json()}
+    ).value()
+    return [Candidate(ConversationId(entry[0]), *entry[1:]) for entry in data["rows"]], int(
+        data["duplicates"]
+    )
+
+
+def texts(db: saol.Database, wanted: Sequence[Candidate]) -> Iterator[str]:
+    """Yield what each conversation says, in the order asked for; nothing for one that is gone."""
+    for start in range(0, len(wanted), CHUNK):
+        ids = [row.id for row in wanted[start : start + CHUNK]]
+        found = saol.agent_query(
+            db, "conversations", select=["id", "turns"], where=[("id", "in", ids)]
+        ).rows()
+        said = {
+            row["id"]: "\n".join(str(turn.get("content") or "") for turn in row["turns"]) for row in found
+        }
+        yield from (said.get(each, "") for each in ids)
+
+
+def keys(db: saol.Database, wanted: Sequence[ConversationId]) -> dict[ConversationId, ConversationKey]:
+    """Return what files call conversations."""
+    found: dict[ConversationId, ConversationKey] = {}
+    for start in range(0, len(wanted), CHUNK):
+        where = [("id", "in", list(wanted[start : start + CHUNK]))]
+        rows = saol.agent_query(db, "conversations", select=["id", "conversation_id"], where=where).rows()
+        found |= {ConversationId(row["id"]): ConversationKey(row["conversation_id"]) for row in rows}
+    return found
+
+
 def freeze(
-    db: saol.Database, name: str, chosen: ConversationFilter, options: DatasetOptions, actor: str
+    db: saol.Database,
+    name: str,
+    chosen: ConversationFilter,
+    options: DatasetOptions,
+    actor: str,
+    plan: Mapping[str, object],
 ) -> Dataset | None:
-    """Freeze what matches as the next version of a name; None when nothing matches."""
+    """Freeze what was looked at as the next version of a name; None when nothing of it matches any more."""
     data = saol.agent_execute_rpc(
         db,
         "freeze_dataset",
-        {"p_name": name, "p_filter": chosen.to_json(), "p_actor": actor, "p_options": options.to_json()},
+        {
+            "p_name": name,
+            "p_filter": chosen.to_json(),
+            "p_actor": actor,
+            "p_options": options.to_json(),
+            "p_plan": dict(plan),
+        },
     ).value()
     return None if data["outcome"] == "empty" else _dataset(data["dataset"])
 
@@ -84,21 +131,22 @@ def compare(db: saol.Database, older: DatasetId, newer: DatasetId, *, limit: int
     )
 
 
-def rows(db: saol.Database, dataset_id: DatasetId) -> Iterator[Row]:
+def rows(db: saol.Database, dataset: Dataset) -> Iterator[Row]:
     """Yield a dataset's rows in their order, a chunk at a time, so that memory does not grow."""
-    position = 0
-    while True:
+    # Positions have no gaps. Bounded at both ends, a chunk costs the same wherever it lies and however many
+    # rows the planner believes there are.
+    for start in range(0, dataset.row_count + dataset.rejected_count, CHUNK):
         chunk = saol.agent_query(
             db,
             "dataset_contents",
-            where=[("dataset_id", "eq", dataset_id), ("position", "gt", position)],
+            where=[
+                ("dataset_id", "eq", dataset.id),
+                ("position", "gt", start),
+                ("position", "lte", start + CHUNK),
+            ],
             order_by=[saol.Order("position")],
-            limit=CHUNK,
         ).rows()
-        yield from (_row(entry) for entry in chunk)
-        if len(chunk) < CHUNK:
-            return
-        position = int(chunk[-1]["position"])
+        yield from map(_row, chunk)
 
 
 def _dataset(row: Mapping[str, Any]) -> Dataset:
@@ -113,6 +161,7 @@ def _dataset(row: Mapping[str, Any]) -> Dataset:
         duplicate_count=int(row["duplicate_count"]),
         demo_count=int(row["demo_count"]),
         prices=row["prices"],
+        near_duplicates=row["near_duplicates"],
         report=row["report"],
         created_by=str(row["created_by"]),
         created_at=datetime.fromisoformat(row["created_at"]),

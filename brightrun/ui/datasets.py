@@ -150,6 +150,7 @@ def draw_report(app: App, dataset: Dataset) -> None:
         st.caption(f"{counted(dataset.duplicate_count, 'exact duplicate')} left out; every other one passed.")
     else:
         st.caption("Every conversation passed the checks; none says the same as another.")
+    _draw_near_duplicates(dataset)
     with st.expander("How the splits fell"):
         shown = [name for name, found in report["strata_by_split"].items() if len(found) > 1]
         kind = st.selectbox("By", shown or ["tier"], format_func=lambda n: n.replace("_", " ").capitalize())
@@ -215,7 +216,9 @@ def _draw_options() -> DatasetOptions:
         shares = st.columns(2)
         validation = shares[0].slider("Validation, %", 0, 50, 10, 5, key="dataset-validation")
         test = shares[1].slider("Test, %", 0, 50, 0, 5, key="dataset-test")
-        st.caption("The scenario decides the side, so that one scenario never stands on two.")
+        st.caption(
+            "The scenario decides the side; scenarios told in nearly the same words stand on one side together."
+        )
         merge = st.checkbox(
             "Merge the system text into the first user turn", key="dataset-merge",
             help="For models whose chat template has no system role, such as Gemma.",
@@ -233,7 +236,12 @@ def _freeze(app: App, chosen: ConversationFilter, options: DatasetOptions, name:
     try:
         dataset = own.once(
             ("freeze", chosen, options, name),
-            lambda: app.datasets.freeze(chosen, name=name, actor=actor, options=options),
+            lambda: _with_bar(
+                "Looking for near-duplicates",
+                lambda told: app.datasets.freeze(
+                    chosen, name=name, actor=actor, options=options, progress=told
+                ),
+            ),
         )
     except BrightRunError as fault:
         show_error(fault)
@@ -273,6 +281,22 @@ def _with_bar(label: str, work: Callable[[Callable[[int, int], None]], Any], don
     result = work(told)
     bar.empty()
     return result
+
+
+def _draw_near_duplicates(dataset: Dataset) -> None:
+    near = dataset.near_duplicates
+    if not near or not near["rows"] + near["left_out"] + near["labels_left_out"]:
+        return
+    st.caption(f"{counted(near['rows'], 'row')} nearly repeat another one; those stand on one side together.")
+    gone = near["left_out"] + near["labels_left_out"]
+    if gone:
+        st.warning(
+            f"{counted(gone, 'conversation')} left out: they nearly repeat conversations of another side of the split, "
+            "and would give the one away to the other."
+        )
+        with st.expander("Which ones nearly repeat which"):
+            table = pd.DataFrame(near["named"]).rename(columns={"id": "Left out", "near": "Nearly repeats"})
+            st.dataframe(table, hide_index=True)
 
 
 def _size(size: int) -> str:
