@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,22 @@ def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, W
         raise
     closing.callback(emit, Event.APP_CLOSED)
     return app
+
+
+@contextmanager
+def open_database(settings: Settings, *, over: Database | None = None) -> Iterator[saol.Database]:
+    """Lend the database alone, over the road that is asked for where the settings name several."""
+    if over is Database.SUPABASE:
+        settings = settings.model_copy(update={"database_url": None})
+    elif over is Database.EMBEDDED:
+        settings = settings.model_copy(update={"database_url": None, "supabase_url": None})
+    if over not in (None, settings.database):
+        raise SetupFault(
+            f"The settings name no way to the database over {over}.",
+            remedy="Set DATABASE_URL, or SUPABASE_URL and SUPABASE_SECRET_KEY.",
+        )
+    with ExitStack() as closing:
+        yield _database(settings, closing)[0]
 
 
 def _program() -> str:

@@ -19,6 +19,7 @@ from brightrun.cli import (
     prices,
     reviews,
     revisions,
+    saol,
     spaces,
     system,
     templates,
@@ -67,6 +68,7 @@ app.command("import")(imports.import_file)
 
 
 app.add_typer(prices.app, name="prices")
+app.add_typer(saol.app, name="saol")
 app.add_typer(templates.app, name="templates")
 
 

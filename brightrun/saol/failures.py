@@ -45,7 +45,9 @@ FATAL = Kind("ERR_FATAL", "FATAL", "Look at the details and the database's own l
 
 BY_STATE: dict[str, Kind] = {
     "23505": Kind("ERR_DB_UNIQUE_VIOLATION", "DB", "Use an upsert, or another key."),
-    "23503": Kind("ERR_DB_FK_VIOLATION", "DB", "Create the row it refers to first."),
+    "23503": Kind(
+        "ERR_DB_FK_VIOLATION", "DB", "Create the row it refers to first; or, deleting, what refers to it."
+    ),
     "23502": Kind("ERR_DB_NOT_NULL_VIOLATION", "DB", "Give every required column a value."),
     "23514": Kind("ERR_DB_CHECK_VIOLATION", "DB", "Give a value that the column's check allows."),
     "23001": Kind("ERR_DB_CHECK_VIOLATION", "DB", "The row may not change; add one that corrects it."),
