@@ -94,19 +94,29 @@ def _repeated_sentences(turns: Sequence[Turn], standard: Standard) -> Iterator[F
     seen: dict[str, int] = {}
     whole: set[str] = set()
     for number, turn in enumerate(turns, 1):
-        sentences = Counter(" ".join(s.lower().split()) for s in _SENTENCE.findall(turn.content))
-        looped = [s for s, times in sentences.items() if times > standard.most_repeats and " " in s]
+        text = turn.content.lower()
+        sentences = _sentences(text)
+        times = Counter(sentences) if len(set(sentences)) < len(sentences) else {}
+        looped = [s for s, count in times.items() if count > standard.most_repeats and " " in s]
         if looped:
-            yield found("LOOPING", f"It says {sentences[looped[0]]} times “{_short(looped[0])}”.", number)
-        if turn.role is not Role.ASSISTANT or turn.content.lower() in whole:
+            yield found("LOOPING", f"It says {times[looped[0]]} times “{_short(looped[0])}”.", number)
+        if turn.role is not Role.ASSISTANT or text in whole:
             continue
-        whole.add(turn.content.lower())
+        whole.add(text)
         long = [s for s in sentences if s.count(" ") + 1 >= standard.sentence_words]
         again = next((s for s in long if s in seen), None)
         if again:
             yield found("REPEATED_SENTENCE", f"“{_short(again)}” is said in turn {seen[again]} too.", number)
         for sentence in long:
             seen.setdefault(sentence, number)
+
+
+def _sentences(text: str) -> list[str]:
+    """Return the sentences of a text with single spaces between their words."""
+    pieces = _SENTENCE.findall(text)
+    if "  " not in text and text.replace("\n", "").isprintable():  # then no other white space is in it
+        return [piece.strip(" ") for piece in pieces]
+    return [" ".join(piece.split()) for piece in pieces]
 
 
 def _short(text: str) -> str:

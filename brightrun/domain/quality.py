@@ -10,7 +10,7 @@ was imported, the weight goes to the others in proportion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -84,7 +84,7 @@ def assess(
         "coherence": _coherence(turns, standard),
         "arc": _arc(turns, cast),
     }
-    weights = asdict(standard.weights)
+    weights = {name: getattr(standard.weights, name) for name in scores}
     present = {name: found for name, found in scores.items() if found is not None}
     whole = sum(weights[name] for name in present) or 1.0
     breakdown = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 CONTROL_TOKEN = re.compile(
@@ -30,5 +31,6 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())  # the same words: translating is slow where a text has curly quotes
 
 
+@lru_cache(maxsize=32)  # a conversation's turns are counted by several rules, and for the row
 def word_count(text: str) -> int:
     return len(text.split())
