@@ -38,6 +38,7 @@ from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
 from brightrun.services.plans import Planner
+from brightrun.services.previews import Previews
 from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
@@ -68,6 +69,7 @@ class App:
     costs: Costs
     budgets: Budgets
     batches: Batches
+    previews: Previews
     reparsing: Reparsing
     enrichment: Enrichment
     imports: Imports
@@ -168,6 +170,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         costs=Costs(db),
         budgets=Budgets(db),
         batches=batches,
+        previews=Previews(db, planner, templates),
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,
         imports=Imports(db, scenarios, files, settings.quality),

@@ -12,6 +12,7 @@ from brightrun.ui.diversity import draw_diversity
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
+from brightrun.ui.previews import draw_preview
 from brightrun.ui.progress import draw_progress
 from brightrun.ui.session import place
 
@@ -44,6 +45,7 @@ outlook = budget_outlook(app, job)
 first = st.container()  # there in every run, so that nothing below it changes its place
 draw_actions(app, job, outlook)
 draw_progress(app, job)
+draw_preview(app, job)
 if outlook:  # where nothing else helps, it comes first
     with first if outlook.is_stuck else st.container():
         draw_budget(app, job, outlook)

@@ -38,6 +38,7 @@ from brightrun.cli.costs import (
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
+from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
 from brightrun.services.reparsing import Found, summary
 from brightrun.services.scenarios import read_sheet
@@ -66,6 +67,10 @@ def generate(
     retry_cut: Annotated[
         bool, typer.Option(help="Buy an answer that was cut at the token limit once more.")
     ] = False,
+    preview: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_PREVIEW, help="Write the first so many, and wait to be told to go on."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Show the plan and its price; create nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -80,14 +85,14 @@ def generate(
             app.writer(options.writer)  # a missing key is said now, not at the first item
         plan.require()
         if dry_run:
-            _show_plan(plan, planned.duplicates, notes, as_json=as_json)
+            show_plan(plan, planned.duplicates, notes, as_json=as_json)
             return
         title = name or f"{scenarios.stem} ({len(plan.items)})"
-        job = app.batches.create(plan, name=title, actor=app.settings.person)
+        job = app.batches.create(plan, name=title, actor=app.settings.person, preview=preview)
         if as_json:
             emit({"id": job.id})
             return
-        _show_plan(plan, planned.duplicates, notes, as_json=False)
+        show_plan(plan, planned.duplicates, notes, as_json=False)
         err.print(f"Next: [bold]brightrun process {job.id[:8]}[/bold]")
         print(job.id)
 
@@ -105,7 +110,9 @@ def process(job: JobArgument, as_json: Json = False) -> None:
             _show_end(ended)
         if stopping.asked and ended.is_open:
             raise typer.Exit(130)
-        if ended.status is not JobStatus.COMPLETED:
+        if app.previews.is_over(ended) and ended.counts.completed:
+            err.print(f"Read it: [bold]brightrun preview {ended.id[:8]}[/bold]")
+        elif ended.status is not JobStatus.COMPLETED:
             raise typer.Exit(1)
 
 
@@ -212,6 +219,30 @@ def reparse(job: JobArgument, as_json: Json = False) -> None:
             emit({"id": job_id, **{found.value: counts[found] for found in Found}})
         else:
             err.print(f"Answers read again: {summary(counts)}. Nothing was called, nothing was paid.")
+
+
+def show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -> None:
+    estimate = plan.estimate
+    if as_json:
+        emit(
+            {
+                "items": estimate.items,
+                "duplicates": duplicates,
+                "templates": dict(plan.templates()),
+                **estimate_json(estimate),
+                "notes": notes,
+            }
+        )
+        return
+    err.print(f"{estimate.items} conversations by {plan.options.writer.value} ({plan.options.model})")
+    for template, count in plan.templates().most_common():
+        err.print(f"  {count:>6} × {escape(template)}")
+    if duplicates:
+        err.print(f"{duplicates} duplicate scenarios were left out")
+    for line in estimate_lines(estimate):
+        err.print(escape(line))
+    for note in notes:
+        err.print(escape(note))
 
 
 class _StopAfterItem:
@@ -332,30 +363,6 @@ def _bytes(path: Path) -> bytes:
         raise InvalidInput(
             f"{path} cannot be read: {fault.strerror}.", remedy="Give the path of a CSV file."
         ) from fault
-
-
-def _show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -> None:
-    estimate = plan.estimate
-    if as_json:
-        emit(
-            {
-                "items": estimate.items,
-                "duplicates": duplicates,
-                "templates": dict(plan.templates()),
-                **estimate_json(estimate),
-                "notes": notes,
-            }
-        )
-        return
-    err.print(f"{estimate.items} conversations by {plan.options.writer.value} ({plan.options.model})")
-    for template, count in plan.templates().most_common():
-        err.print(f"  {count:>6} × {escape(template)}")
-    if duplicates:
-        err.print(f"{duplicates} duplicate scenarios were left out")
-    for line in estimate_lines(estimate):
-        err.print(escape(line))
-    for note in notes:
-        err.print(escape(note))
 
 
 def _show_job(app: App, job: Job) -> None:

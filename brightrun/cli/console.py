@@ -111,6 +111,7 @@ def job_json(job: Job) -> dict[str, object]:
         "writer": job.options.writer.value,
         "model": job.options.model,
         "pause_reason": job.pause_reason,
+        "preview": job.preview,
         "seconds_left": job.seconds_left,
         "created_by": job.created_by,
         "created_at": job.created_at.isoformat(),

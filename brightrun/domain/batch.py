@@ -186,6 +186,8 @@ class Job:
     seconds_left: float | None = None
     next_attempt_at: datetime | None = None
     """Nothing of the job is called before: the API asked to slow down."""
+    preview: int | None = None
+    """Only the first so many items are written until a person starts the rest; None: all of them."""
 
     @property
     def is_open(self) -> bool:

@@ -39,6 +39,9 @@ DATABASE_TRIES = 8
 
 PRICE_TRIES = 5
 
+MAX_PREVIEW = 3
+"""More is no preview: it is read by a person before anything else is written."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,9 +69,14 @@ class Batches:
         self._pause_after_refusals = pause_after_refusals
         self._pause = pause
 
-    def create(self, plan: Plan, *, name: str, actor: str) -> Job:
-        """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems."""
+    def create(self, plan: Plan, *, name: str, actor: str, preview: int | None = None) -> Job:
+        """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems.
+
+        preview: how many of its first items are written before a person starts the rest.
+        """
         plan.require()
+        if preview is not None and not 1 <= preview <= MAX_PREVIEW:
+            raise InvalidInput(f"A preview has 1 to {MAX_PREVIEW} conversations.")
         name = " ".join(name.split())
         if not 1 <= len(name) <= 255:
             raise InvalidInput("A job needs a name of 1 to 255 characters.")
@@ -76,6 +84,7 @@ class Batches:
             "max_attempts": self._max_attempts,
             "pause_after_failures": self._pause_after_failures,
             "pause_after_refusals": self._pause_after_refusals,
+            "preview": preview,
         }
         created = self._create(plan, job)
         emit(Event.JOB_CREATED, job=created.id, items=len(plan.items), actor=actor, **_order(created))
@@ -278,6 +287,11 @@ class Batches:
     def _act(self, function: str, job_id: JobId, done: str, **params: object) -> Job:
         data = store.act(self._db, function, job_id, **params)
         job: Job = data["job"]
+        if data["outcome"] == "preview":
+            raise NotAllowed(
+                "The preview is over, and the rest waits to be started.",
+                remedy=f"Start it: brightrun start {job_id[:8]}",
+            )
         if data["outcome"] == "refused":
             raise NotAllowed(
                 f"The job is {job.status.value} and cannot be {done}.",

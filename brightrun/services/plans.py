@@ -75,9 +75,17 @@ class Planner:
         self._scenarios = scenarios
         self._estimator = estimator
 
-    def plan(self, scenarios: Sequence[Scenario], options: JobOptions, *, template: str = AUTO) -> Plan:
+    def plan(
+        self,
+        scenarios: Sequence[Scenario],
+        options: JobOptions,
+        *,
+        template: str = AUTO,
+        choices: Sequence[Choice] | None = None,
+    ) -> Plan:
         """Choose, render and price every scenario; problems are listed, not raised.
 
+        choices: the template of each scenario, where that is decided; else `template` is for all of them.
         Raises InvalidInput for what concerns all of them: too many, or a model without a price.
         """
         if len(scenarios) > MAX_ITEMS:
@@ -90,12 +98,13 @@ class Planner:
         known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
         if options.writer is WriterName.CLAUDE:
             Tariff(known, options.model, on=prices.today(self._db))
-        pool = self._templates.all(active_only=True) if fixed is None else []
+        pool = self._templates.all(active_only=True) if fixed is None and choices is None else []
+        decided: Sequence[Choice | None] = choices or [_by_hand(fixed)] * len(scenarios)
         items: list[PlannedItem] = []
         problems: list[str] = []
-        for number, scenario in enumerate(scenarios, start=1):
+        for number, (scenario, choice) in enumerate(zip(scenarios, decided, strict=True), start=1):
             try:
-                items.append(self._item(scenario, options, fixed, pool))
+                items.append(self._item(scenario, options, choice, pool))
             except InvalidInput as fault:
                 problems.append(f"Scenario {number} ({scenario.title()}): {fault}")
                 if len(problems) >= MAX_PROBLEMS:
@@ -117,11 +126,11 @@ class Planner:
         self,
         scenario: Scenario,
         options: JobOptions,
-        fixed: Template | None,
+        choice: Choice | None,
         pool: Sequence[Template],
     ) -> PlannedItem:
         cast = self._scenarios.cast(scenario)
-        choice = Choice(fixed, "Chosen by hand.") if fixed else self._templates.choose(cast, pool)
+        choice = choice or self._templates.choose(cast, pool)
         turns = self._templates.turns_for(cast, options.turns, seed=options.seed)
         prompt = self._templates.render(choice.template.version, cast, turns=turns)
         return PlannedItem(scenario, choice, prompt)
@@ -194,3 +203,7 @@ def _even_turns(options: JobOptions) -> tuple[JobOptions, list[str]]:
     turns = options.turns + 1
     note = f"{options.turns} turns became {turns}: the user begins and the assistant has the last word."
     return replace(options, turns=turns), [note]
+
+
+def _by_hand(template: Template | None) -> Choice | None:
+    return Choice(template, "Chosen by hand.") if template else None

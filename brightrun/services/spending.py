@@ -43,6 +43,10 @@ class Spending:
         except InvalidInput as fault:
             raise WriterRejected(fault.message, remedy=fault.remedy, code="unpriced") from fault
         terms = self._terms_of(claim.job_id).get(claim.template_version_id)
+        if (
+            terms is None or most_tokens(prompt) > terms.input_bound
+        ):  # adjusted elsewhere since they were read?
+            terms = self._terms_of(claim.job_id, anew=True).get(claim.template_version_id)
         if terms is None:
             return None
         if most_tokens(prompt) > terms.input_bound:
@@ -67,9 +71,9 @@ class Spending:
                 self._prices = (time.monotonic(), known)
         return Tariff(known, assignment.options.model, on=assignment.claimed_at.astimezone(UTC).date())
 
-    def _terms_of(self, job_id: JobId) -> dict[TemplateVersionId, Terms]:
+    def _terms_of(self, job_id: JobId, *, anew: bool = False) -> dict[TemplateVersionId, Terms]:
         with self._lock:
-            known = self._terms.get(job_id)
+            known = None if anew else self._terms.get(job_id)
         if known is None:
             known = costs.terms(self._db, job_id)
             with self._lock:

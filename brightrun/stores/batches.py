@@ -140,6 +140,22 @@ def act(db: saol.Database, function: str, job_id: JobId, **params: object) -> di
     return {**data, "job": _job(data["job"])}
 
 
+def adjust(
+    db: saol.Database,
+    job_id: JobId,
+    items: Sequence[Mapping[str, object]],
+    estimate: Mapping[str, object],
+    *,
+    seen: int,
+    actor: str,
+) -> dict[str, Any] | None:
+    """Give waiting items of a job in preview other parameters; None when prices are not as they were `seen`."""
+    params = {"p_job": job_id, "p_items": list(items), "p_estimate": dict(estimate), "p_mark": seen}
+    value = saol.agent_execute_rpc(db, "adjust_rest", {**params, "p_actor": actor}).value()
+    assert value is None or isinstance(value, dict)
+    return value
+
+
 def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Job]:
     """Return jobs, newest first."""
     result = saol.agent_query(
@@ -263,6 +279,7 @@ def _job(data: Mapping[str, Any]) -> Job:
         rate_per_minute=data.get("rate_per_minute"),
         seconds_left=data.get("seconds_left"),
         next_attempt_at=_time(data.get("next_attempt_at")),
+        preview=data.get("preview"),
     )
 
 

@@ -37,7 +37,7 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
     has_ended = job.status in ENDED
     with st.container(horizontal=True, vertical_alignment="center", key="batch-actions"):
         if job.status is JobStatus.PAUSED:
-            _resume(app, job, is_stuck=outlook is not None and outlook.is_stuck)
+            _resume(app, job, _why_not(app, job, outlook))
         else:
             _pause(app, job)
         st.button(
@@ -100,13 +100,22 @@ def _draw_fate(app: App, job: Job) -> None:
     )
 
 
-def _resume(app: App, job: Job, *, is_stuck: bool) -> None:
+def _why_not(app: App, job: Job, outlook: Outlook | None) -> str | None:
+    """Return why a paused job cannot simply be resumed; None where it can."""
+    if app.previews.is_over(job):
+        return "The preview is there: start the rest below."
+    if outlook is not None and outlook.is_stuck:
+        return "Its budget allows no further call: raise the budget to go on."
+    return None
+
+
+def _resume(app: App, job: Job, why_not: str | None) -> None:
     st.button(
         "Resume",
-        type="secondary" if is_stuck else "primary",
+        type="secondary" if why_not else "primary",
         key="batch-resume",
-        disabled=is_stuck,
-        help="Its budget allows no further call: raise the budget to go on." if is_stuck else None,
+        disabled=why_not is not None,
+        help=why_not,
         on_click=_act,
         args=(job, lambda: app.batches.resume(job.id, actor=person()), "The batch goes on."),
     )

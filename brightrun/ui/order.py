@@ -12,6 +12,7 @@ from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
+from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
@@ -214,23 +215,46 @@ def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
         key="order-name",
         placeholder=clamp(f"{intake.name} ({plan.estimate.items:,})", 100),
     )
+    title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
     is_ready = not plan.problems and bool(plan.items)
-    if not st.button(
+    starts = st.button(
         f"Start batch of {plan.estimate.items:,}" if is_ready else "Start batch",
         type="primary",
         key=f"order-start-{shown}",
         disabled=not is_ready,
         width="stretch",
         help=None if is_ready else "Something above has to be mended first.",
-    ):
-        return
+    )
+    preview = _draw_preview(plan.estimate.items if is_ready else 0, shown)
+    if starts or preview:
+        _start(app, plan, title, shown, preview)
+
+
+def _draw_preview(number: int, shown: str) -> int | None:
+    """Offer to write the first items alone, to be read before the rest is paid for."""
+    most = min(MAX_PREVIEW, number - 1)
+    if most < 1:
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.number_input(
+            "Preview", 1, most, most, key=f"order-preview-number-{most}", width=110, help="How many first."
+        )
+        clicked = st.button(
+            f"Write {int(wanted)} first, then decide",
+            key=f"order-preview-{shown}",
+            width="stretch",
+            help="They are the first of this batch. Read them, adjust the rest, then start it.",
+        )
+    return int(wanted) if clicked else None
+
+
+def _start(app: App, plan: Plan, title: str, shown: str, preview: int | None) -> None:
     own, actor = begin(), person()
-    title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
     try:
         app.writer(plan.options.writer)  # a missing key is said now, not at the first item
         job = own.once(
-            ("start", shown, title),
-            lambda: app.batches.create(plan, name=title, actor=actor),
+            ("start", shown, title, preview),
+            lambda: app.batches.create(plan, name=title, actor=actor, preview=preview),
         )
     except BrightRunError as fault:
         show_error(fault)

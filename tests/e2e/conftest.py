@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
@@ -23,6 +24,7 @@ from tests.messages_api import MessagesApi
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
+OFFERED_SECONDS = 30
 SIZE = {"width": 1440, "height": 1000}
 
 expect.set_options(timeout=15_000)
@@ -149,6 +151,51 @@ def shoot() -> Callable[[Page, str], None]:
             page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
     return take
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has finished its run."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
+def choose(part: Page | Locator, label: str, name: str, *, exact: bool = False) -> None:
+    """Choose one option of a select box; what is typed may be the beginning of its name."""
+    page = part if isinstance(part, Page) else part.page
+    box = part.get_by_role("combobox", name=label, exact=exact).first
+    settle(page)
+    _offered(page, box, name).click()
+    expect(page.get_by_role("option")).to_have_count(0)
+    settle(page)
+
+
+def pick(part: Page | Locator, label: str, *names: str) -> None:
+    """Pick options of a list that takes several, and close it."""
+    page = part if isinstance(part, Page) else part.page
+    box = part.get_by_role("combobox", name=label).first
+    for name in names:
+        settle(page)
+        _offered(page, box, name)
+        box.press("Enter")
+        settle(page)
+    page.keyboard.press("Escape")
+
+
+def _offered(page: Page, box: Locator, name: str) -> Locator:
+    """Open a list and narrow it to a name: a page that draws itself meanwhile closes it, so until it is shown."""
+    expect(box).to_be_visible()
+    option = page.get_by_role("option").filter(has_text=name).first
+    ends = time.monotonic() + OFFERED_SECONDS
+    while True:
+        box.click()
+        box.fill(name)
+        try:
+            option.wait_for(timeout=2_500)
+        except PlaywrightTimeout:
+            if time.monotonic() > ends:
+                raise
+            page.keyboard.press("Escape")
+        else:
+            return option
 
 
 def _note(url: str, outside: list[str]) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobStatus, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, choose
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -81,9 +81,7 @@ def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTa
     page = open_tab("system")
     page.get_by_text("Add or correct a price").click()
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
-    chosen = page.get_by_role("combobox", name="Start from")
-    chosen.click()
-    page.get_by_role("option", name=f"{MODEL} from 2026-10-01").click()
+    choose(page, "Start from", f"{MODEL} from 2026-10-01")
     field = page.get_by_role("spinbutton", name="Output, $")
     expect(field).to_have_value("10.0000")
     field.fill("0")

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, pick, settle
 from tests.e2e.test_road import watch
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
 
 
-def pick(part: Page | Locator, label: str, *names: str) -> None:
-    """Pick options of a list by typing them, and close it."""
-    page = part if isinstance(part, Page) else part.page
-    box = part.get_by_role("combobox", name=label).first
-    expect(box).to_be_visible()
-    for name in names:
-        settle(page)
-        box.click()
-        box.fill(name)
-        expect(page.get_by_role("option").filter(has_text=name).first).to_be_visible()
-        box.press("Enter")
-        settle(page)
-    page.keyboard.press("Escape")
-
-
 def open_rules(page: Page) -> None:
     settle(page)
     page.get_by_text("Rules: never together").click()
     expect(page.get_by_role("button", name="Add this rule")).to_be_visible()
-
-
-def settle(page: Page) -> None:
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(

@@ -19,7 +19,7 @@ from brightrun.domain.batch import ItemStatus, JobStatus
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter
 from tests.conftest import SHARED
-from tests.e2e.conftest import ROOT, Site
+from tests.e2e.conftest import ROOT, Site, choose
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -151,9 +151,7 @@ def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     grid = grid_of(page)
     left = row_ids(grid)
     tick(grid, left[0])
-    reason = page.get_by_role("combobox", name="Reason for rejecting")
-    reason.fill("Repetitive")
-    reason.press("Enter")
+    choose(page, "Reason for rejecting", "Repetitive")
     page.get_by_role("button", name="Reject 1").click()
     expect(page.get_by_role("button", name="Undo “Rejected: 1 conversation”")).to_be_visible()
     rejected = site.app.reviews.read(left[0])  # type: ignore[arg-type]
@@ -234,9 +232,7 @@ def read_preflight(page: Page, shoot: Shoot) -> None:
 
 def save(page: Page, label: str, folder: Path) -> Path:
     """Pick a format, have it prepared, and download it."""
-    choice = page.get_by_role("combobox", name="Format")
-    choice.click()
-    page.get_by_role("option", name=label, exact=True).click()
+    choose(page, "Format", label)
     page.get_by_role("button", name="Prepare the file").click()
     button = page.get_by_role("button", name=re.compile("Download .*B"))
     expect(button).to_be_visible(timeout=30_000)

@@ -8,14 +8,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, choose, settle
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
-
-
-def settle(page: Page) -> None:
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 def test_a_template_is_built_published_and_carried_on(
@@ -23,9 +19,7 @@ def test_a_template_is_built_published_and_carried_on(
 ) -> None:
     """An analyst writes a template, is told what is wrong, publishes it, previews it, and takes it along as a file."""
     page = open_tab("templates")
-    page.get_by_role("combobox", name="Template", exact=True).fill("A new template")
-    page.get_by_role("combobox", name="Template", exact=True).press("Enter")
-    settle(page)
+    choose(page, "Template", "A new template", exact=True)
     page.get_by_role("textbox", name="Key: small letters").fill("harbour_desk")
     page.get_by_role("textbox", name="Name", exact=True).fill("Harbour desk")
     page.get_by_role("textbox", name="System prompt sent to the writer").fill("You write {{ turns }} turns.")

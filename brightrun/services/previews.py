@@ -1,0 +1,137 @@
+"""Previews: the first items of a job are written and read, the rest is adjusted, then started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from brightrun import saol
+from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, WriterName
+from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
+from brightrun.domain.ids import JobId
+from brightrun.domain.price import Tariff
+from brightrun.domain.scenario import Scenario
+from brightrun.domain.space import SCAFFOLDING
+from brightrun.domain.template import Choice
+from brightrun.events.event import Event, emit
+from brightrun.services.batches import PRICE_TRIES
+from brightrun.services.plans import MAX_ITEMS, Plan, Planner, estimate_row, item_rows
+from brightrun.services.templates import Templates
+from brightrun.stores import batches as store
+from brightrun.stores import costs, prices
+
+KEPT = "kept"
+"""The template name that stands for what each item has, in its newest version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What of a job has not begun, planned anew."""
+
+    job: Job
+    items: Sequence[Item]
+    plan: Plan
+    """One planned item for each of `items`, unless it has problems."""
+
+
+class Previews:
+    """A job in preview stays one job: what is written of it counts, and is paid for once."""
+
+    def __init__(self, db: saol.Database, planner: Planner, templates: Templates) -> None:
+        self._db = db
+        self._planner = planner
+        self._templates = templates
+
+    def written(self, job: Job) -> list[Item]:
+        """Return the items of a job's preview in their order; none where it has no preview."""
+        return store.items(self._db, job.id, status=None, limit=job.preview) if job.preview else []
+
+    def is_over(self, job: Job) -> bool:
+        """Whether a job has a preview of which nothing is left to write."""
+        ended = (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELLED)
+        return job.preview is not None and all(item.status in ended for item in self.written(job))
+
+    def plan_rest(
+        self, job_id: JobId, *, template: str = KEPT, variables: Mapping[str, str] | None = None
+    ) -> Rest:
+        """Plan what has not begun with another template or with other values; nothing is changed yet.
+
+        variables: own variables that every scenario gets; an empty value takes one away. Raises NotAllowed
+        for a job without a preview and InvalidInput for a name that is not a variable of one's own.
+        """
+        job = store.view(self._db, job_id)
+        _require(job)
+        items = store.items(self._db, job_id, status=ItemStatus.QUEUED, limit=MAX_ITEMS)
+        scenarios = [_changed(item.scenario, variables or {}) for item in items]
+        if template == KEPT:
+            choices = self._kept(items)
+            return Rest(job, items, self._planner.plan(scenarios, job.options, choices=choices))
+        return Rest(job, items, self._planner.plan(scenarios, job.options, template=template))
+
+    def adjust(self, rest: Rest, *, actor: str) -> int:
+        """Give the waiting items what was planned, all or none of it; returns how many changed.
+
+        An item that has an answer, or may have one, keeps what it was asked with. Raises InvalidInput where
+        the plan has problems, NotAllowed where the rest was started meanwhile, Conflict on a price change.
+        """
+        rest.plan.require()
+        job = rest.job
+        for _ in range(PRICE_TRIES):
+            seen = prices.mark(self._db)
+            rows = item_rows(rest.plan, self._tariff(job))
+            placed = [row | {"position": item.position} for row, item in zip(rows, rest.items, strict=True)]
+            data = store.adjust(self._db, job.id, placed, estimate_row(rest.plan), seen=seen, actor=actor)
+            if data is None:
+                continue
+            if data["outcome"] != "ok":
+                raise NotAllowed("The job is not in preview any more.", remedy="Nothing was changed.")
+            emit(Event.JOB_ADJUSTED, job=job.id, items=data["adjusted"], actor=actor)
+            return int(data["adjusted"])
+        raise Conflict("The price table is being changed.", remedy="Look at the plan again, then adjust.")
+
+    def start(self, job_id: JobId, *, actor: str, more: int | None = None) -> Job:
+        """Start the rest, or so many `more` items of it; raises NotAllowed where nothing waits for that."""
+        outlook = costs.outlook(self._db, job_id)
+        if outlook.is_stuck:
+            raise NotAllowed(outlook.story(), remedy=f"Raise it: {outlook.command(job_id)}")
+        data = store.act(self._db, "start_rest", job_id, more=more, actor=actor)
+        job: Job = data["job"]
+        if data["outcome"] != "ok":
+            _require(job)
+        emit(Event.JOB_RELEASED, job=job_id, preview=job.preview, actor=actor)
+        return job
+
+    def _kept(self, items: Sequence[Item]) -> list[Choice]:
+        """Return each item's own template in its newest version, with why it has it."""
+        newest = {template.id: template for template in self._templates.all(active_only=False)}
+        return [
+            Choice(
+                newest[self._templates.version(item.template_version_id).template_id], item.template_choice
+            )
+            for item in items
+        ]
+
+    def _tariff(self, job: Job) -> Tariff | None:
+        if job.options.writer is not WriterName.CLAUDE:
+            return None
+        return Tariff(prices.all_prices(self._db), job.options.model, on=prices.today(self._db))
+
+
+def _require(job: Job) -> None:
+    """Raise NotAllowed where a job has no rest that waits behind a preview."""
+    if not job.is_open and job.status is not JobStatus.PAUSED:
+        raise NotAllowed(f"The job is {job.status.value}.", remedy="Start a new one.")
+    if job.preview is None:
+        raise NotAllowed(
+            "The job has no preview: all of it was started.", remedy="Pause it, or let it go on."
+        )
+
+
+def _changed(scenario: Scenario, variables: Mapping[str, str]) -> Scenario:
+    for name in variables:
+        if name in SCAFFOLDING or not name.isidentifier():
+            raise InvalidInput(
+                f"{name!r} is not a variable of your own.", remedy="Give NAME=VALUE; the scaffolding stays."
+            )
+    own = {**scenario.variables, **variables}
+    return replace(scenario, variables={name: value for name, value in own.items() if value})

@@ -1,0 +1,167 @@
+"""A batch in preview: what is written of it to be read, the rest to be adjusted and started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
+from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.services.plans import AUTO
+from brightrun.services.previews import KEPT, Rest
+from brightrun.ui.costs import draw_estimate
+from brightrun.ui.frame import Place, told
+from brightrun.ui.session import begin, person
+from brightrun.ui.text import clamp, counted, label_safe, plain, words
+
+HEIGHT = 460
+
+
+def draw_preview(app: App, job: Job) -> None:
+    """Draw a job's preview, and what can be done with what waits behind it."""
+    if job.preview is None or not (job.is_open or job.status is JobStatus.PAUSED):
+        return
+    items = app.previews.written(job)
+    waiting = job.counts.total - len(items)
+    with st.container(border=True, key="preview"):
+        st.subheader(f"Preview: the first {len(items)} of {job.counts.total:,}", anchor=False)
+        st.caption(
+            f"{counted(waiting, 'conversation waits', 'conversations wait')} until you start the rest. "
+            "What is written here belongs to the batch and is not paid for again."
+        )
+        _draw_items(app, job, items)
+        if not app.previews.is_over(job):
+            return
+        with told():
+            _draw_adjust(app, job)
+        _draw_start(app, job, waiting)
+
+
+def _draw_items(app: App, job: Job, items: Sequence[Item]) -> None:
+    tabs = st.tabs([f"{item.position} · {clamp(plain(item.scenario.title()), 40)}" for item in items])
+    for tab, item in zip(tabs, items, strict=True):
+        with tab:
+            _draw_item(app, job, item)
+
+
+def _draw_item(app: App, job: Job, item: Item) -> None:
+    if item.conversation_id is None:
+        st.caption(f"{words(item.status.value)} · {label_safe(item.template_name)}")
+        if item.status is ItemStatus.FAILED:
+            st.text(item.error_message or "")
+        return
+    read = app.reviews.read(item.conversation_id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(f"{read.quality_score:.1f} of 10", color="gray")
+        st.badge(label_safe(item.template_name), color="blue")
+        st.page_link(
+            Place.REVIEW.value,
+            label="Open it in the reader",
+            query_params={"job": job.id, "id": item.conversation_id},
+        )
+    with st.container(height=HEIGHT):
+        for turn in read.turns:
+            with st.chat_message(turn.role.value):
+                st.text(clamp(turn.content, 20_000))
+        for kind in ("blockers", "warnings"):
+            findings: Sequence[Mapping[str, Any]] = read.validation.get(kind) or ()  # type: ignore[assignment]
+            for finding in findings:
+                st.caption(f"⚠ {label_safe(finding['message'], limit=300)}")
+
+
+def _draw_adjust(app: App, job: Job) -> None:
+    """Let a person give the rest another template or other values, with the price shown before."""
+    with st.expander("Adjust the rest"):
+        st.caption(
+            "Edit the template on the Templates page, publish it, and the rest can take the new version. "
+            "What is written stays as it is."
+        )
+        names = {
+            KEPT: "What each has, in its newest version",
+            AUTO: "Choose again for me",
+            **{t.template_key: t.name for t in app.templates.all()},
+        }
+        template = st.selectbox(
+            "Template for the rest",
+            list(names),
+            format_func=lambda key: plain(names.get(key, key)),
+            key=f"rest-template-{job.id}",
+        )
+        text = st.text_area(
+            "Variables that all of the rest gets, one a line",
+            key=f"rest-variables-{job.id}",
+            placeholder="mood: calm",
+            height=80,
+            help="A name without a value takes the variable away.",
+        )
+        rest = app.previews.plan_rest(job.id, template=str(template), variables=_variables(text))
+        versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
+        st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
+        if rest.plan.problems:
+            st.error(f"**{counted(len(rest.plan.problems), 'scenario')} cannot be written so.**")
+            st.text("\n".join(f"• {problem}" for problem in rest.plan.problems[:5]))
+        else:
+            draw_estimate(rest.plan.estimate)
+        st.button(
+            f"Adjust the remaining {len(rest.items):,}",
+            key="preview-adjust",
+            disabled=bool(rest.plan.problems),
+            on_click=_adjust,
+            args=(app, rest),
+        )
+
+
+def _draw_start(app: App, job: Job, waiting: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Start the remaining {waiting:,}",
+            type="primary",
+            key="preview-start",
+            on_click=_start,
+            args=(app, job, None),
+        )
+        st.button(
+            "Preview one more",
+            key="preview-more",
+            disabled=waiting < 2,
+            help="With what was adjusted." if waiting > 1 else "It is the last one: start it.",
+            on_click=_start,
+            args=(app, job, 1),
+        )
+
+
+def _variables(text: str | None) -> dict[str, str]:
+    found = {}
+    for line in filter(str.strip, (text or "").splitlines()):
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise InvalidInput(f"The line {line!r} is not a variable.", remedy="Write: mood: calm")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _adjust(app: App, rest: Rest) -> None:
+    own = begin()
+    try:
+        number = app.previews.adjust(rest, actor=person())
+    except BrightRunError as fault:
+        own.complain(fault)
+    else:
+        own.notify(f"{counted(number, 'item')} adjusted.")
+
+
+def _start(app: App, job: Job, more: int | None) -> None:
+    own = begin()
+    try:
+        own.once(
+            ("rest", job.id, job.preview, more),
+            lambda: app.previews.start(job.id, actor=person(), more=more),
+        )
+    except BrightRunError as fault:
+        own.complain(fault)
+    else:
+        own.watched.discard(job.id)
+        own.notify("The preview goes on." if more else "The rest is started.")

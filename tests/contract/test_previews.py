@@ -1,0 +1,41 @@
+"""A job in preview over both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import JobStatus, StepOutcome
+from tests.fakes import options, scenarios
+from tests.gateway import Gateway
+from tests.storage_api import SECRET_KEY, StorageApi
+
+
+@pytest.fixture
+def app(dsn: str, tmp_path: Path) -> Iterator[App]:
+    with StorageApi() as storage, Gateway(dsn, storage_url=storage.url) as gateway:
+        settings = Settings(
+            home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY, actor="ana"
+        )
+        opened = open_app(settings)
+        yield opened
+        opened.close()
+
+
+def test_a_preview_is_adjusted_and_started_on_a_hosted_database(app: App) -> None:
+    """Over PostgREST the preview stops, the rest is adjusted and started as on the embedded database."""
+    plan = app.planner.plan(scenarios(3), options())
+    job = app.batches.create(plan, name="hosted", actor="ana", preview=1)
+    while app.batches.process_next(job.id).outcome is not StepOutcome.PAUSED:
+        pass
+    assert app.batches.page(limit=1)[0].preview == 1
+    assert app.previews.adjust(app.previews.plan_rest(job.id, variables={"mood": "calm"}), actor="ana") == 2
+    app.previews.start(job.id, actor="ana")
+    while app.batches.process_next(job.id).outcome is not StepOutcome.DONE:
+        pass
+    done = app.batches.get(job.id)
+    assert (done.status, done.counts.completed) == (JobStatus.COMPLETED, 3)

@@ -1,0 +1,93 @@
+"""From nothing to a batch worth having: a template, a preview of it, a plan, three read first, the rest, a top-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from brightrun.domain.batch import JobStatus
+from brightrun.domain.review import ConversationFilter, Decision, Seen
+from tests.e2e.conftest import Site, choose, pick, settle
+from tests.e2e.test_road import watch
+
+Shoot = Callable[[Page, str], None]
+OpenTab = Callable[..., Page]
+
+
+def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
+    site: Site, open_tab: OpenTab, shoot: Shoot
+) -> None:
+    """An analyst builds a template, previews, plans, reads three, mends the rest, starts it, and fills a rejected cell."""
+    page = open_tab("templates")
+    build(page)
+    shoot(page, "studio-template-light")
+
+    axes = site.app.scenarios.axes()
+    page.get_by_role("link", name="New batch").click()
+    pick(page, "Personas: who asks", *(p.name for p in axes.personas[:3]))
+    pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:4]))
+    choose(page, "Template", "Harbour desk", exact=True)
+    first = page.get_by_role("button", name="Write 3 first, then decide")
+    first.scroll_into_view_if_needed()
+    shoot(page, "studio-plan-light")
+    first.click()
+
+    start = page.get_by_role("button", name="Start the remaining 9")
+    expect(start).to_be_visible(timeout=60_000)
+    job = site.app.batches.page(limit=1)[0]
+    assert (job.status, job.counts.completed, job.counts.queued) == (JobStatus.PAUSED, 3, 9)
+    expect(page.get_by_role("button", name="Resume")).to_be_disabled()
+    page.get_by_role("heading", name="Preview: the first 3 of 12").scroll_into_view_if_needed()
+    shoot(page, "preview-light")
+
+    page.get_by_text("Adjust the rest").click()
+    page.get_by_role("textbox", name="Variables that all of the rest gets").fill("mood: in a hurry")
+    page.keyboard.press("Control+Enter")
+    settle(page)
+    adjust = page.get_by_role("button", name="Adjust the remaining 9")
+    expect(adjust).to_be_enabled()
+    shoot(page, "preview-adjust-light")
+    adjust.click()
+    expect(page.get_by_text("9 items adjusted.").first).to_be_visible()
+    start.click()
+    watch(page, site, 12)
+    items = site.app.batches.items(job.id, limit=20)
+    assert [item.scenario.variables.get("mood") for item in items] == [None] * 3 + ["in a hurry"] * 9
+
+    rows = site.app.reviews.page(
+        ConversationFilter(persona_key=axes.personas[2].persona_key, topic_key=axes.topics[3].topic_key)
+    )
+    assert len(rows) == 1
+    site.app.reviews.decide(
+        [Seen(row["id"], row["row_version"]) for row in rows], Decision.REJECTED, reviewer="ana"
+    )
+    page.get_by_role("link", name="New batch").click()
+    page.get_by_text("What was rejected", exact=True).click()
+    expect(page.get_by_text("1 scenario lost every conversation")).to_be_visible()
+    shoot(page, "studio-top-up-light")
+    page.get_by_role("button", name="Start batch of 1", exact=True).click()
+    watch(page, site, 1)
+    assert site.app.spaces.emptied() == []
+
+
+def build(page: Page) -> None:
+    """Write a template from nothing and publish it."""
+    choose(page, "Template", "A new template", exact=True)
+    page.get_by_role("textbox", name="Key: small letters").fill("harbour_desk")
+    page.get_by_role("textbox", name="Name", exact=True).fill("Harbour desk")
+    page.get_by_role("textbox", name="System prompt sent to the writer").fill(
+        "You write conversations of {{ turns }} messages between a visitor and the harbour desk."
+    )
+    page.get_by_role("textbox", name="Order sent to the writer").fill(
+        "The visitor is {{ persona_name }} ({{ persona_communication_style }}). They ask about {{ topic_name }}. "
+        "{% if mood %}The visitor is {{ mood }}. {% endif %}"
+        "Answers have {{ words_min }} to {{ words_max }} words."
+    )
+    page.get_by_role("textbox", name="Variables it needs").fill(
+        "persona_name, persona_communication_style, topic_name"
+    )
+    page.get_by_role("textbox", name="Variables it may do without").fill("mood")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.get_by_text("Harbour desk v1 is published.").first).to_be_visible()
+    settle(page)

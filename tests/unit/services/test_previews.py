@@ -1,0 +1,200 @@
+"""Previews: the first items alone, the rest on a person's word, all of it one job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
+from brightrun.domain.errors import InvalidInput, NotAllowed, WriterDeclined
+from brightrun.services.drafts import draft_of
+from tests.fakes import ScriptedWriter, options, scenarios
+
+Preview = Callable[..., Job]
+
+
+@pytest.fixture
+def preview(app: App) -> Preview:
+    """Create a job of five with a preview of two, and write the preview."""
+
+    def create(given: JobOptions | None = None, *, number: int = 2, count: int = 5) -> Job:
+        plan = app.planner.plan(scenarios(count), given or options(), template=fitting(app))
+        job = app.batches.create(plan, name="test", actor="ana", preview=number)
+        return drive(app, job)
+
+    return create
+
+
+def fitting(app: App) -> str:
+    """Return the template that scenarios of the fakes are written with."""
+    return app.planner.plan(scenarios(1), options()).items[0].choice.template.template_key
+
+
+def drive(app: App, job: Job) -> Job:
+    while app.batches.process_next(job.id).outcome not in (StepOutcome.PAUSED, StepOutcome.DONE):
+        pass
+    return app.batches.get(job.id)
+
+
+def test_a_preview_stops_by_itself_and_the_rest_is_the_same_job(
+    app: App, preview: Preview, writer: ScriptedWriter
+) -> None:
+    """Two of five are written and nothing else, whoever asks; then the rest of them, none twice."""
+    job = preview()
+    assert (job.status, job.counts.completed, job.counts.queued, writer.calls) == (JobStatus.PAUSED, 2, 3, 2)
+    assert "2 written" in (job.pause_reason or "")
+    assert app.previews.is_over(job)
+    assert app.batches.process_next(job.id).outcome is StepOutcome.PAUSED
+    with pytest.raises(NotAllowed, match="preview is over"):
+        app.batches.resume(job.id, actor="ana")
+    app.previews.start(job.id, actor="ana")
+    done = drive(app, job)
+    assert (done.status, done.counts.completed, writer.calls) == (JobStatus.COMPLETED, 5, 5)
+    positions = [item.position for item in app.batches.items(job.id) if item.conversation_id]
+    assert positions == [1, 2, 3, 4, 5]
+
+
+def test_many_workers_at_once_write_the_preview_only(app: App, writer: ScriptedWriter) -> None:
+    """Six workers on one preview of two make two calls, and each is told that the job waits."""
+    plan = app.planner.plan(scenarios(8), options())
+    job = app.batches.create(plan, name="test", actor="ana", preview=2)
+    workers = [
+        threading.Thread(target=lambda: [app.batches.process_next(job.id) for _ in range(4)])
+        for _ in range(6)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert drive(app, job).counts.completed == writer.calls == 2
+
+
+def test_a_preview_of_everything_is_an_ordinary_job(app: App, preview: Preview) -> None:
+    """Where nothing waits behind it, there is nothing to be told twice."""
+    job = preview(count=3, number=3)
+    assert (job.preview, job.status) == (None, JobStatus.COMPLETED)
+    with pytest.raises(InvalidInput, match="1 to 3"):
+        preview(number=4)
+
+
+def test_paid_items_of_a_preview_count_in_budget_and_ledger(app: App, preview: Preview) -> None:
+    """The preview's calls are this job's first: spent once, and the budget holds for all of it."""
+    job = preview(options(WriterName.CLAUDE, budget=5.0))
+    spent = job.money.spent
+    assert spent == pytest.approx(0.014)
+    app.previews.start(job.id, actor="ana")
+    done = drive(app, job)
+    assert done.money.spent == pytest.approx(0.035)
+    cost = app.costs.of_job(job.id)
+    assert cost.cost.spent_usd == pytest.approx(0.035)
+
+
+def test_a_used_up_budget_and_a_preview_are_two_doors(app: App, preview: Preview) -> None:
+    """Raising the budget does not start the rest, and starting the rest does not raise the budget."""
+    job = preview(options(WriterName.CLAUDE, budget=0.06))
+    assert app.budgets.set(job.id, 0.065, actor="ana").status is JobStatus.PAUSED
+    assert app.batches.process_next(job.id).outcome is StepOutcome.PAUSED
+    assert app.batches.get(job.id).counts.completed == 2
+
+
+def test_the_rest_takes_the_new_version_and_what_is_written_keeps_its_own(
+    app: App, preview: Preview, writer: ScriptedWriter
+) -> None:
+    """A template mended after the preview writes the rest; every conversation names the version it had."""
+    job = preview()
+    template = app.templates.of_version(
+        app.templates.version(app.batches.items(job.id)[0].template_version_id)
+    )
+    draft = draft_of(template, template.version)
+    changed = draft.model_copy(update={"user_text": f"{draft.user_text}\nBe brief, please."})
+    newer = app.templates.publish(changed, actor="ana")
+    rest = app.previews.plan_rest(job.id, variables={"mood": "tense"})
+    assert app.previews.adjust(rest, actor="ana") == 3
+    app.previews.start(job.id, actor="ana")
+    drive(app, job)
+    items = app.batches.items(job.id)
+    versions = [item.template_version_id for item in items]
+    assert versions == [template.version.id] * 2 + [newer.version.id] * 3
+    for item in items:
+        assert item.conversation_id
+        assert app.reviews.read(item.conversation_id).template_version_id == item.template_version_id
+    assert [order.prompt.user.endswith("Be brief, please.") for order in writer.orders] == [False] * 2 + [
+        True
+    ] * 3
+    assert [item.scenario.variables.get("mood") for item in items] == [None] * 2 + ["tense"] * 3
+
+
+def test_the_estimate_and_the_reserve_follow_what_was_adjusted(app: App, preview: Preview) -> None:
+    """A longer prompt is reserved for and passes its own check, although this process knew the old bound."""
+    job = preview(options(WriterName.CLAUDE))
+    rest = app.previews.plan_rest(job.id, variables={"scenario": "Book a table. " * 200})
+    app.previews.adjust(rest, actor="ana")
+    app.previews.start(job.id, actor="ana")
+    done = drive(app, job)
+    assert done.counts.completed == 5, [item.error_message for item in app.batches.items(job.id)]
+    estimate = app.costs.of_job(job.id).estimate
+    assert estimate is not None
+    assert estimate.expected_usd == pytest.approx(0.014 + rest.plan.estimate.expected_usd)
+
+
+def test_what_may_have_an_answer_keeps_what_it_was_asked_with(app: App, preview: Preview, dsn: str) -> None:
+    """An item whose call may have been paid for is read as what was ordered; a failed one is ordered anew."""
+    job = preview(number=1)
+    app.previews.start(job.id, actor="ana", more=1)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select claim_item(%s, 'gone', -1)", [job.id])
+    app.batches.pause(job.id, actor="ana")
+    app.batches.get(job.id)
+    rest = app.previews.plan_rest(job.id, variables={"mood": "tense"})
+    assert len(rest.items) == 4
+    assert app.previews.adjust(rest, actor="ana") == 3
+    assert app.batches.items(job.id)[1].scenario.variables.get("mood") is None
+
+
+def test_a_failed_preview_is_retried_with_what_was_adjusted(
+    app: App, preview: Preview, writer: ScriptedWriter
+) -> None:
+    """A preview that fails leaves a way: adjust, retry it, read it, then start."""
+    writer.will(WriterDeclined("No.", code="refused"))
+    job = preview(number=1)
+    assert (job.status, job.counts.failed) == (JobStatus.PAUSED, 1)
+    app.batches.retry_failed(job.id, actor="ana")
+    app.previews.adjust(app.previews.plan_rest(job.id, variables={"mood": "calm"}), actor="ana")
+    app.batches.resume(job.id, actor="ana")
+    again = drive(app, job)
+    assert (again.status, again.counts.completed, again.counts.queued) == (JobStatus.PAUSED, 1, 4)
+    assert app.batches.items(job.id)[0].scenario.variables["mood"] == "calm"
+
+
+def test_a_preview_grows_by_one_and_ends_with_the_last(app: App, preview: Preview) -> None:
+    """One more at a time can be looked at, until nothing is left behind."""
+    job = preview(count=4)
+    longer = app.previews.start(job.id, actor="ana", more=1)
+    assert longer.preview == 3
+    assert drive(app, job).counts.completed == 3
+    assert app.previews.start(job.id, actor="ana", more=5).preview is None
+    assert drive(app, job).status is JobStatus.COMPLETED
+
+
+def test_adjusting_what_cannot_be_adjusted_changes_nothing(app: App, preview: Preview) -> None:
+    """A started job, an ended one, a wrong name and a scenario that cannot be written are refused whole."""
+    job = preview()
+    with pytest.raises(InvalidInput, match="variable of your own"):
+        app.previews.plan_rest(job.id, variables={"persona": "somebody"})
+    rest = app.previews.plan_rest(job.id, variables={"scenario": ""})
+    assert rest.plan.problems
+    with pytest.raises(InvalidInput, match="cannot start"):
+        app.previews.adjust(rest, actor="ana")
+    sound = app.previews.plan_rest(job.id)
+    app.previews.start(job.id, actor="ana")
+    with pytest.raises(NotAllowed, match="not in preview"):
+        app.previews.adjust(sound, actor="ana")
+    with pytest.raises(NotAllowed, match="no preview"):
+        app.previews.start(job.id, actor="ana")
+    app.batches.cancel(job.id, actor="ana")
+    with pytest.raises(NotAllowed, match="cancelled"):
+        app.previews.plan_rest(job.id)
