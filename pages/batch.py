@@ -44,8 +44,8 @@ draw_job_head(job)
 outlook = budget_outlook(app, job)
 first = st.container()  # there in every run, so that nothing below it changes its place
 draw_actions(app, job, outlook)
-draw_progress(app, job)
 draw_preview(app, job)
+draw_progress(app, job)
 if outlook:  # where nothing else helps, it comes first
     with first if outlook.is_stuck else st.container():
         draw_budget(app, job, outlook)

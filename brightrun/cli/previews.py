@@ -110,7 +110,9 @@ def _show_item(app: App, item: Item) -> None:
         out.print(escape(item.error_message or f"It is {item.status.value}."), style="yellow")
     else:
         read = app.reviews.read(item.conversation_id)
-        out.print(f"{read.quality_score:.1f} of 10{''.join(f' · {escape(text)}' for text in _findings(read))}")
+        out.print(
+            f"{read.quality_score:.1f} of 10{''.join(f' · {escape(text)}' for text in _findings(read))}"
+        )
         for turn in read.turns:
             text = textwrap.fill(turn.content, WIDTH, initial_indent="  ", subsequent_indent="  ")
             out.print(f"{turn.role.value}:", style="bold")

@@ -26,6 +26,9 @@ def draw_preview(app: App, job: Job) -> None:
         return
     items = app.previews.written(job)
     waiting = job.counts.total - len(items)
+    if not app.previews.is_over(job):
+        st.caption(f"Only the first {len(items)} of {job.counts.total:,} are written now, for you to read.")
+        return
     with st.container(border=True, key="preview"):
         st.subheader(f"Preview: the first {len(items)} of {job.counts.total:,}", anchor=False)
         st.caption(
@@ -33,8 +36,6 @@ def draw_preview(app: App, job: Job) -> None:
             "What is written here belongs to the batch and is not paid for again."
         )
         _draw_items(app, job, items)
-        if not app.previews.is_over(job):
-            return
         with told():
             _draw_adjust(app, job)
         _draw_start(app, job, waiting)
@@ -62,7 +63,7 @@ def _draw_item(app: App, job: Job, item: Item) -> None:
             label="Open it in the reader",
             query_params={"job": job.id, "id": item.conversation_id},
         )
-    with st.container(height=HEIGHT):
+    with st.container(height=HEIGHT, autoscroll=False):
         for turn in read.turns:
             with st.chat_message(turn.role.value):
                 st.text(clamp(turn.content, 20_000))
