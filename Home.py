@@ -33,6 +33,7 @@ page = st.navigation(
         ],
         "Set up": [
             st.Page(Place.TEMPLATES.value, title="Templates", url_path="templates"),
+            st.Page(Place.SCAFFOLDING.value, title="Scaffolding", url_path="scaffolding"),
             st.Page(Place.SYSTEM.value, title="System", url_path="system"),
         ],
     }

@@ -43,6 +43,7 @@ from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.revisions import Revisions
+from brightrun.services.scaffolding import Scaffolding
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spaces import Spaces
 from brightrun.services.spending import Spending
@@ -63,6 +64,7 @@ class App:
     settings: Settings
     templates: Templates
     scenarios: Scenarios
+    scaffolding: Scaffolding
     spaces: Spaces
     planner: Planner
     prices: Prices
@@ -164,6 +166,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         settings=settings,
         templates=templates,
         scenarios=scenarios,
+        scaffolding=Scaffolding(db, scenarios),
         spaces=Spaces(db, scenarios),
         planner=planner,
         prices=Prices(db),

@@ -21,6 +21,7 @@ from brightrun.cli import (
     reviews,
     revisions,
     saol,
+    scaffolding,
     spaces,
     system,
     templates,
@@ -73,6 +74,7 @@ app.command("import")(imports.import_file)
 app.add_typer(prices.app, name="prices")
 app.add_typer(saol.app, name="saol")
 app.add_typer(templates.app, name="templates")
+app.add_typer(scaffolding.app, name="scaffolding")
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ _QUOTE, _QUOTES, _END = '"', '""', "\r\n"
 
 def csv_head() -> bytes:
     """Return the first line, with the mark Excel needs."""
-    return BYTE_ORDER_MARK + (",".join(map(_cell, COLUMNS)) + _END).encode()
+    return BYTE_ORDER_MARK + (",".join(map(cell, COLUMNS)) + _END).encode()
 
 
 def csv_turns(row: Row) -> bytes:
@@ -55,13 +55,19 @@ def csv_turns(row: Row) -> bytes:
         row.created_at,
         row.split,
     )
-    tail = ",".join(map(_cell, about)) + _END  # the same for every turn, so made once
+    tail = ",".join(map(cell, about)) + _END  # the same for every turn, so made once
     return "".join(
-        f'"{row.id}","{number}",{_cell(message["role"])},{_cell(message["content"])},{tail}'
+        f'"{row.id}","{number}",{cell(message["role"])},{cell(message["content"])},{tail}'
         for number, message in enumerate(row.messages, 1)
     ).encode()
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a cell in quotes that no spreadsheet takes for a formula."""
     guard = "'" if text.startswith(_FORMULA) else ""
     return f'"{guard}{text.replace(_QUOTE, _QUOTES)}"'
+
+
+def unguarded(text: str) -> str:
+    """Return a cell as it was before `cell` kept it from being a formula."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

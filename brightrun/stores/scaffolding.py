@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from brightrun import saol
+from brightrun.domain.scaffolding import Kind
 from brightrun.domain.scenario import EmotionalArc, Persona, Tier, Topic
 
 T = TypeVar("T", Persona, EmotionalArc, Topic)
@@ -23,6 +24,25 @@ def emotional_arcs(db: saol.Database) -> list[EmotionalArc]:
 
 def training_topics(db: saol.Database) -> list[Topic]:
     return [_read(Topic, row) for row in _all(db, "training_topics", "topic_key")]
+
+
+def save(db: saol.Database, kind: Kind, rows: Sequence[Mapping[str, object]]) -> int:
+    """Write rows by their keys, all or none; returns how many."""
+    params = {"p_kind": kind.value, "p_rows": list(rows)}
+    return int(saol.agent_execute_rpc(db, "save_scaffolding", params).value())
+
+
+def uses(db: saol.Database, kind: Kind) -> dict[str, int]:
+    """Return how often each key is used."""
+    found = saol.agent_execute_rpc(db, "scaffolding_uses", {"p_kind": kind.value}).value()
+    return {str(key): int(number) for key, number in found.items()}
+
+
+def remove(db: saol.Database, kind: Kind, key: str) -> dict[str, Any]:
+    """Delete one, or stop offering it while it is used; `outcome` says which, or missing."""
+    params = {"p_kind": kind.value, "p_key": key}
+    value: dict[str, Any] = saol.agent_execute_rpc(db, "remove_scaffolding", params).value()
+    return value
 
 
 def _all(db: saol.Database, table: str, key: str) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ class Place(StrEnum):
     INSIGHT = "pages/insight.py"
     DATASETS = "pages/datasets.py"
     TEMPLATES = "pages/templates.py"
+    SCAFFOLDING = "pages/scaffolding.py"
     SYSTEM = "pages/system.py"
 
 

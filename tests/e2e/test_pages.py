@@ -25,6 +25,7 @@ PAGES = {
     "review": "Review",
     "datasets": "Datasets",
     "templates": "Templates",
+    "scaffolding": "Scaffolding",
     "system": "System",
 }
 

@@ -1,0 +1,116 @@
+"""Scaffolding as people edit it: personas, emotional arcs and topics, each field with what it may hold."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from brightrun.domain.scenario import Tier
+
+Key = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=80)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=8_000)]
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...], Field(max_length=100)]
+Keys = Annotated[tuple[Key, ...], Field(max_length=1_000)]
+Intensity = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda level: round(level, 2))]
+Turns = Annotated[int, Field(ge=2, le=200, multiple_of=2)]
+
+
+class Kind(StrEnum):
+    """What a scenario's scaffolding is made of."""
+
+    PERSONA = "persona"
+    """Who asks."""
+    ARC = "arc"
+    """How the feeling moves."""
+    TOPIC = "topic"
+    """What it is about."""
+
+    @property
+    def key(self) -> str:
+        """The name of the field that the others know it by."""
+        return f"{self.value}_key"
+
+
+class Draft(BaseModel):
+    """One of a kind, whole and sound; lists hold one thing each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class PersonaDraft(Draft):
+    persona_key: Key
+    name: Name
+    archetype: Text = ""
+    age_range: Text = ""
+    occupation: Text = ""
+    income_range: Text = ""
+    demographics: dict[str, str] = Field(default_factory=dict)
+    financial_background: Text = ""
+    financial_situation: Text = ""
+    communication_style: Text = ""
+    emotional_baseline: Text = ""
+    typical_questions: Texts = ()
+    common_concerns: Texts = ()
+    language_patterns: Texts = ()
+    is_active: bool = True
+
+
+class ArcDraft(Draft):
+    arc_key: Key
+    name: Name
+    category: Literal["core", "edge"] = "core"
+    tier: Tier = Tier.TEMPLATE
+    starting_emotion: Name
+    starting_intensity_min: Intensity
+    starting_intensity_max: Intensity
+    ending_emotion: Name
+    ending_intensity_min: Intensity
+    ending_intensity_max: Intensity
+    arc_strategy: Text = ""
+    key_principles: Texts = ()
+    characteristic_phrases: Texts = ()
+    response_techniques: Texts = ()
+    avoid_tactics: Texts = ()
+    typical_turn_count_min: Turns = 4
+    """Messages, both roles together; even, because the assistant has the last word."""
+    typical_turn_count_max: Turns = 8
+    suitable_personas: Keys = ()
+    suitable_topics: Keys = ()
+    is_active: bool = True
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        for name in ("starting_intensity", "ending_intensity", "typical_turn_count"):
+            if getattr(self, f"{name}_min") > getattr(self, f"{name}_max"):
+                raise ValueError(f"{name}_min is more than {name}_max")
+        return self
+
+
+class TopicDraft(Draft):
+    topic_key: Key
+    name: Name
+    category: Text = ""
+    description: Text = ""
+    complexity_level: Literal["beginner", "intermediate", "advanced"] = "intermediate"
+    typical_question_examples: Texts = ()
+    key_concepts: Texts = ()
+    suitable_personas: Keys = ()
+    suitable_emotional_arcs: Keys = ()
+    is_active: bool = True
+
+
+DRAFTS: dict[Kind, type[Draft]] = {Kind.PERSONA: PersonaDraft, Kind.ARC: ArcDraft, Kind.TOPIC: TopicDraft}
+NAMED = {
+    "suitable_personas": Kind.PERSONA,
+    "suitable_topics": Kind.TOPIC,
+    "suitable_emotional_arcs": Kind.ARC,
+}
+"""Fields that name others by their keys; empty fits all of them."""
+
+
+def key_of(draft: Draft) -> str:
+    """Return the key a draft is known by."""
+    return str(getattr(draft, next(kind.key for kind, made in DRAFTS.items() if isinstance(draft, made))))

@@ -1,0 +1,209 @@
+"""Scaffolding: personas, emotional arcs and topics edited, brought from a table and taken along as one."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from brightrun import saol
+from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of
+from brightrun.domain.scenario import EmotionalArc, Persona, Topic
+from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
+from brightrun.services.scenarios import Scenarios
+from brightrun.services.sheets import Sheet, read_sheet
+from brightrun.stores import scaffolding as store
+
+MAX_ERRORS = 20
+TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": True}
+
+
+class Removal(StrEnum):
+    """What became of what was to be taken away."""
+
+    REMOVED = "removed"
+    """Nothing used it, and it is gone."""
+    DEACTIVATED = "deactivated"
+    """It is used, so it stays readable and is not offered any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a file would do to the scaffolding."""
+
+    drafts: Sequence[Draft]
+    new: Sequence[str]
+    changed: Sequence[str]
+    same: Sequence[str]
+    notes: Sequence[str] = ()
+
+
+class Scaffolding:
+    """Whatever changes here is read again at once by this process; what waits is written with it."""
+
+    def __init__(self, db: saol.Database, scenarios: Scenarios) -> None:
+        self._db = db
+        self._scenarios = scenarios
+
+    def all(self, kind: Kind) -> list[Draft]:
+        """Return everything of a kind, offered or not, by key."""
+        axes = self._scenarios.axes(active_only=False)
+        every: dict[Kind, Sequence[Persona | EmotionalArc | Topic]] = {
+            Kind.PERSONA: axes.personas,
+            Kind.ARC: axes.arcs,
+            Kind.TOPIC: axes.topics,
+        }
+        fields = DRAFTS[kind].model_fields
+        return [
+            DRAFTS[kind].model_construct(**{n: v for n, v in asdict(one).items() if n in fields})
+            for one in every[kind]
+        ]
+
+    def uses(self, kind: Kind) -> Counter[str]:
+        """Return how many items, imports, templates and other scaffolding use each key."""
+        return Counter(store.uses(self._db, kind))
+
+    def save(self, kind: Kind, drafts: Sequence[Draft]) -> int:
+        """Write drafts by their keys, all or none; raises InvalidInput for keys that nobody has."""
+        self._require_known(kind, drafts)
+        saved = store.save(self._db, kind, [draft.model_dump(mode="json") for draft in drafts])
+        self._scenarios.refresh()
+        return saved
+
+    def offer(self, kind: Kind, key: str, *, active: bool) -> None:
+        """Offer one, or stop offering it; raises NotFound."""
+        draft = self._find(kind, key)
+        self.save(kind, [draft.model_copy(update={"is_active": active})])
+
+    def remove(self, kind: Kind, key: str) -> tuple[Removal, int]:
+        """Take one away, or stop offering it while it is used; returns that and its uses. Raises NotFound."""
+        data = store.remove(self._db, kind, key)
+        if data["outcome"] == "missing":
+            self._find(kind, key)
+        self._scenarios.refresh()
+        return Removal(data["outcome"]), int(data["uses"])
+
+    def to_csv(self, kind: Kind) -> bytes:
+        """Return everything of a kind as a table that `from_csv` reads and a spreadsheet opens harmlessly."""
+        return to_csv(kind, self.all(kind))
+
+    def from_csv(self, kind: Kind, data: bytes, name: str) -> Change:
+        """Say what a table would change; raises InvalidInput naming row and column of what is wrong."""
+        sheet = read_sheet(data, name)
+        drafts = _drafts(kind, sheet)
+        self._require_known(kind, drafts)
+        before = {key_of(draft): draft for draft in self.all(kind)}
+        new = [key_of(draft) for draft in drafts if key_of(draft) not in before]
+        changed = [k for d in drafts if (k := key_of(d)) in before and _differs(before[k], d)]
+        same = [k for d in drafts if (k := key_of(d)) in before and not _differs(before[k], d)]
+        return Change(drafts, new, changed, same, sheet.notes)
+
+    def _find(self, kind: Kind, key: str) -> Draft:
+        every = {key_of(draft): draft for draft in self.all(kind)}
+        if key not in every:
+            close = difflib.get_close_matches(key, every, n=3) or list(every)[:5]
+            raise NotFound(f"There is no {kind.value} {key!r}.", remedy=f"For example: {', '.join(close)}.")
+        return every[key]
+
+    def _require_known(self, kind: Kind, drafts: Sequence[Draft]) -> None:
+        """Raise InvalidInput where a draft names a persona, arc or topic that is not there."""
+        known = {other: {key_of(draft) for draft in self.all(other)} for other in Kind}
+        known[kind] |= {key_of(draft) for draft in drafts}
+        wrong = [
+            f"Row {number} ({key_of(draft)}), column {field}: there is no {other.value} {key!r}."
+            for number, draft in enumerate(drafts, start=1)
+            for field, other in NAMED.items()
+            for key in getattr(draft, field, ())
+            if key not in known[other]
+        ]
+        _refuse(wrong)
+
+
+def to_csv(kind: Kind, drafts: Sequence[Draft]) -> bytes:
+    """Return drafts as a table: one a row, what is a list with one thing a line in its cell."""
+    fields = list(DRAFTS[kind].model_fields)
+    lines = [",".join(map(cell, fields))]
+    lines += [",".join(cell(_text(getattr(draft, field))) for field in fields) for draft in drafts]
+    return BYTE_ORDER_MARK + "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}: {held}" for name, held in value.items())
+    return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _drafts(kind: Kind, sheet: Sheet) -> list[Draft]:
+    fields = list(DRAFTS[kind].model_fields)
+    _require_columns(kind, sheet, fields)
+    drafts: list[Draft] = []
+    wrong: list[str] = []
+    seen: dict[str, int] = {}
+    for number, row in enumerate(sheet.rows, start=1):
+        cells = {column: unguarded(text) for column, text in zip(sheet.columns, row, strict=True)}
+        try:
+            draft = DRAFTS[kind].model_validate(
+                {name: _value(kind, name, text) for name, text in cells.items()}
+            )
+        except ValidationError as fault:
+            wrong += [f"Row {number}, {_place(error['loc'])}{error['msg']}." for error in fault.errors()]
+            continue
+        key = key_of(draft)
+        if key in seen:
+            wrong.append(f"Row {number}, column {kind.key}: {key!r} stands in row {seen[key]} already.")
+        seen.setdefault(key, number)
+        drafts.append(draft)
+    _refuse(wrong)
+    return drafts
+
+
+def _require_columns(kind: Kind, sheet: Sheet, fields: Sequence[str]) -> None:
+    for column in sheet.columns:
+        if column not in fields:
+            close = difflib.get_close_matches(column, fields, n=1)
+            raise InvalidInput(
+                f"{sheet.name}: {kind.value}s have no column {column!r}.",
+                remedy=f"Did you mean {close[0]}?" if close else f"There are: {', '.join(fields)}.",
+            )
+    needed = [name for name, field in DRAFTS[kind].model_fields.items() if field.is_required()]
+    if missing := [name for name in needed if name not in sheet.columns]:
+        raise InvalidInput(
+            f"{sheet.name} lacks the column {', '.join(missing)}.", remedy="Export once, and begin from that."
+        )
+
+
+def _value(kind: Kind, name: str, text: str) -> object:
+    """Return what a cell means: a list a line each, a mapping `name: value` a line, yes or no."""
+    default = DRAFTS[kind].model_fields[name].get_default(call_default_factory=True)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(default, bool):
+        return TRUTHS.get(text.strip().lower(), text)
+    if isinstance(default, tuple):
+        return tuple(lines)
+    if isinstance(default, dict):
+        pairs = (line.partition(":") for line in lines)
+        return {head.strip(): tail.strip() for head, _, tail in pairs}
+    return text.strip() or default if isinstance(default, int | StrEnum) else text
+
+
+def _place(loc: Sequence[object]) -> str:
+    return f"column {loc[0]}: " if loc else ""
+
+
+def _differs(before: Draft, after: Draft) -> bool:
+    return before.model_dump(mode="json") != after.model_dump(mode="json")
+
+
+def _refuse(wrong: Sequence[str]) -> None:
+    if wrong:
+        listed = list(wrong[:MAX_ERRORS])
+        if len(wrong) > MAX_ERRORS:
+            listed.append(f"{len(wrong) - MAX_ERRORS} more.")
+        raise InvalidInput("\n".join(listed), remedy="Nothing was saved.")

@@ -1,0 +1,141 @@
+"""Scaffolding: edited, taken along as a table and brought back, and never deleted while used."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brightrun.bootstrap import App
+from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.scaffolding import Kind, PersonaDraft, TopicDraft
+from brightrun.domain.spreadsheet import cell, unguarded
+from brightrun.services.scaffolding import Removal, to_csv
+from tests.fakes import options
+
+ARC = (
+    *("arc_key", "name", "starting_emotion", "starting_intensity_min", "starting_intensity_max"),
+    *("ending_emotion", "ending_intensity_min", "ending_intensity_max", "typical_turn_count_min"),
+)
+LINE = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=20).filter(
+    lambda text: text == text.strip() and len(text.splitlines()) == 1
+)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_table_taken_along_changes_nothing_where_it_is_brought_back(app: App, kind: Kind) -> None:
+    """What the seed holds is exported, read and found to be the same, field by field."""
+    change = app.scaffolding.from_csv(kind, app.scaffolding.to_csv(kind), "x.csv")
+    assert (change.new, change.changed) == ([], [])
+    assert len(change.same) == len(app.scaffolding.all(kind))
+
+
+@given(LINE, LINE, st.lists(LINE, max_size=3))
+def test_every_text_survives_the_table_and_none_is_a_formula(
+    name: str, about: str, questions: list[str]
+) -> None:
+    """Whatever is written in a field comes back as it was, and a spreadsheet calculates none of it."""
+    draft = PersonaDraft(
+        persona_key="a",
+        name=name,
+        archetype=about,
+        typical_questions=tuple(questions),
+        demographics={"home": about},
+    )
+    rows = list(csv.reader(io.StringIO(to_csv(Kind.PERSONA, [draft]).decode("utf-8-sig"), newline="")))
+    held = dict(zip(rows[0], rows[1], strict=True))
+    assert not any(text.startswith(("=", "+", "-", "@", "\t")) for text in rows[1])
+    assert unguarded(held["name"]) == name
+    assert unguarded(held["archetype"]) == about
+    assert tuple(unguarded(held["typical_questions"]).splitlines()) == tuple(questions)
+    assert unguarded(held["demographics"]) == f"home: {about}"
+
+
+@given(st.text(max_size=6))
+def test_a_guarded_cell_comes_back_as_it_was(text: str) -> None:
+    """One rule writes cells and one reads them, apostrophes included."""
+    written = cell(text)[1:-1].replace('""', '"')
+    assert unguarded(written) == text
+
+
+def test_rows_are_saved_all_or_none(app: App) -> None:
+    """A table with new, changed and untouched rows is one step; what it does not name stays."""
+    topics = app.scaffolding.all(Kind.TOPIC)
+    changed = topics[0].model_copy(update={"description": "=1+1, said as text"})
+    new = TopicDraft(topic_key="boat_licence", name="A boat licence", suitable_personas=("anxious_planner",))
+    data = to_csv(Kind.TOPIC, [changed, topics[1], new])
+    change = app.scaffolding.from_csv(Kind.TOPIC, data, "topics.csv")
+    assert (change.new, len(change.changed), len(change.same)) == (["boat_licence"], 1, 1)
+    assert app.scaffolding.save(Kind.TOPIC, change.drafts) == 3
+    assert len(app.scaffolding.all(Kind.TOPIC)) == len(topics) + 1
+    found = {topic.topic_key: topic for topic in app.scenarios.axes().topics}
+    assert found["boat_licence"].suitable_personas == ("anxious_planner",)
+    assert "=1+1, said as text" in {topic.description for topic in found.values()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (Kind.TOPIC, "topic_key,name,colour\na,b,c\n", "no column 'colour'"),
+        (Kind.TOPIC, "topic_key,nam\na,b\n", "no column 'nam'"),
+        (Kind.TOPIC, "topic_key\na\n", "lacks the column name"),
+        (Kind.TOPIC, "topic_key,name\na,b\nA!,c\n", "Row 2, column topic_key"),
+        (Kind.TOPIC, "topic_key,name\na,b\na,c\n", "stands in row 1 already"),
+        (Kind.TOPIC, "topic_key,name,complexity_level\na,b,hard\n", "Row 1, column complexity_level"),
+        (
+            Kind.TOPIC,
+            "topic_key,name,suitable_personas\na,b,nobody\n",
+            "column suitable_personas: there is no persona 'nobody'",
+        ),
+        (Kind.TOPIC, "topic_key,name,is_active\na,b,maybe\n", "Row 1, column is_active"),
+        (Kind.PERSONA, "persona_key,name\na,\n", "Row 1, column name"),
+        (
+            Kind.ARC,
+            f"{','.join(ARC)}\na,A,fear,0.9,0.2,calm,0.1,1.5,3\n",
+            "column ending_intensity_max",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named_with_row_and_column(
+    app: App, kind: Kind, text: str, said: str
+) -> None:
+    """Nothing is saved while anything is wrong, and the message leads to the cell."""
+    before = app.scaffolding.all(kind)
+    with pytest.raises(InvalidInput) as caught:
+        app.scaffolding.save(kind, app.scaffolding.from_csv(kind, text.encode(), "x.csv").drafts)
+    assert said in f"{caught.value}"
+    assert app.scaffolding.all(kind) == before
+
+
+def test_what_is_used_is_put_aside_and_what_is_not_is_deleted(app: App) -> None:
+    """A persona of a batch stays readable and is not offered; an unused one goes; an unknown one is named."""
+    new = PersonaDraft(persona_key="harbour_master", name="Ada Holm")
+    app.scaffolding.save(Kind.PERSONA, [new])
+    topic = app.scenarios.axes().topics[0].topic_key
+    scenarios = app.scenarios.product(["harbour_master"], [], [topic])
+    job = app.batches.create(app.planner.plan(scenarios, options()), name="one", actor="ana")
+    assert app.scaffolding.remove(Kind.PERSONA, "harbour_master") == (Removal.DEACTIVATED, 1)
+    assert "harbour_master" not in {p.persona_key for p in app.scenarios.axes().personas}
+    app.batches.process_next(job.id)
+    assert app.batches.get(job.id).counts.completed == 1, "a batch that has it goes on"
+    app.scaffolding.offer(Kind.PERSONA, "harbour_master", active=True)
+    assert "harbour_master" in {p.persona_key for p in app.scenarios.axes().personas}
+
+    app.scaffolding.save(Kind.PERSONA, [new.model_copy(update={"persona_key": "nobody_needs"})])
+    assert app.scaffolding.remove(Kind.PERSONA, "nobody_needs") == (Removal.REMOVED, 0)
+    with pytest.raises(NotFound, match="no persona 'nobody_needs'"):
+        app.scaffolding.remove(Kind.PERSONA, "nobody_needs")
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_uses_count_what_names_a_key(app: App, kind: Kind) -> None:
+    """An arc that a template was written for cannot be deleted, batch or no batch."""
+    uses = app.scaffolding.uses(kind)
+    keys = {getattr(draft, kind.key) for draft in app.scaffolding.all(kind)}
+    assert set(uses) <= keys
+    if kind is Kind.ARC:
+        arc = next(t.arc_key for t in app.templates.all() if t.arc_key)
+        assert app.scaffolding.remove(kind, arc)[0] is Removal.DEACTIVATED
