@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +21,15 @@ test: $(DEV) ## run the tests
 test-supabase: $(DEV) ## the contract suite on a real project: BR_TEST_SUPABASE_URL, BR_TEST_SUPABASE_KEY, BR_TEST_DATABASE_URL
 	@test -n "$$BR_TEST_SUPABASE_URL" && test -n "$$BR_TEST_SUPABASE_KEY" && test -n "$$BR_TEST_DATABASE_URL" || \
 	  { echo "Set BR_TEST_SUPABASE_URL, BR_TEST_SUPABASE_KEY and BR_TEST_DATABASE_URL (docs/how-to/supabase.md)"; exit 1; }
-	$(BIN)/pytest tests/contract/test_saol.py tests/contract/test_saol_files.py tests/contract/test_saol_statements.py -q
+	$(BIN)/pytest tests/contract/test_saol.py tests/contract/test_saol_files.py tests/contract/test_saol_statements.py \
+	  tests/contract/test_saol_scale.py -q
+
+saol: $(DEV) ## hostile rows, conditions and injections at full size; ROWS, TABLES, INJECTIONS, SEED say how many
+	BR_SAOL_ROWS=$(or $(ROWS),10000) BR_SAOL_TABLES=$(or $(TABLES),10000) BR_SAOL_INJECTIONS=$(or $(INJECTIONS),1000) \
+	  BR_SAOL_SEED=$(or $(SEED),20261125) $(BIN)/pytest tests/contract/test_saol_scale.py -q -s
+
+migration: $(DEV) ## move an installation of CONVERSATIONS=5250 items to a second server, killed twice on the way
+	BR_MIGRATE_CONVERSATIONS=$(or $(CONVERSATIONS),5250) $(BIN)/pytest tests/faults/test_migration.py -q -s -k whole
 
 check: $(DEV) ## lint, layers, types, dependencies
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from brightrun.domain.errors import SetupFault, StorageFault
 from brightrun.domain.writing import Writer
 from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
+from brightrun.saol.server import moving
 from brightrun.saol.server.launcher import EmbeddedServer
 from brightrun.saol.server.migrations import apply, require_current
 from brightrun.services.answers import Answers, Reader
@@ -37,6 +38,7 @@ from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
+from brightrun.services.migration import SCAFFOLDING, Migration, Proof, Rows
 from brightrun.services.plans import Planner
 from brightrun.services.previews import Previews
 from brightrun.services.prices import Prices
@@ -124,6 +126,46 @@ def open_database(settings: Settings, *, over: Database | None = None) -> Iterat
         )
     with ExitStack() as closing:
         yield _database(settings, closing)[0]
+
+
+@contextmanager
+def open_migration(settings: Settings, *, to: str, files: str | None) -> Iterator[Migration]:
+    """Lend the move of this machine's embedded installation to the database `to` and the files' new place."""
+    home = settings.model_copy(update={"database_url": None, "supabase_url": None})
+    place = files or settings.supabase_url
+    if not place:
+        raise SetupFault(
+            "Nobody said where the files go.",
+            remedy="Say --files https://REF.supabase.co (with SUPABASE_SECRET_KEY), or --files FOLDER.",
+        )
+    if place.startswith(("https://", "http://")):
+        there = settings.model_copy(update={"supabase_url": place})
+        if not there.supabase_secret_key:
+            raise SetupFault(
+                "SUPABASE_SECRET_KEY is not set.", remedy="It stands in the project's API settings."
+            )
+    else:
+        there = home.model_copy(update={"home": Path(place).expanduser().absolute()})
+    with ExitStack() as closing:
+        server = EmbeddedServer(home.home, home.pg_bin)
+        dsn = server.acquire()
+        closing.callback(server.release)
+        folder = supabase_folder()
+        apply(dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql")
+        db = saol.connect_postgres(dsn)
+        closing.callback(db.close)
+        sources, targets = _buckets(home, closing), _buckets(there, closing)
+        spool = Spool(sources[0], LocalBucket(home.home / "spool", CONVERSATION_FILES))
+        rows = Rows(
+            lambda tell: map(_proof, moving.move(dsn, to, folder, SCAFFOLDING, tell)),
+            lambda: map(_proof, moving.prove(dsn, to)),
+            lambda: moving.forget(to),
+        )
+        yield Migration(db, spool, rows, list(zip(sources, targets, strict=True)))
+
+
+def _proof(table: moving.Proof) -> Proof:
+    return Proof(table.table, table.rows, table.arrived, table.hash, table.arrived_hash)
 
 
 def _program() -> str:

@@ -7,7 +7,7 @@ from brightrun import saol
 TABLE = """
 create table public.shelf (
   id integer primary key,
-  name text unique,
+  name text collate "C" unique,
   weight numeric check (weight > 0),
   tags text[] not null default '{}',
   facts jsonb not null default '{}',

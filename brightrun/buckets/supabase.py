@@ -146,10 +146,10 @@ class SupabaseBucket:
 
 
 _REMEDIES = {
-    "400": "See that the bucket exists: `supabase db push` creates it.",
+    "400": "See that the bucket exists: `supabase db push --remote` creates it.",
     "401": "Set SUPABASE_SECRET_KEY to the project's secret key.",
     "403": "Set SUPABASE_SECRET_KEY to the project's secret key; the publishable one may not write.",
-    "404": "The bucket is missing: `supabase db push` creates it.",
+    "404": "The bucket is missing: `supabase db push --remote` creates it.",
     "413": "Raise the bucket's file size limit.",
     "415": "Allow JSON and text files in the bucket.",
 }

@@ -16,6 +16,7 @@ from brightrun.cli import (
     diversity,
     imports,
     insight,
+    migration,
     previews,
     prices,
     reviews,
@@ -65,6 +66,7 @@ for command in (
     datasets.push,
     insight.insight,
     diversity.diversity,
+    migration.migrate,
     system.check,
 ):
     app.command()(command)

@@ -31,8 +31,9 @@ def agent_query(
     """Return rows as JSON values; without a limit all of them, whatever cap the server has."""
 
     def run() -> Outcome:
-        if (limit is not None and limit < 0) or offset < 0:
-            raise Refused("ERR_VALIDATION_SCHEMA", "limit and offset cannot be negative.")
+        for number in (limit, offset):
+            if number is not None and (not isinstance(number, int) or number < 0):
+                raise Refused("ERR_VALIDATION_SCHEMA", "limit and offset are whole numbers from 0 on.")
         found = db.table(table)
         columns = found.chosen(select)
         checked = conditions(where, found.columns)

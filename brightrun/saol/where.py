@@ -44,7 +44,7 @@ def conditions(given: Iterable[Condition], columns: Iterable[str]) -> list[Where
             listed = ", ".join(sorted(OPERATORS))
             raise Refused("ERR_VALIDATION_SCHEMA", f"There is no operator {where.operator!r}; use {listed}.")
         _check_value(where)
-    return checked
+    return [_without_nothing(where) for where in checked]
 
 
 def orders(given: Iterable[Order], columns: Iterable[str], key: Iterable[str]) -> list[Order]:
@@ -64,6 +64,13 @@ def _as_where(entry: Condition) -> Where:
     if isinstance(entry, tuple) and len(entry) == 3:
         return Where(*entry)
     raise Refused("ERR_VALIDATION_SCHEMA", f"{entry!r} is no condition; give (column, operator, value).")
+
+
+def _without_nothing(where: Where) -> Where:
+    """Take None out of a list: in SQL nothing is equal to it, on the way to PostgREST it would be the word."""
+    if where.operator != "in" or None not in (values := list(where.value)):
+        return where
+    return Where(where.column, "in", [value for value in values if value is not None])
 
 
 def _check_value(where: Where) -> None:

@@ -75,7 +75,7 @@ def _filter(name: sql.Identifier, operator: str, value: str) -> tuple[sql.Compos
             raise Malformed(f"is.{value}")
         return sql.SQL("{} is ").format(name) + sql.SQL(value), []
     if operator == "in":
-        return sql.SQL("{}::text = any(%s)").format(name), [_listed(value)]
+        return sql.SQL("{} = any(%s)").format(name), [_array(_listed(value))]
     if operator not in OPERATORS:
         raise Malformed(f"unknown operator {operator}")
     if operator in ("like", "ilike"):
@@ -91,6 +91,12 @@ def _listed(text: str) -> list[str]:
         raise Malformed("a list needs parentheses")
     found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', text[1:-1], re.DOTALL)
     return [bare or re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) for quoted, bare in found]
+
+
+def _array(values: list[str]) -> str:
+    """Return a list as PostgreSQL writes one, for the server to read as the column's type."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 def _name(text: str) -> str:

@@ -93,7 +93,7 @@ def require_current(dsn: str, folder: Path) -> str:
         listed = ", ".join(migration.path.name for migration in missing)
         raise SetupFault(
             f"The database lacks {len(missing)} migrations: {listed}.",
-            remedy="Apply them with `supabase db push`, or point DATABASE_URL at another database.",
+            remedy="Apply them with `supabase db push --remote`, or point DATABASE_URL at another database.",
         )
     return f"All {len(migrations(folder))} are applied."
 

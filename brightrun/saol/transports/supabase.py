@@ -240,13 +240,20 @@ def _condition(entry: Where, kind: str) -> tuple[str, str]:
     if entry.operator == "in":
         return "in", f"({','.join(_quoted(_text(one)) for one in value)})"
     if entry.operator == "contains":
-        if kind.endswith("[]"):
-            return "cs", f"{{{','.join(_quoted(_text(one)) for one in value)}}}"
-        return "cs", json.dumps(value)
+        return "cs", _literal(value, kind)
     if entry.operator in ("like", "ilike") and "*" in value:
         # PostgREST reads * as %, so a pattern with a star of its own goes as a regular expression.
         return ("match" if entry.operator == "like" else "imatch"), _regex(value)
-    return entry.operator, _text(value)
+    return entry.operator, _literal(value, kind)
+
+
+def _literal(value: Any, kind: str) -> str:
+    """Return a value as PostgreSQL reads one of its column's type."""
+    if kind in ("json", "jsonb"):
+        return json.dumps(value)
+    if kind.endswith("[]") and isinstance(value, list | tuple):
+        return f"{{{','.join(_quoted(_text(one)) for one in value)}}}"
+    return _text(value)
 
 
 def _quoted(text: str) -> str:
