@@ -8,6 +8,7 @@ from datetime import datetime
 
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.scenario import Tier
+from brightrun.domain.variable import Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class TemplateVersion:
     words_max: int
     created_by: str
     created_at: datetime
+    variables: tuple[Variable, ...] = ()
+    """Its own variables, described."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from brightrun.domain.errors import InvalidInput, TemplateFault
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
+from brightrun.domain.variable import Variable
 from brightrun.services.prompts import BUILT_IN, RESERVED, variables_of
 
 FILE_KIND = "brightrun-template"
@@ -36,6 +37,8 @@ class TemplateDraft(BaseModel):
     dataset_system_text: str = Field("", max_length=20_000)
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    variables: tuple[Variable, ...] = Field((), max_length=200)
+    """Its own variables, described."""
     words_min: int = Field(60, ge=1)
     words_max: int = Field(180, ge=1, le=4000)
 
@@ -63,6 +66,7 @@ def problems_of(draft: TemplateDraft) -> list[str]:
     ]
     both = sorted(set(draft.required) & set(draft.optional))
     found += [f"{name} is declared both as needed and as something it may do without." for name in both]
+    found += _described(draft)
     if draft.words_min > draft.words_max:
         found.append("The fewest words are more than the most.")
     return found
@@ -85,9 +89,16 @@ def draft_of(template: Template, version: TemplateVersion) -> TemplateDraft:
         dataset_system_text=version.dataset_system_text,
         required=version.required,
         optional=version.optional,
+        variables=version.variables,
         words_min=version.words_min,
         words_max=version.words_max,
     )
+
+
+def own_variables(version: TemplateVersion) -> list[str]:
+    """Return the variables a version reads that Bright Run does not give, in their order."""
+    given = {*BUILT_IN, *RESERVED}
+    return [name for name in (*version.required, *version.optional) if name not in given]
 
 
 def to_file(draft: TemplateDraft) -> bytes:
@@ -119,6 +130,18 @@ def from_file(data: bytes, name: str) -> TemplateDraft:
 
 
 _EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."
+
+
+def _described(draft: TemplateDraft) -> list[str]:
+    """Say what is wrong with the descriptions: each is of a declared variable that is the template's own."""
+    names = [variable.name for variable in draft.variables]
+    found = [f"{name} is described twice." for name in sorted({n for n in names if names.count(n) > 1})]
+    for name in names:
+        if name in {*BUILT_IN, *RESERVED}:
+            found.append(f"{name} is described, but Bright Run gives it.")
+        elif name not in {*draft.required, *draft.optional}:
+            found.append(f"{name} is described, but neither needed nor something it may do without.")
+    return found
 
 
 _FUNCTIONS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace"})

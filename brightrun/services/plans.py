@@ -13,7 +13,7 @@ from brightrun.domain.estimate import Estimate, Terms
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId, TemplateVersionId
 from brightrun.domain.price import Tariff
 from brightrun.domain.scenario import Scenario
-from brightrun.domain.template import Choice, Prompt, Template
+from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
 from brightrun.services.estimates import Estimator
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
@@ -121,6 +121,11 @@ class Planner:
             problems=problems,
             notes=notes,
         )
+
+    def price(self, version: TemplateVersion, prompt: Prompt, options: JobOptions) -> Estimate:
+        """Return what one conversation by this prompt would cost; raises InvalidInput for an unpriced model."""
+        known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
+        return self._estimator.estimate([(version, prompt)], options, known)[0]
 
     def _item(
         self,

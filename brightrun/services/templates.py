@@ -10,6 +10,7 @@ from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
+from brightrun.domain.variable import filled
 from brightrun.services.drafts import TemplateDraft, problems_of
 from brightrun.services.prompts import RESERVED, cast_variables, render
 from brightrun.services.rendering import MAX_PROMPT
@@ -66,7 +67,7 @@ class Templates:
     def render(self, version: TemplateVersion, cast: Cast, *, turns: int) -> Prompt:
         """Return the prompt of a scenario; raises TemplateFault or InvalidInput before any call is made."""
         name = self.of_version(version).template_key
-        variables = cast_variables(cast)
+        variables = filled(version.variables, cast_variables(cast))
         missing = [v for v in version.required if v not in variables or variables[v] in ("", ())]
         if missing:
             raise TemplateFault(
@@ -116,7 +117,7 @@ class Templates:
         then rating, least used, and the key as the last word.
         """
         variables = {name for name, value in cast_variables(cast).items() if value not in ("", ())}
-        fitting = [t for t in pool if _fits(t, cast) and variables >= set(t.version.required) - RESERVED]
+        fitting = [t for t in pool if _fits(t, cast) and not _lacking(t, variables)]
         if not fitting:
             raise InvalidInput(
                 _why_none(cast, pool, variables), remedy="Name a template, or add one that fits."
@@ -146,6 +147,12 @@ def _fits(template: Template, cast: Cast) -> bool:
     return template.is_active and template.tier is cast.scenario.tier and template.arc_key in (None, arc_key)
 
 
+def _lacking(template: Template, variables: set[str]) -> set[str]:
+    """Return what a template needs, has no default for, and a scenario does not have."""
+    defaults = {variable.name for variable in template.version.variables if variable.default}
+    return set(template.version.required) - RESERVED - defaults - variables
+
+
 def _rank(template: Template, cast: Cast) -> tuple[object, ...]:
     return (
         template.arc_key is None,
@@ -173,7 +180,7 @@ def _why_none(cast: Cast, pool: Sequence[Template], variables: set[str]) -> str:
     arc = cast.arc.arc_key if cast.arc else "no arc"
     near = [t for t in pool if _fits(t, cast)]
     if near:
-        lacking = {t.template_key: sorted(set(t.version.required) - RESERVED - variables) for t in near}
+        lacking = {t.template_key: sorted(_lacking(t, variables)) for t in near}
         listed = "; ".join(f"{key} needs {', '.join(names)}" for key, names in lacking.items())
         return f"No template can be filled: {listed}."
     return f"No template fits {arc} in the tier {cast.scenario.tier.value}."

@@ -11,6 +11,7 @@ from brightrun.domain.errors import NotFound
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
+from brightrun.domain.variable import Variable
 
 
 def all_templates(db: saol.Database, *, active_only: bool = False) -> list[Template]:
@@ -95,4 +96,5 @@ def _version(row: Mapping[str, Any]) -> TemplateVersion:
         words_max=int(row["words_max"]),
         created_by=str(row["created_by"]),
         created_at=datetime.fromisoformat(row["created_at"]),
+        variables=tuple(Variable.model_validate(held) for held in row["variables"]),
     )

@@ -41,7 +41,7 @@ def draw_upload(app: App) -> None:
         place = "the next version of" if draft.template_key in known else "a new template"
         st.markdown(f"**{label_safe(draft.name)}** will be {place} `{draft.template_key}`.")
         if st.button("Publish it", type="primary", key="template-upload-publish"):
-            _publish(app, draft.model_dump())
+            publish(app, draft.model_dump())
 
 
 def draw_editor(app: App, template: Template | None) -> None:
@@ -108,10 +108,11 @@ def draw_editor(app: App, template: Template | None) -> None:
         "words_min": int(fewest),
         "words_max": int(most),
     }
-    _publish(app, _kept(template) | changed)
+    publish(app, _kept(template, {*_names(required), *_names(optional)}) | changed)
 
 
-def _publish(app: App, values: dict[str, object]) -> None:
+def publish(app: App, values: dict[str, object]) -> None:
+    """Publish a draft and show it, or say what keeps it from that."""
     try:
         draft = TemplateDraft.model_validate(values)
     except ValueError as fault:
@@ -136,7 +137,7 @@ def _publish(app: App, values: dict[str, object]) -> None:
     st.rerun()
 
 
-def _kept(template: Template | None) -> dict[str, object]:
+def _kept(template: Template | None, declared: set[str]) -> dict[str, object]:
     """Return what the editor does not show, so that a new version keeps it."""
     if template is None:
         return {}
@@ -147,6 +148,7 @@ def _kept(template: Template | None) -> dict[str, object]:
         "suitable_personas": template.suitable_personas,
         "suitable_topics": template.suitable_topics,
         "rating": template.rating,
+        "variables": [v.model_dump() for v in template.version.variables if v.name in declared],
     }
 
 

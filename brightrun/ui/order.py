@@ -19,6 +19,7 @@ from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
 from brightrun.ui.session import begin, person
+from brightrun.ui.spaces import TEMPLATE
 from brightrun.ui.text import clamp, counted, label_safe, plain
 
 SHOWN_PROBLEMS = 5
@@ -127,7 +128,7 @@ def _template(templates: Sequence[Template]) -> str:
         "Template",
         list(names),
         format_func=lambda key: plain(names.get(key, key)),
-        key="order-template",
+        key=TEMPLATE,
         persist_state="session",
         help="Chosen for you: by arc and tier, then persona, topic, rating, least used. Each item says why.",
     )

@@ -19,12 +19,15 @@ from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.session import place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
+from brightrun.ui.variables import draw_axes
 
 METHODS = {
     Method.EVERY: "Every combination",
     Method.SAMPLE: "A random sample",
     Method.COVER: "As few as cover every pair",
 }
+TEMPLATE = "order-template"
+"""Where the template that is chosen for the batch is kept."""
 LONGEST_AXIS = 40
 """More rows or columns than these cannot be read in a heat map."""
 
@@ -41,7 +44,7 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
         )
         return None
     _follow_link(known)
-    axes = {**_scaffolding(known), **_own_variables()}
+    axes = {**_scaffolding(known), **_chosen_template(app), **_own_variables()}
     chosen = {axis: tuple(values) for axis, values in axes.items() if values}
     if not chosen:
         st.info("Choose at least one persona, arc or topic. An empty list leaves that open.")
@@ -139,6 +142,13 @@ def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
         return _choose(
             "Emotional arcs: how the feeling moves", {k: names[k] for k in [*offered, *kept]}, "axis-arcs"
         )
+
+
+def _chosen_template(app: App) -> dict[str, list[str]]:
+    """Ask for the variables of the template that is chosen further down, where one is."""
+    key = st.session_state.get(TEMPLATE)
+    template = next((t for t in app.templates.all() if t.template_key == key), None)
+    return draw_axes(template.version) if template else {}
 
 
 def _own_variables() -> dict[str, list[str]]:

@@ -11,17 +11,18 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
+from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.scenario import Scenario
-from brightrun.domain.template import Template, TemplateVersion
+from brightrun.domain.template import Prompt, Template, TemplateVersion
 from brightrun.services.drafts import draft_of, to_file
-from brightrun.services.prompts import RESERVED, cast_variables
-from brightrun.ui.costs import draw_template_costs
+from brightrun.ui.costs import draw_estimate, draw_template_costs
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.drafts import NEW, TEXTS, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.session import desk, place, set_place
 from brightrun.ui.text import label_safe, plain, words
+from brightrun.ui.variables import draw_values, draw_variables
 
 CHOSEN = "template-chosen"
 
@@ -94,13 +95,17 @@ def draw_template(app: App, template: Template) -> None:
         )
     if template.description:
         st.caption(label_safe(template.description, limit=600))
-    preview, text, edit, versions, cost = st.tabs(["Preview", "Text", "Edit", "Versions", "Cost"])
+    preview, text, edit, variables, versions, cost = st.tabs(
+        ["Preview", "Text", "Edit", "Variables", "Versions", "Cost"]
+    )
     with preview:
         _draw_preview(app, template)
     with text:
         _draw_text(template.version)
     with edit:
         draw_editor(app, template)
+    with variables:
+        draw_variables(app, template)
     with versions:
         _draw_versions(template, app.templates.versions(template.id))
     with cost:
@@ -116,23 +121,29 @@ def _draw_preview(app: App, template: Template) -> None:
     topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
     turns = columns[3].number_input("Messages", 2, 200, 6, step=2, key="preview-turns")
     scenario = Scenario(template.tier, persona, arc, topic)
-    given = cast_variables(app.scenarios.cast(scenario))
-    asked = [
-        name
-        for name in (*template.version.required, *template.version.optional)
-        if name not in RESERVED and name not in given
-    ]
-    own = {name: st.text_input(label_safe(name), key=f"preview-{template.id}-{name}") for name in asked}
+    own = draw_values(template.version, f"preview-{template.id}")
     scenario = replace(scenario, variables={name: value for name, value in own.items() if value})
     try:
         prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=int(turns))
     except BrightRunError as fault:
         show_error(fault)
         return
-    st.caption(f"About {len(prompt.system + prompt.user) // 4:,} tokens (characters ÷ 4).")
+    _draw_price(app, template.version, prompt)
     for label, text in zip(TEXTS.values(), (prompt.system, prompt.user, prompt.dataset_system), strict=True):
         st.caption(label)
         st.code(text or "(empty)", language=None, wrap_lines=True)
+
+
+def _draw_price(app: App, version: TemplateVersion, prompt: Prompt) -> None:
+    """Say how many tokens the prompt has and what one conversation costs with the chosen model."""
+    settings = app.settings
+    models = list(dict.fromkeys([settings.model, *(price.model for price in app.prices.in_force())]))
+    model = st.selectbox("What one conversation costs with", models, key="preview-model", width=420)
+    options = JobOptions(WriterName.CLAUDE, str(model or settings.model), settings.max_tokens)
+    try:
+        draw_estimate(app.planner.price(version, prompt, options))
+    except BrightRunError as fault:
+        show_error(fault)
 
 
 def _axis(

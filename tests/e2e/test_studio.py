@@ -21,6 +21,11 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     """An analyst builds a template, previews, plans, reads three, mends the rest, starts it, and fills a rejected cell."""
     page = open_tab("templates")
     build(page)
+    describe(page, shoot)
+    page.get_by_role("tab", name="Preview").click()
+    expect(page.get_by_text("The visitor is calm.")).to_be_visible()
+    expect(page.get_by_text("tokens in and")).to_be_visible()
+    page.get_by_role("combobox", name="What one conversation costs with").scroll_into_view_if_needed()
     shoot(page, "studio-template-light")
 
     axes = site.app.scenarios.axes()
@@ -28,6 +33,7 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     pick(page, "Personas: who asks", *(p.name for p in axes.personas[:3]))
     pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:4]))
     choose(page, "Template", "Harbour desk", exact=True)
+    expect(page.get_by_role("combobox", name="mood: How the visitor feels")).to_be_visible()
     first = page.get_by_role("button", name="Write 3 first, then decide")
     first.scroll_into_view_if_needed()
     shoot(page, "studio-plan-light")
@@ -42,7 +48,11 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     shoot(page, "preview-light")
 
     page.get_by_text("Adjust the rest").click()
-    page.get_by_role("textbox", name="Variables that all of the rest gets").fill("mood: in a hurry")
+    variables = page.get_by_role("textbox", name="Variables that all of the rest gets")
+    variables.fill("mood: in a hury")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Did you mean in a hurry?").first).to_be_visible()
+    variables.fill("mood: in a hurry")
     page.keyboard.press("Control+Enter")
     settle(page)
     adjust = page.get_by_role("button", name="Adjust the remaining 9")
@@ -90,4 +100,17 @@ def build(page: Page) -> None:
     page.get_by_role("textbox", name="Variables it may do without").fill("mood")
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_text("Harbour desk v1 is published.").first).to_be_visible()
+    settle(page)
+
+
+def describe(page: Page, shoot: Shoot) -> None:
+    """Say what the template's own variable may hold, and publish that."""
+    page.get_by_role("tab", name="Variables").click()
+    choose(page, "Type of mood", "Choice")
+    page.get_by_role("textbox", name="Allowed values of mood").fill("calm, in a hurry")
+    page.get_by_role("textbox", name="Default of mood").fill("calm")
+    page.get_by_role("textbox", name="What mood is for").fill("How the visitor feels")
+    shoot(page, "studio-variables-light")
+    page.get_by_role("button", name="Publish the next version with these").click()
+    expect(page.get_by_text("Harbour desk v2 is published.").first).to_be_visible()
     settle(page)
