@@ -21,7 +21,7 @@ from brightrun.services.scenarios import Axes, Scenarios
 from brightrun.stores import scenarios as store
 
 COVERED = 10_000
-"""Covering more pairs of values than these takes minutes (half as many triples); a sample is the way there."""
+"""Covering more pairs, or triples, of values than these takes longer than a page waits; a sample is the way there."""
 LOOKED_UP = 2_000
 """So many scenarios are looked up at once."""
 
@@ -211,10 +211,9 @@ def _cover(space: Space, seed: int, strength: int) -> Iterator[Combination]:
     if strength < 2:
         return _combinations(space, np.flatnonzero(_allowed(space)))
     work = sum(int(np.prod(group)) for group in combinations(sizes, strength))
-    most = COVERED // (strength - 1)
-    if work > most:
+    if work > COVERED:
         raise InvalidInput(
-            f"{work:,} combinations of {strength} values are too many to cover ({most:,}).",
+            f"{work:,} combinations of {strength} values are too many to cover ({COVERED:,}).",
             remedy="Draw a sample instead, or choose fewer values.",
         )
     rows: list[Combination] = covertable.make(

@@ -50,7 +50,7 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
         st.info("Choose at least one persona, arc or topic. An empty list leaves that open.")
         return None
     _draw_formula(chosen)
-    method, number, seed = _method()
+    method, number, seed, strength = _method()
     rules = draw_constraints(known, chosen)
     only_fitting = st.checkbox(
         "Leave out combinations whose parts are not made for each other",
@@ -64,9 +64,9 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
         persist_state="session",
         help="A scenario whose every conversation was rejected counts as not written.",
     )
-    made = _chosen(app, chosen, tuple(rules), only_fitting, method, number, seed, is_new)
+    made = _chosen(app, chosen, tuple(rules), only_fitting, method, number, seed, strength, is_new)
     _draw_choice(app, made, chosen)
-    return repr((chosen, rules, only_fitting, method, number, seed, len(made.scenarios))), made
+    return repr((chosen, rules, only_fitting, method, number, seed, strength, len(made.scenarios))), made
 
 
 def draw_top_up(app: App) -> Sequence[Scenario]:
@@ -194,7 +194,7 @@ def _draw_formula(chosen: Mapping[str, Sequence[str]]) -> None:
     st.markdown(f"{' × '.join(parts)} = **{counted(total, 'combination')}**")
 
 
-def _method() -> tuple[Method, int | None, int]:
+def _method() -> tuple[Method, int | None, int, int]:
     method = st.segmented_control(
         "How many of them",
         list(METHODS),
@@ -205,13 +205,18 @@ def _method() -> tuple[Method, int | None, int]:
         help="A cover holds every allowed pair of a persona and a topic, a persona and an arc, and so on.",
     )
     if method is Method.EVERY:
-        return Method.EVERY, None, 0
+        return Method.EVERY, None, 0, 2
     left, right = st.columns(2)
-    number = None
+    number, strength = None, 2
     if method is Method.SAMPLE:
         number = int(left.number_input("How many to draw", 1, MAX_ITEMS, 100, key="axis-number"))
+    else:
+        help_text = "2 covers every allowed pair, 3 every triple: far more scenarios, far fewer surprises."
+        strength = int(
+            left.number_input("Values covered together", 2, 4, 2, key="axis-strength", help=help_text)
+        )
     seed = right.number_input("Seed", 0, 1_000_000, 0, key="axis-seed", help="Another seed, another draw.")
-    return Method(str(method)), number, int(seed)
+    return Method(str(method)), number, int(seed), strength
 
 
 @st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Choosing scenarios…")
@@ -223,10 +228,13 @@ def _chosen(
     method: Method,
     number: int | None,
     seed: int,
+    strength: int,
     is_new: bool,
 ) -> Chosen:
     space = _app.spaces.space(axes, rules, only_fitting=only_fitting)
-    return _app.spaces.choose(space, method, number=number, seed=seed, leave_out_known=is_new)
+    return _app.spaces.choose(
+        space, method, number=number, seed=seed, strength=strength, leave_out_known=is_new
+    )
 
 
 def _draw_choice(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) -> None:
