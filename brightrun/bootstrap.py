@@ -24,7 +24,7 @@ from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
 from brightrun.saol.server import moving
 from brightrun.saol.server.launcher import EmbeddedServer
-from brightrun.saol.server.migrations import apply, require_current
+from brightrun.saol.server.migrations import apply, migrations, require_current, told
 from brightrun.services.answers import Answers, Reader
 from brightrun.services.batches import Batches
 from brightrun.services.budgets import Budgets
@@ -245,7 +245,7 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
         key = settings.supabase_secret_key.get_secret_value()
         db = saol.connect_supabase(settings.supabase_url, key)
         closing.callback(db.close)
-        return db, lambda: _visible(db)
+        return db, lambda: _visible(db, folder / "migrations")
     revive = place = None
     if settings.database_url:
         dsn = settings.database_url.get_secret_value()
@@ -271,10 +271,13 @@ def _standard(settings: Settings) -> JobOptions:
     return JobOptions(settings.default_writer, settings.model, settings.max_tokens)
 
 
-def _visible(db: saol.Database) -> str:
-    """Say that the newest function of the migrations answers; PostgREST shows no migration table."""
-    saol.agent_query(db, "imports", select=["id"], limit=1).require()
-    return "The tables, views and functions of the newest migration answer."
+def _visible(db: saol.Database, folder: Path) -> str:
+    """Say that a project reached over HTTP has every migration, or raise SetupFault naming what it lacks."""
+    known = saol.agent_introspect_schema(db).value()["functions"]
+    applied: set[str] = set()
+    if "describe_project" in {function["name"] for function in known}:
+        applied = set(saol.agent_execute_rpc(db, "describe_project").value()["migrations"])
+    return told(folder, [m for m in migrations(folder) if m.version not in applied])
 
 
 def _buckets(settings: Settings, closing: ExitStack) -> tuple[Bucket, Bucket, Bucket]:

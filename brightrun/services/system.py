@@ -19,6 +19,9 @@ from brightrun.services.spool import Spool
 from brightrun.stores import prices
 
 LOW_SPACE_BYTES = 500_000_000
+BYPASS = """
+select current_user as role, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class System:
         found = [
             _check("Database", self._database),
             _check("Migrations", self._require_migrations),
+            _check("Rights", self._rights),
             _check("Scaffolding", self._scaffolding),
         ]
         found += [_check(f"Bucket {b.name}", lambda b=b: self._bucket(b)) for b in self._buckets]  # type: ignore[misc]
@@ -70,6 +74,34 @@ class System:
             Database.POSTGRES: "The database named by DATABASE_URL answers.",
             Database.SUPABASE: "The Supabase project answers.",
         }[self._settings.database]
+
+    def _rights(self) -> str:
+        """Everything is closed to everybody but this server, and this server is not shut out itself."""
+        self._require_closed()
+        if self._settings.database is Database.SUPABASE:
+            return "Row Level Security is on and forced for every table; every bucket is private."
+        row = saol.agent_execute_sql(self._db, BYPASS).rows()[0]
+        if not row["bypasses"]:
+            raise SetupFault(
+                f"The role {row['role']} does not bypass Row Level Security and would see no row.",
+                remedy="Connect as `postgres` in a Supabase project; elsewhere, `alter role … bypassrls`.",
+            )
+        return f"Row Level Security is on and forced for every table; {row['role']} bypasses it."
+
+    def _require_closed(self) -> None:
+        tables = saol.agent_introspect_schema(self._db).value()["tables"]
+        closed = {t["name"] for t in tables if t["kind"] == "view" or (t["rls_enabled"] and t["rls_forced"])}
+        if left := sorted({t["name"] for t in tables} - closed):
+            raise SetupFault(
+                f"Row Level Security is not on and forced: {', '.join(left)}.",
+                remedy="For each: `alter table … enable row level security` and `… force row level security`.",
+            )
+        public = set(saol.agent_execute_rpc(self._db, "describe_project").value()["public_buckets"])
+        if known := sorted(public & {bucket.name for bucket in self._buckets}):
+            raise SetupFault(
+                f"Whoever knows an address reads the files of: {', '.join(known)}.",
+                remedy="Make these buckets private on the project's Storage page.",
+            )
 
     def _scaffolding(self) -> str:
         tables = ("personas", "emotional_arcs", "training_topics", "templates")

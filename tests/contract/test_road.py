@@ -12,12 +12,12 @@ import pytest
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, JobStatus, WriterName
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision
 from tests.fakes import scenarios
 from tests.gateway import Gateway
-from tests.storage_api import SECRET_KEY, StorageApi
+from tests.storage_api import PUBLISHABLE_KEY, SECRET_KEY, StorageApi
 
 ITEMS = 6
 
@@ -93,16 +93,35 @@ def test_an_outage_in_the_middle_loses_nothing(app: App, gateway: Gateway) -> No
     assert app.batches.get(job.id).counts.completed == 3
 
 
-def test_a_project_without_the_migrations_says_so(gateway: Gateway, tmp_path: Path, dsn: str) -> None:
-    """An empty project is named as one that lacks the migrations, with what to do."""
+def test_what_a_project_lacks_is_named_with_the_remedy(gateway: Gateway, tmp_path: Path, dsn: str) -> None:
+    """Over HTTP a missing migration is named by its file, a publishable key as the wrong one, an empty project too."""
+
+    def failed(key: str = SECRET_KEY) -> dict[str, str]:
+        opened = open_app(Settings(home=tmp_path, supabase_url=gateway.url, supabase_secret_key=key))
+        found = {c.name: f"{c.detail} {c.remedy}" for c in opened.system.checks() if not c.is_ok}
+        opened.close()
+        return found
+
+    assert failed() == {}
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("drop function public.describe_schema")
-    settings = Settings(home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY)
-    opened = open_app(settings)
-    failed = {check.name: check.remedy for check in opened.system.checks() if not check.is_ok}
-    opened.close()
-    assert "Database" in failed
-    assert "migrations" in failed["Database"]
+        connection.execute(
+            "delete from supabase_migrations.schema_migrations where version in ('20261125120000', '20261125060000')"
+        )
+        behind = failed()
+        assert set(behind) == {"Migrations"}
+        assert "lacks 2 migrations: 20261125060000_know_scenarios.sql, 20261125120000" in behind["Migrations"]
+        assert "supabase db push --remote" in behind["Migrations"]
+        assert "secret key" in failed(PUBLISHABLE_KEY)["Database"]
+        connection.execute("drop function public.describe_project, public.describe_schema")
+    empty = failed()
+    assert "migrations" in empty["Database"]
+
+
+def test_an_address_that_is_no_project_is_said(tmp_path: Path) -> None:
+    """The dashboard's address, or one with a path, is refused with the form that is meant."""
+    for url in ("https://supabase.com/dashboard/project/abc", "https://abc.supabase.co/rest/v1"):
+        with pytest.raises(SetupFault, match=r"https://<project>.supabase.co"):
+            open_app(Settings(home=tmp_path, supabase_url=url, supabase_secret_key=SECRET_KEY))
 
 
 def test_a_list_costs_the_same_however_much_there_is(app: App, gateway: Gateway) -> None:

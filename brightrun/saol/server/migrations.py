@@ -89,6 +89,11 @@ def require_current(dsn: str, folder: Path) -> str:
         raise SetupFault(
             f"The database cannot be used: {fault}.", remedy="Check DATABASE_URL and the role's rights."
         ) from fault
+    return told(folder, missing)
+
+
+def told(folder: Path, missing: list[Migration]) -> str:
+    """Say that nothing is missing, or raise SetupFault naming it and the remedy."""
     if missing:
         listed = ", ".join(migration.path.name for migration in missing)
         raise SetupFault(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from postgrest import APIError
@@ -38,6 +39,7 @@ class SupabaseTransport:
     name = "supabase"
 
     def __init__(self, url: str, key: str) -> None:
+        _require_address(url)
         self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=True)
         options = ClientOptions(
             auto_refresh_token=False,
@@ -164,6 +166,16 @@ class SupabaseTransport:
         with _faults():
             rows: list[Row] = query.execute().data
         return rows
+
+
+def _require_address(url: str) -> None:
+    """Refuse an address that is a page about the project, or a part of it."""
+    found = urlsplit(url)
+    if found.path.strip("/") or found.query or (found.hostname or "").removeprefix("www.") == "supabase.com":
+        raise SetupFault(
+            "SUPABASE_URL is not the address of a project.",
+            remedy="It is https://<project>.supabase.co, without anything behind; see the project's API settings.",
+        )
 
 
 def _no_statements() -> Refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
@@ -25,6 +26,31 @@ def test_missing_scaffolding_is_named(app: App, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("delete from public.personas")
     assert "personas" in failed(app)["Scaffolding"]
+
+
+def test_an_open_table_or_bucket_is_named(app: App, dsn: str) -> None:
+    """What a publishable key could read is found: a table without Row Level Security, a public bucket."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("alter table public.personas no force row level security")
+        assert "personas" in failed(app)["Rights"]
+        connection.execute("alter table public.personas force row level security")
+        connection.execute("update storage.buckets set public = true where id = 'batch-logs'")
+        assert "batch-logs" in failed(app)["Rights"]
+
+
+def test_a_role_that_would_see_no_row_is_named(dsn: str, tmp_path: Path) -> None:
+    """A role held back by Row Level Security is told apart from an empty database."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("drop role if exists held_back")
+        connection.execute("create role held_back login password 'held-back-1' in role service_role")
+        connection.execute("grant usage on schema supabase_migrations to held_back")
+        connection.execute("grant select on all tables in schema supabase_migrations to held_back")
+        app = open_app(
+            Settings(home=tmp_path, database_url=make_conninfo(dsn, user="held_back", password="held-back-1"))
+        )
+        assert "held_back does not bypass" in failed(app)["Rights"]
+        app.close()
+        connection.execute("drop owned by held_back; drop role held_back")
 
 
 def test_a_bucket_that_cannot_be_written_is_named(app: App, tmp_path: Path) -> None:
