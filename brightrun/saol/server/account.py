@@ -95,7 +95,11 @@ def abandoned() -> dict[Path, Path]:
     found = {}
     for record in (SHARED / "clusters").glob("*-clients/home"):
         home = Path(record.read_text(encoding="utf-8"))
-        if not home.exists():
+        try:
+            is_gone = not home.exists()
+        except PermissionError:
+            continue  # another user's: nothing says that it is gone
+        if is_gone:
             found[record.parent.with_name(record.parent.name.removesuffix("-clients"))] = home
     return found
 

@@ -31,6 +31,13 @@ print(server.acquire(), flush=True)
 sys.stdin.read()
 """
 
+STRANGER = """
+import os
+from brightrun.saol.server.account import abandoned
+os.seteuid(65534)
+print(abandoned())
+"""
+
 
 @pytest.fixture
 def home() -> Iterator[Path]:
@@ -164,6 +171,10 @@ def test_a_database_whose_data_folder_is_gone_is_named(tmp_path: Path) -> None:
     home = tmp_path / "home"
     cluster = EmbeddedServer(home).cluster
     assert cluster not in abandoned()
+    looked = subprocess.run(
+        [sys.executable, "-c", STRANGER], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert str(cluster) not in looked.stdout  # who may not look into a folder cannot say that it is gone
     shutil.rmtree(home)
     assert abandoned()[cluster] == home
     shutil.rmtree(cluster)
