@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-plan train-proof trainers faults clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-plan bench-variety train-proof trainers faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-insight: $(DEV) ## measure the figures of the insight page, and write docs
 
 bench-plan: $(DEV) ## measure the planner, and write docs/plan-benchmarks.md
 	$(BIN)/python -m benchmarks.plan
+
+bench-variety: $(DEV) ## measure how varied PEOPLE and demo conversations are, and write docs/variety-benchmarks.md
+	$(BIN)/python -m benchmarks.variety $(PEOPLE)
 
 benchgrid: $(DEV) ## measure the review in a real Chromium, and write docs/grid-benchmarks.md
 	$(BIN)/python -m benchmarks.grid

@@ -55,15 +55,15 @@ def _draw_item(app: App, job: Job, item: Item) -> None:
             st.text(item.error_message or "")
         return
     read = app.reviews.read(item.conversation_id)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(f"{read.quality_score:.1f} of 10", color="gray")
-        st.badge(label_safe(item.template_name), color="blue")
-        st.page_link(
-            Place.REVIEW.value,
-            label="Open it in the reader",
-            query_params={"job": job.id, "id": item.conversation_id},
-        )
-    with st.container(height=HEIGHT, autoscroll=False):
+    with st.container(height=HEIGHT, autoscroll=False):  # the link lets a keyboard scroll it
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(f"{read.quality_score:.1f} of 10", color="gray")
+            st.badge(label_safe(item.template_name), color="blue")
+            st.page_link(
+                Place.REVIEW.value,
+                label="Open it in the reader",
+                query_params={"job": job.id, "id": item.conversation_id},
+            )
         for turn in read.turns:
             with st.chat_message(turn.role.value):
                 st.text(clamp(turn.content, 20_000))

@@ -12,6 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Rule
+from brightrun.services.drafts import own_variables
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import Axes
 from brightrun.services.spaces import Chosen
@@ -79,10 +80,19 @@ def draw_top_up(app: App) -> Sequence[Scenario]:
         f"{counted(len(emptied), 'scenario')} lost every conversation to rejection and will be written again:"
     )
     rows = [
-        {"Persona": s.persona_key, "Arc": s.arc_key, "Topic": s.topic_key, "Scenario": s.title()}
+        {
+            "Persona": s.persona_key or "any",
+            "Arc": s.arc_key or "any",
+            "Topic": s.topic_key or "any",
+            "Scenario": s.title(),
+        }
         for s in emptied[:200]
     ]
-    st.dataframe(pd.DataFrame(rows).map(plain, na_action="ignore"), hide_index=True, height=240)
+    st.dataframe(
+        pd.DataFrame(rows).map(plain, na_action="ignore"),
+        hide_index=True,
+        height="content" if len(rows) < 7 else 240,
+    )
     return emptied
 
 
@@ -145,10 +155,17 @@ def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
 
 
 def _chosen_template(app: App) -> dict[str, list[str]]:
-    """Ask for the variables of the template that is chosen further down, where one is."""
+    """Ask for the variables of the template that is chosen further down, or for all that are described."""
     key = st.session_state.get(TEMPLATE)
-    template = next((t for t in app.templates.all() if t.template_key == key), None)
-    return draw_axes(template.version) if template else {}
+    templates = app.templates.all()
+    template = next((t for t in templates if t.template_key == key), None)
+    if template is not None:
+        return draw_axes(own_variables(template.version), template.version.variables)
+    described = {v.name: v for t in templates for v in t.version.variables}
+    if not described:
+        return {}
+    with st.expander("Variables that a template describes"):
+        return draw_axes(list(described), list(described.values()))
 
 
 def _own_variables() -> dict[str, list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from brightrun.bootstrap import App
@@ -41,13 +43,10 @@ def draw_values(version: TemplateVersion, key: str) -> dict[str, str]:
     }
 
 
-def draw_axes(version: TemplateVersion) -> dict[str, list[str]]:
-    """Ask which values of a version's own variables vary in a plan; none leaves a variable at its default."""
-    known = {variable.name: variable for variable in version.variables}
-    return {
-        name: _vary(known.get(name) or Variable(name=name), f"vary-{version.template_id}-{name}")
-        for name in own_variables(version)
-    }
+def draw_axes(names: Sequence[str], variables: Sequence[Variable]) -> dict[str, list[str]]:
+    """Ask which values of variables vary in a plan, by how they are described; none leaves one at its default."""
+    known = {variable.name: variable for variable in variables}
+    return {name: _vary(known.get(name) or Variable(name=name), f"vary-{name}") for name in names}
 
 
 def _draw_one(variable: Variable, key: str) -> dict[str, object]:

@@ -11,10 +11,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter
 from tests.e2e.conftest import Site
 from tests.e2e.test_keys import press, still
 from tests.e2e.test_pages import OpenTab, fill
+from tests.fakes import scenarios
 
 GRAVE = ("serious", "critical")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -68,6 +70,7 @@ def test_every_page_keeps_the_rules_that_let_everybody_in(site: Site, open_tab: 
     site.app.corrections.correct(conversation, 2, "Said better.", corrector="ana")
     pages = {
         "home": "",
+        "preview": f"batch?job={preview(site)}",
         "batch": f"batch?job={job}",
         "datasets": "datasets",
         "dataset": f"datasets?dataset={site.app.datasets.find('first steps').id}",
@@ -76,6 +79,7 @@ def test_every_page_keeps_the_rules_that_let_everybody_in(site: Site, open_tab: 
         "imports": "imports",
         "insight": "insight",
         "templates": "templates",
+        "scaffolding": "scaffolding",
         "system": "system",
     }
     found: Found = {}
@@ -96,6 +100,15 @@ def test_every_page_keeps_the_rules_that_let_everybody_in(site: Site, open_tab: 
         if node["impact"] in GRAVE and not node["is_streamlit"]
     ]
     assert not grave
+
+
+def preview(site: Site) -> str:
+    """Write the preview of a batch; returns the job's id."""
+    plan = site.app.planner.plan(scenarios(4), JobOptions(WriterName.DEMO, "demo", 8000))
+    job = site.app.batches.create(plan, name="Seen first", actor="ana", preview=2)
+    while site.app.batches.process_next(job.id).job.is_open:
+        pass
+    return job.id
 
 
 def _review(page: Page, address: str) -> Found:

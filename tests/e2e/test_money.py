@@ -65,9 +65,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     shoot(page, "generate-estimate-light")
     assert api.requests == []
 
-    model = page.get_by_role("combobox", name="Model")
-    model.fill("claude-next-1-20270101")
-    model.press("Enter")
+    choose(page, "Model", "claude-next-1-20270101")
     expect(page.get_by_text("There is no price for the model")).to_be_visible()
     expect(page.get_by_role("button", name="Start batch")).to_have_count(0)
     shoot(page, "generate-unpriced-light")

@@ -57,6 +57,7 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     settle(page)
     adjust = page.get_by_role("button", name="Adjust the remaining 9")
     expect(adjust).to_be_enabled()
+    page.get_by_role("button", name="Preview one more").scroll_into_view_if_needed()
     shoot(page, "preview-adjust-light")
     adjust.click()
     expect(page.get_by_text("9 items adjusted.").first).to_be_visible()
