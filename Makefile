@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-plan bench-variety train-proof trainers faults clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-plan bench-variety train-proof trainers faults licences clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,8 +94,19 @@ trainers: $(DEV) ## load and train by LLaMA-Factory and Axolotl, and write docs/
 	  "$$(tail -1 build/trainers/folder)" build/trainers/$$name build/trainers/$$name.json || exit 1; done
 	$(BIN)/python -m tests.training.page docs/trainers.md build/trainers/llamafactory.json build/trainers/axolotl.json
 
+licences: ## list every dependency with its licence, audit them, and write docs/licences.md
+	rm -rf .licences && $(PYTHON) -m venv .licences/app && $(PYTHON) -m venv .licences/tools
+	.licences/app/bin/python -m pip install --quiet --disable-pip-version-check .
+	.licences/tools/bin/python -m pip install --quiet --disable-pip-version-check 'pip-licenses>=5.5,<6' 'pip-audit>=2.10,<3'
+	.licences/tools/bin/pip-licenses --python .licences/app/bin/python --format json --with-urls > .licences/licences.json
+	-.licences/tools/bin/pip-audit --path $$(.licences/app/bin/python -c "import site; print(site.getsitepackages()[0])") \
+	  --format json --progress-spinner off > .licences/audit.json 2> .licences/audit.log
+	$(PYTHON) -m tests.licences .licences/licences.json .licences/audit.json \
+	  "$$($(PYTHON) -c 'import platform; print(platform.python_version())')" docs/licences.md
+	rm -rf .licences
+
 clean: ## remove the environment and caches
-	rm -rf .venv .train .trainers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .train .trainers .licences .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(RUN): pyproject.toml
 	@$(call environment)
