@@ -28,7 +28,7 @@ grant execute on function public.shelf_above, public.shelf_echo to service_role;
 
 DROP = """
 drop function if exists public.shelf_above, public.shelf_echo;
-drop table if exists public.shelf_drawer, public.shelf;
+drop table if exists public.shelf_drawer, public.shelf_x, public.shelf;
 """
 
 

@@ -12,14 +12,14 @@ from tests.shelf import code, fill
 
 ELSEWHERE: dict[str, Callable[[saol.Database], saol.Result]] = {
     "agent_execute_sql": lambda db: saol.agent_execute_sql(db, "select 1"),
-    "agent_execute_ddl": lambda db: saol.agent_execute_ddl(db, "create table x (a int)"),
+    "agent_execute_ddl": lambda db: saol.agent_execute_ddl(db, "create table public.shelf_x (a int)"),
     "agent_manage_index": lambda db: saol.agent_manage_index(db, "shelf", "create", columns=["weight"]),
     "agent_manage_schema": lambda db: saol.agent_manage_schema(
         db, "add_column", "shelf", columns=[saol.Column("x", "text")]
     ),
-    "agent_vacuum": saol.agent_vacuum,
-    "agent_analyze": saol.agent_analyze,
-    "agent_reindex": saol.agent_reindex,
+    "agent_vacuum": lambda db: saol.agent_vacuum(db, "shelf"),
+    "agent_analyze": lambda db: saol.agent_analyze(db, "shelf"),
+    "agent_reindex": lambda db: saol.agent_reindex(db, "shelf"),
     "agent_analyze_index_usage": lambda db: saol.agent_analyze_index_usage(db, "shelf"),
     "agent_analyze_table_bloat": saol.agent_analyze_table_bloat,
 }
@@ -111,7 +111,7 @@ def test_what_does_not_run_as_text_says_why(direct: saol.Database) -> None:
         ("commit", "ERR_STATEMENT_ELSEWHERE"),
         ("set role postgres", "ERR_STATEMENT_ELSEWHERE"),
         ("copy shelf to program 'cat'", "ERR_STATEMENT_ELSEWHERE"),
-        ("create table x (a int)", "ERR_STATEMENT_ELSEWHERE"),
+        ("create table public.shelf_x (a int)", "ERR_STATEMENT_ELSEWHERE"),
         ("do $$ begin delete from shelf; end $$", "ERR_READ_ONLY"),
         ("select pg_sleep(9)", "ERR_RPC_TIMEOUT"),
         ("select 1; select $1", "ERR_VALIDATION_SCHEMA"),
@@ -128,7 +128,7 @@ def test_what_takes_something_away_needs_a_confirmation(direct: saol.Database) -
     for text in (
         drop,
         "truncate shelf",
-        f"create table x (a int); {drop}",
+        f"create table public.shelf_x (a int); {drop}",
         "alter table shelf drop column name",
         "alter table shelf disable row level security",
         f"do $$ begin {drop}; end $$",
@@ -148,12 +148,14 @@ def test_what_takes_something_away_needs_a_confirmation(direct: saol.Database) -
 
 def test_definitions_stand_or_fall_together(direct: saol.Database) -> None:
     """A fault in one statement leaves none of the others behind, and a new name is known at once."""
-    broken = "create table public.x (a int); create table public.shelf (a int)"
+    broken = "create table public.shelf_x (a int); create table public.shelf (a int)"
     assert code(saol.agent_execute_ddl(direct, broken)) == "ERR_INDEX_EXISTS"
-    assert code(saol.agent_query(direct, "x")) == "ERR_DB_TABLE_NOT_FOUND"
-    made = saol.agent_execute_ddl(direct, "create table public.x (a int); comment on table x is 'a;b'")
+    assert code(saol.agent_query(direct, "shelf_x")) == "ERR_DB_TABLE_NOT_FOUND"
+    made = saol.agent_execute_ddl(
+        direct, "create table public.shelf_x (a int); comment on table public.shelf_x is 'a;b'"
+    )
     assert [entry["command"] for entry in made.value()] == ["CREATE TABLE", "COMMENT"]
-    assert saol.agent_query(direct, "x").rows() == []
+    assert saol.agent_query(direct, "shelf_x").rows() == []
 
 
 def test_tables_and_columns_are_managed_by_name(direct: saol.Database) -> None:
