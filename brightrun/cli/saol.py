@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +61,10 @@ def query(
             limit=None if every else limit,
             offset=offset,
         )
+        if result.success:
+            columns = db.table(table).chosen(select)
+            rows = [{name: row[name] for name in columns} for row in result.data]
+            result = replace(result, data=rows)
     _show(result, as_json)
 
 
@@ -273,6 +277,34 @@ def preflight(
     with _database(over, as_json) as db:
         result = saol.agent_preflight(db, table, columns=_names(columns), on_conflict=_names(upsert))
     _show(result, as_json, rows="issues")
+
+
+@app.command()
+def verify(
+    table: TableName,
+    column: Annotated[
+        list[str] | None, typer.Option(help="`NAME TYPE` that it should have; repeat it.")
+    ] = None,
+    index: Annotated[list[str] | None, typer.Option(help="An index that it should have; repeat it.")] = None,
+    constraint: Annotated[list[str] | None, typer.Option(help="A constraint, likewise.")] = None,
+    over: Over = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a table with what is expected of it."""
+    pairs = [entry.split(None, 1) for entry in column or []]
+    if any(len(pair) != 2 for pair in pairs):
+        raise typer.BadParameter("a column is `NAME TYPE`")
+    with _database(over, as_json) as db:
+        result = saol.agent_verify_table(
+            db,
+            table,
+            columns={pair[0]: pair[1] for pair in pairs},
+            indexes=index or (),
+            constraints=constraint or (),
+        )
+    _show(result, as_json, rows="issues")
+    if not result.data["can_proceed"]:
+        raise typer.Exit(1)
 
 
 @app.command()

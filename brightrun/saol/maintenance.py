@@ -102,7 +102,7 @@ def agent_analyze_table_bloat(db: Database, table: str | None = None) -> Result:
 
     def run() -> Outcome:
         rows = _read(db, BLOAT, _tables(db, table))
-        return rows, len(rows), f"{len(rows)} tables looked at"
+        return rows, len(rows), f"tables looked at: {len(rows)}"
 
     return outcome("table bloat", run)
 
@@ -124,7 +124,7 @@ def _maintain(
             statements = [Statement(text, Power.DEFINE) for text in texts]
             db.transport.run(Script(statements, transaction=False, timeout_seconds=seconds))
         done = "would be kept up" if dry_run else "kept up"
-        return texts, len(names), f"{len(names)} tables {done} by {operation}"
+        return texts, len(names), f"tables {done} by {operation}: {len(names)}"
 
     return outcome(operation, run)
 

@@ -28,7 +28,7 @@ def agent_preflight(
         issues = _issues(db, found.name, list(columns), tuple(on_conflict))
         transport = db.transport.name
         data = {"ok": not issues, "issues": issues, "transport": transport}
-        done = "is ready" if not issues else f"has {len(issues)} obstacles"
+        done = "is ready" if not issues else f"is not ready (obstacles: {len(issues)})"
         return data, len(issues), f"{table} {done} over {transport}"
 
     return outcome("preflight", run, lambda data: advice.after_preflight(data["issues"]))
@@ -58,7 +58,7 @@ def agent_verify_table(
             "category": category,
             "can_proceed": category <= WARNING,
         }
-        found = "is missing" if entry is None else f"differs in {len(issues)} points"
+        found = "is missing" if entry is None else f"differs from what is expected (points: {len(issues)})"
         return data, len(issues), f"{table} {found if category > OK else 'is as expected'}"
 
     return outcome("verify", run)

@@ -63,6 +63,10 @@ def test_statements_and_definitions_are_held_back_and_rehearsed() -> None:
     assert asked("index", "note")["count"] == 1
     assert asked("upkeep", "vacuum", "note")["success"]
     assert asked("preflight", "note", "--columns", "id,nothing")["data"]["issues"]
+    run("verify", "note", "--column", "id integer", "--index", "note_key")
+    assert "text is text, not uuid" in run("verify", "note", "--column", "text uuid", code=1).output
+    shown = run("query", "personas", "--select", "persona_key,id,name", "--limit", "1").stdout
+    assert list(json.loads(shown)) == ["persona_key", "id", "name"]
     run("ddl", "drop table note", "--confirm")
 
 
