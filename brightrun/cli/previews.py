@@ -45,6 +45,9 @@ def start(
             "--set", metavar="NAME=VALUE", help="A variable that all of the rest gets; empty takes it away."
         ),
     ] = None,
+    turns: Annotated[
+        int | None, typer.Option(min=2, max=200, help="Messages each conversation of the rest gets.")
+    ] = None,
     more: Annotated[int | None, typer.Option(min=1, help="Write only so many more, then wait again.")] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show what would be adjusted and its price; change nothing.")
@@ -55,9 +58,9 @@ def start(
     with reported(as_json=as_json), opened() as app:
         job_id = app.batches.find(job)
         adjusted = None
-        if template or given or dry_run:
+        if template or given or turns or dry_run:
             rest = app.previews.plan_rest(
-                job_id, template=template or KEPT, variables=_variables(given or [])
+                job_id, template=template or KEPT, variables=_variables(given or []), turns=turns
             )
             rest.plan.require()
             if dry_run:

@@ -94,10 +94,13 @@ class Scenario:
     variables: Mapping[str, str] = field(default_factory=dict)
     revision: Revision | None = None
     """What it is written again for; None the first time."""
+    turns: int | None = None
+    """Messages it is to have where the batch does not decide that: after its preview was read."""
 
     def fingerprint(self) -> str:
-        """Return a hash that two scenarios share exactly when all their values are equal."""
-        text = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
+        """Return a hash that two scenarios share exactly when all their values are equal, however long they are."""
+        held = {name: value for name, value in self.to_json().items() if name != "turns"}
+        text = json.dumps(held, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def to_json(self) -> dict[str, object]:
@@ -108,6 +111,8 @@ class Scenario:
             "topic_key": self.topic_key,
             "variables": dict(self.variables),
         }
+        if self.turns is not None:
+            data["turns"] = self.turns
         return data | {"revision": self.revision.to_json()} if self.revision else data
 
     @classmethod
@@ -123,6 +128,7 @@ class Scenario:
             topic_key=_text(data.get("topic_key")),
             variables={str(name): str(value) for name, value in variables.items()},
             revision=Revision.from_json(revision) if revision else None,
+            turns=int(str(data["turns"])) if data.get("turns") else None,
         )
 
     def title(self) -> str:

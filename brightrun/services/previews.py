@@ -52,17 +52,23 @@ class Previews:
         return job.preview is not None and all(item.status in ended for item in self.written(job))
 
     def plan_rest(
-        self, job_id: JobId, *, template: str = KEPT, variables: Mapping[str, str] | None = None
+        self,
+        job_id: JobId,
+        *,
+        template: str = KEPT,
+        variables: Mapping[str, str] | None = None,
+        turns: int | None = None,
     ) -> Rest:
         """Plan what has not begun with another template or with other values; nothing is changed yet.
 
-        variables: own variables that every scenario gets; an empty value takes one away. Raises NotAllowed
-        for a job without a preview and InvalidInput for a name that is not a variable of one's own.
+        variables: own variables that every scenario gets; an empty value takes one away. turns: messages
+        each, made even. Raises NotAllowed for a job without a preview and InvalidInput for a name that is not
+        a variable of one's own.
         """
         job = store.view(self._db, job_id)
         _require(job)
         items = store.items(self._db, job_id, status=ItemStatus.QUEUED, limit=MAX_ITEMS)
-        scenarios = [_changed(item.scenario, variables or {}) for item in items]
+        scenarios = [_changed(item.scenario, variables or {}, turns) for item in items]
         if template == KEPT:
             choices = self._kept(items)
             return Rest(job, items, self._planner.plan(scenarios, job.options, choices=choices))
@@ -127,11 +133,12 @@ def _require(job: Job) -> None:
         )
 
 
-def _changed(scenario: Scenario, variables: Mapping[str, str]) -> Scenario:
+def _changed(scenario: Scenario, variables: Mapping[str, str], turns: int | None) -> Scenario:
     for name in variables:
         if name in SCAFFOLDING or not name.isidentifier():
             raise InvalidInput(
                 f"{name!r} is not a variable of your own.", remedy="Give NAME=VALUE; the scaffolding stays."
             )
     own = {**scenario.variables, **variables}
-    return replace(scenario, variables={name: value for name, value in own.items() if value})
+    kept = {name: value for name, value in own.items() if value}
+    return replace(scenario, variables=kept, turns=turns + turns % 2 if turns else scenario.turns)

@@ -95,7 +95,11 @@ class Templates:
         )
 
     def turns_for(self, cast: Cast, asked: int | None, *, seed: int) -> int:
-        """Return the messages to ask for: as asked (made even), or within the arc's range by scenario and seed."""
+        """Return the messages to ask for: as asked (made even), or within the arc's range by scenario and seed.
+
+        A scenario that says so itself comes before what was asked for all.
+        """
+        asked = cast.scenario.turns or asked
         if asked is not None:
             if not 1 <= asked <= MAX_TURNS_ASKED:
                 raise InvalidInput(

@@ -98,7 +98,23 @@ def _draw_adjust(app: App, job: Job) -> None:
             height=80,
             help="A name without a value takes the variable away.",
         )
-        rest = app.previews.plan_rest(job.id, template=str(template), variables=_variables(text))
+        turns = st.number_input(
+            "Messages each",
+            2,
+            200,
+            value=None,
+            step=2,
+            placeholder="As they are",
+            key=f"rest-turns-{job.id}",
+            width=220,
+            help="Both roles together.",
+        )
+        rest = app.previews.plan_rest(
+            job.id,
+            template=str(template),
+            variables=_variables(text),
+            turns=int(turns) if turns is not None else None,
+        )
         versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
         if rest.plan.problems:

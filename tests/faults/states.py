@@ -24,6 +24,7 @@ from brightrun.services.batches import Batches
 from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.plans import AUTO, Planner
+from brightrun.services.previews import KEPT, Previews
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
@@ -41,11 +42,12 @@ ACTS = st.builds(
     st.sampled_from([0.01, 0.1, 0.5, 1.0]),
 )
 FACTS = """
-select j.id::text as id, j.status, j.total_items, j.budget_usd, j.max_attempts, j.pause_reason, to_jsonb(c) as counts,
+select j.id::text as id, j.status, j.preview, j.total_items, j.budget_usd, j.max_attempts, j.pause_reason, to_jsonb(c) as counts,
   (select jsonb_object_agg(status, n) from (
     select status, count(*) as n from batch_items where job_id = j.id group by 1) s) as by_status,
-  (select jsonb_agg(jsonb_build_object('id', i.id, 'status', i.status, 'conversation', i.conversation_id,
-      'attempts', i.attempts, 'subject', i.parameters -> 'variables' ->> 'scenario', 'written', k.id,
+  (select jsonb_agg(jsonb_build_object('id', i.id, 'position', i.position, 'status', i.status, 'conversation', i.conversation_id,
+      'attempts', i.attempts, 'is_as_asked', k.parameters = i.parameters and
+        k.template_version_id = i.template_version_id, 'subject', i.parameters -> 'variables' ->> 'scenario', 'written', k.id,
       'cost', i.cost_usd,
       'ledger', (select jsonb_agg(to_jsonb(a) - 'request' order by a.number) from attempts a where a.item_id = i.id)))
     from batch_items i left join conversations k on k.item_id = i.id where i.job_id = j.id) as items
@@ -77,6 +79,7 @@ class World:
         )
         self.reparsing = Reparsing(self.db, answers, self.spool)
         self.planner = Planner(self.db, self.templates, scenarios, Estimator(self.db, lambda _: self.writer))
+        self.previews = Previews(self.db, self.planner, self.templates)
         self.reviews = Reviews(self.db)
         self.logs = FickleBucket(home / "buckets", BATCH_LOGS)
         self.subjects = count(1)
@@ -153,7 +156,7 @@ class Deeds(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.create(3, None, 3, 5, 3, False, False, 0)
+        self.create(3, None, 3, 5, 3, False, False, 0, None)
 
     @precondition(lambda self: len(self.jobs) < 3)
     @rule(
@@ -165,6 +168,7 @@ class Deeds(RuleBasedStateMachine):
         stop_on_error=st.booleans(),
         retry_cut=st.booleans(),
         template=st.integers(0, 3),
+        preview=st.sampled_from([None, None, 1, 2, 3]),
     )
     def create(
         self,
@@ -176,6 +180,7 @@ class Deeds(RuleBasedStateMachine):
         stop_on_error: bool,
         retry_cut: bool,
         template: int,
+        preview: int | None,
     ) -> None:
         world = self.world
         batches = world.batches(max_attempts, failures, refusals)
@@ -186,7 +191,7 @@ class Deeds(RuleBasedStateMachine):
         chosen = options(WriterName.CLAUDE, budget=budget, stop_on_error=stop_on_error, retry_cut=retry_cut)
         name = self.own_templates[template] if template < len(self.own_templates) else AUTO
         plan = world.planner.plan(scenarios, chosen, template=name)
-        job = batches.create(plan, name="Any order", actor="ana")
+        job = batches.create(plan, name="Any order", actor="ana", preview=preview)
         found = batches.items(job.id)
         self.jobs.append(
             Known(batches, job.id, {item.scenario.variables["scenario"]: item.id for item in found})
@@ -207,6 +212,24 @@ class Deeds(RuleBasedStateMachine):
             for item in self._job(pick).subjects.values():
                 if self.ended.get(item, ("", None))[0] == "failed":
                     del self.ended[item]
+
+    @rule(pick=st.integers(0, 2), deed=st.sampled_from(["start", "one more", "adjust", "adjust"]))
+    def preview(self, pick: int, deed: str) -> None:
+        """Start what waits behind a preview, or one of it, or adjust all that has not begun."""
+        job, previews = self._job(pick), self.world.previews
+        try:
+            if deed == "adjust":
+                template = AUTO if pick else KEPT
+                rest = previews.plan_rest(job.id, template=template, variables={"mood": "calm"}, turns=4)
+                if not rest.items or rest.plan.problems:
+                    return
+                changed = previews.adjust(rest, actor="ana")
+                self._did("adjusted" if changed == len(rest.items) else "adjusted but for what was asked")
+            else:
+                previews.start(job.id, actor="ana", more=1 if deed == "one more" else None)
+                self._did(f"preview: {deed}")
+        except NotAllowed:
+            self._did(f"preview: was refused to {deed}")
 
     @rule(pick=st.integers(0, 2), decision=st.sampled_from([Decision.APPROVED, Decision.REJECTED]))
     def decide(self, pick: int, decision: Decision) -> None:
@@ -386,6 +409,8 @@ class Deeds(RuleBasedStateMachine):
             self._counts_add_up(facts)
             self._money_adds_up(facts, paid)
             for item in facts["items"]:
+                if facts["preview"] is not None and item["position"] > facts["preview"]:
+                    assert item["attempts"] == 0, "called behind a preview"
                 self._one_conversation(facts, item)
                 self._ledger_is_whole(item)
 
@@ -421,7 +446,10 @@ class Deeds(RuleBasedStateMachine):
                 if "budget" in (step.job.pause_reason or ""):
                     break
                 try:
-                    job.batches.resume(job.id, actor="ana")
+                    if self.world.previews.is_over(step.job):
+                        self.world.previews.start(job.id, actor="ana")
+                    else:
+                        job.batches.resume(job.id, actor="ana")
                 except NotAllowed as refused:
                     if "budget" not in str(refused):
                         raise
@@ -474,6 +502,7 @@ class Deeds(RuleBasedStateMachine):
     def _one_conversation(self, facts: dict[str, Any], item: dict[str, Any]) -> None:
         assert item["conversation"] == item["written"]
         assert (item["status"] == "completed") == (item["written"] is not None)
+        assert item["written"] is None or item["is_as_asked"], "read as something else than was asked"
         was = self.ended.get(item["id"])
         now = (item["status"], item["conversation"])
         if was and was[0] in ("completed", "cancelled"):

@@ -30,7 +30,7 @@ def world(dsn: str, tmp_path: Path) -> World:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: f"from-{part.start}")
 def test_no_order_of_deeds_and_faults_breaks_a_promise(world: World, part: range) -> None:
     """Creating, claiming, finishing, failing, crashing, expiring, pausing, resuming, cancelling, retrying,
-    reading again, deciding, withdrawing templates and losing the store, in any order: the books balance."""
+    reading again, previewing and adjusting, deciding, withdrawing templates and losing the store, in any order: the books balance."""
 
     machine = seed(SEED + part.start)(lambda: Deeds(world))
     with world:

@@ -12,6 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import InvalidInput, NotAllowed, WriterDeclined
 from brightrun.services.drafts import draft_of
+from brightrun.services.reparsing import Found
 from tests.fakes import ScriptedWriter, options, scenarios
 
 Preview = Callable[..., Job]
@@ -112,11 +113,14 @@ def test_the_rest_takes_the_new_version_and_what_is_written_keeps_its_own(
     draft = draft_of(template, template.version)
     changed = draft.model_copy(update={"user_text": f"{draft.user_text}\nBe brief, please."})
     newer = app.templates.publish(changed, actor="ana")
-    rest = app.previews.plan_rest(job.id, variables={"mood": "tense"})
+    rest = app.previews.plan_rest(job.id, variables={"mood": "tense"}, turns=11)
     assert app.previews.adjust(rest, actor="ana") == 3
     app.previews.start(job.id, actor="ana")
     drive(app, job)
     items = app.batches.items(job.id)
+    lengths = [len(app.reviews.read(item.conversation_id).turns) for item in items if item.conversation_id]
+    assert lengths == [6] * 2 + [12] * 3, "an odd number becomes the next even one"
+    assert not any(done.found is Found.RESCORED for done in app.reparsing.reparse_job(job.id, actor="ana"))
     versions = [item.template_version_id for item in items]
     assert versions == [template.version.id] * 2 + [newer.version.id] * 3
     for item in items:
