@@ -78,6 +78,8 @@ class Desk:
     """The rules of the plan that is being made."""
     heard: dict[Hashable, Any] = field(default_factory=dict)
     """The last event of each component that was acted on: components repeat it at every run."""
+    adjusted: int = 0
+    """How often the rest of a preview was adjusted here: what was planned before is stale."""
     watched: set[JobId] = field(default_factory=set)
     """Jobs that were open when this session last looked at them."""
     _asked: Hashable | None = None

@@ -10,11 +10,12 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.ids import JobId
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.frame import Place, told
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import clamp, counted, label_safe, plain, words
 
 HEIGHT = 460
@@ -75,7 +76,10 @@ def _draw_item(app: App, job: Job, item: Item) -> None:
 
 def _draw_adjust(app: App, job: Job) -> None:
     """Let a person give the rest another template or other values, with the price shown before."""
-    with st.expander("Adjust the rest"):
+    part = st.expander("Adjust the rest", key=f"rest-{job.id}", on_change="rerun")
+    if not part.open:
+        return
+    with part:
         st.caption(
             "Edit the template on the Templates page, publish it, and the rest can take the new version. "
             "What is written stays as it is."
@@ -109,11 +113,14 @@ def _draw_adjust(app: App, job: Job) -> None:
             width=220,
             help="Both roles together.",
         )
-        rest = app.previews.plan_rest(
+        rest = _rest(
+            app,
             job.id,
-            template=str(template),
-            variables=_variables(text),
-            turns=int(turns) if turns is not None else None,
+            (job.preview, job.counts, desk().adjusted),
+            str(template),
+            tuple(_variables(text).items()),
+            int(turns) if turns is not None else None,
+            (*(t.version.id for t in app.templates.all()), *map(repr, app.prices.all())),
         )
         versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
@@ -129,6 +136,20 @@ def _draw_adjust(app: App, job: Job) -> None:
             on_click=_adjust,
             args=(app, rest),
         )
+
+
+@st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Checking every prompt…")
+def _rest(
+    _app: App,
+    job_id: JobId,
+    state: tuple[object, ...],
+    template: str,
+    variables: tuple[tuple[str, str], ...],
+    turns: int | None,
+    versions: tuple[str, ...],
+) -> Rest:
+    """Plan the rest once for what is chosen: `state` and `versions` say when that is stale."""
+    return _app.previews.plan_rest(job_id, template=template, variables=dict(variables), turns=turns)
 
 
 def _draw_start(app: App, job: Job, waiting: int) -> None:
@@ -167,6 +188,7 @@ def _adjust(app: App, rest: Rest) -> None:
     except BrightRunError as fault:
         own.complain(fault)
     else:
+        own.adjusted += 1
         own.notify(f"{counted(number, 'item')} adjusted.")
 
 

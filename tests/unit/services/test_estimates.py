@@ -34,7 +34,7 @@ def draft(
         system_text=system,
         user_text=user,
         required=("scenario",),
-        optional=("mood",),
+        optional=("mood",) if "mood" in system + user else (),
     )
 
 
