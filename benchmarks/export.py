@@ -92,6 +92,7 @@ def _compare(dsn: str, home: Path, size: int) -> list[dict[str, Any]]:
                 "peak": max(run["peak"] for run in runs["ours"]),
                 "freeze": frozen,
                 "check": checked,
+                "load": os.getloadavg()[1],
             }
         )
     return found
@@ -197,7 +198,8 @@ PLAIN: dict[Format, Plain] = {
 def _page(figures: list[dict[str, Any]], sizes: list[int]) -> str:
     lines = [
         f"| {f['size']:,} | {f['format']} | {f['bytes'] / 1e6:,.0f} MB | {f['bytes'] / 1e6 / f['ours']:.0f} MB/s "
-        f"| {f['copy'] / f['ours']:.3f} | {f['plain'] / f['ours']:.2f} | {f['peak']:.0f} MB |"
+        f"| {f['copy'] / f['ours']:.3f} | {f['plain'] / f['ours']:.2f} | {f['peak']:.0f} MB "
+        f"| {f['load']:.1f} |"
         for f in figures
     ]
     peaks = []
@@ -216,10 +218,11 @@ By `make benchexport`: {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {pl
 {platform.python_version()}, embedded PostgreSQL; median of {REPEATS} runs in turns, each a process of its own. Ratios count; the
 absolute figures are that machine's, shared with other work. Ours reads frozen versions through SAOL, checks and cleans
 every row, hashes what it writes, writes the sidecar beside JSONL and Parquet, and waits for the disk; the plain scripts
-(streamed text, COPY, pyarrow) do none of it.
+(streamed text, COPY, pyarrow) do none of it. Load is the machine's, over the five minutes before: above the number of cores,
+everybody waits, and who talks to a server in another process waits twice.
 
-| conversations | format | file | ours | copy's time / ours | plain script's time / ours | peak memory |
-|---|---|---|---|---|---|---|
+| conversations | format | file | ours | copy's time / ours | plain script's time / ours | peak memory | load |
+|---|---|---|---|---|---|---|---|
 {table}
 
 Peak memory at {max(sizes):,} over that at {min(sizes):,}: {", ".join(peaks)}. Freezing {freezing} (once a dataset).

@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from brightrun.domain.dataset import ROLES, DatasetOptions, Message, Row
-from brightrun.domain.text import CONTROL_TOKEN, UNSTORABLE
+from brightrun.domain.text import CONTROL_TOKEN, UNSTORABLE, is_storable
 
 BYTES_A_TOKEN = 4
 """No tokenizer can be had without the internet, so tokens are estimated from UTF-8 bytes, and said to be."""
@@ -127,8 +127,10 @@ def prepare(row: Row, options: DatasetOptions) -> Prepared:
         merged = f"{clean[0]['content']}\n\n{clean[1]['content']}"
         clean = [{"role": "user", "content": merged}, *clean[2:]]
         mends.append(Mend.SYSTEM_MERGED)
-    first = [_clean(message, []) for message in row.first_messages] if row.first_messages else None
-    rows = _parts(replace(row, messages=clean, first_messages=first), options.split_tokens)
+    if row.first_messages or clean != row.messages:  # most rows are as they should be
+        first = [_clean(message, []) for message in row.first_messages] if row.first_messages else None
+        row = replace(row, messages=clean, first_messages=first)
+    rows = _parts(row, options.split_tokens)
     if len(rows) > 1:
         mends.append(Mend.CUT)
     return Prepared(rows, (), tuple(dict.fromkeys(mends)))
@@ -193,7 +195,7 @@ def _breach_of(content: object) -> Rule | None:
 
 def _clean(message: Mapping[str, object], mends: list[Mend]) -> Message:
     before = str(message["content"])
-    content = UNSTORABLE.sub("", before) if UNSTORABLE.search(before) else before
+    content = before if is_storable(before) else UNSTORABLE.sub("", before)
     if not content.isascii():
         content = unicodedata.normalize("NFC", content)
     if content != before:

@@ -252,7 +252,7 @@ def verdicts_by_format(within: int) -> dict[str, str]:
         Format.DPO: "left out: none is chosen",
         Format.KTO: "left out: the last answer that is trained carries the label",
         Format.JSON: "left out of the training pairs, kept in their history",
-        Format.CSV: "not marked: the sidecar names them",
+        Format.CSV: "marked in the column `skipped`",
     }
     trained = (
         f"cut off at the end; {within} before a trained answer are trained all the same"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from brightrun.domain.dataset import Row
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -11,6 +13,7 @@ COLUMNS = (
     "turn_number",
     "role",
     "content",
+    "skipped",
     "writer",
     "model",
     "persona",
@@ -27,6 +30,7 @@ COLUMNS = (
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _QUOTE, _QUOTES, _END = '"', '""', "\r\n"
+_YES, _NO = '"yes"', '""'
 
 
 def csv_head() -> bytes:
@@ -35,7 +39,7 @@ def csv_head() -> bytes:
 
 
 def csv_turns(row: Row) -> bytes:
-    """Return the lines of one conversation, every cell in quotes.
+    """Return the lines of one conversation, every cell in quotes; `skipped` is yes for an answer kept out of training.
 
     A cell that begins with = + - @ tab, return or an apostrophe gets an apostrophe before it; taking
     one leading apostrophe off gives every cell back exactly.
@@ -55,10 +59,12 @@ def csv_turns(row: Row) -> bytes:
         row.created_at,
         row.split,
     )
-    tail = ",".join(map(cell, about)) + _END  # the same for every turn, so made once
+    tail = ",".join(map(_common_cell, about)) + _END  # the same for every turn, so made once
+    name, skipped = cell(row.id), row.skipped_messages
     return "".join(
-        f'"{row.id}","{number}",{cell(message["role"])},{cell(message["content"])},{tail}'
-        for number, message in enumerate(row.messages, 1)
+        f'{name},"{place + 1}",{_common_cell(message["role"])},{cell(message["content"])},'
+        f"{_YES if place in skipped else _NO},{tail}"
+        for place, message in enumerate(row.messages)
     ).encode()
 
 
@@ -71,3 +77,9 @@ def cell(text: str) -> str:
 def unguarded(text: str) -> str:
     """Return a cell as it was before `cell` kept it from being a formula."""
     return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+@lru_cache(maxsize=1024)
+def _common_cell(text: str) -> str:
+    """The same cell, for what many rows have in common."""
+    return cell(text)

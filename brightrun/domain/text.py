@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROLS = bytes(code for code in range(128) if UNSTORABLE.match(chr(code)))
 CONTROL_TOKEN = re.compile(
     r"<\|[^|>\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|image)>"
     r"|</?(?:think|tool_call|tool_response)>|\[(?:BOS|EOS|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\]",
@@ -17,9 +18,17 @@ _PUNCTUATION = str.maketrans(dict.fromkeys(_MARKS, " "))
 _WORD = re.compile(rf"[^\s{re.escape(_MARKS)}]+")
 
 
+def is_storable(text: str) -> bool:
+    """Whether a text holds no control character and no half character."""
+    if text.isascii():  # what most text is, and twenty times as fast as the expression
+        data = text.encode()
+        return len(data.translate(None, _CONTROLS)) == len(data)
+    return not UNSTORABLE.search(text)
+
+
 def clean(text: str) -> str:
     """Return text without control characters; lone surrogates become the replacement character."""
-    if not UNSTORABLE.search(text):
+    if is_storable(text):
         return text
     return UNSTORABLE.sub(lambda found: "�" if found.group() >= "\ud800" else "", text)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -149,17 +150,16 @@ class Parquet:
         self._schema = pa.schema(
             [("id", pa.string()), ("writer", pa.string()), ("messages", pa.list_(message))]
         )
-        self._table = pa.Table
+        self._arrow = pa
         self._file = HashedFile(root, path)
         self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
-        self._group: list[dict[str, Any]] = []
+        self._group: list[Row] = []
         self._rows = 0
 
     def add(self, row: Row) -> None:
         if row.decision != "approved":
             return
-        messages = list(row.without_tail().messages)
-        self._group.append({"id": row.id, "writer": row.writer, "messages": messages})
+        self._group.append(row.without_tail())
         self._rows += 1
         if len(self._group) == PARQUET_ROWS:
             self._flush()
@@ -174,8 +174,21 @@ class Parquet:
         self._file.close()
 
     def _flush(self) -> None:
-        self._writer.write_table(self._table.from_pylist(self._group, schema=self._schema))
-        self._group.clear()
+        """Write the group column by column: from whole rows, pyarrow takes several times as long."""
+        pa, group = self._arrow, self._group
+        messages = [message for row in group for message in row.messages]
+        parts = [
+            pa.array([message[name] for message in messages], pa.string()) for name in ("role", "content")
+        ]
+        ends = [0, *accumulate(len(row.messages) for row in group)]
+        message = self._schema.field("messages").type.value_type
+        columns = [
+            pa.array([row.id for row in group], pa.string()),
+            pa.array([row.writer for row in group], pa.string()),
+            pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(parts, fields=list(message))),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        group.clear()
 
 
 def sink_for(chosen: Format, root: Path, path: str, manifest: Callable[[], Mapping[str, Any]]) -> Sink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -133,20 +134,31 @@ def compare(db: saol.Database, older: DatasetId, newer: DatasetId, *, limit: int
 
 def rows(db: saol.Database, dataset: Dataset) -> Iterator[Row]:
     """Yield a dataset's rows in their order, a chunk at a time, so that memory does not grow."""
-    # Positions have no gaps. Bounded at both ends, a chunk costs the same wherever it lies and however many
-    # rows the planner believes there are.
-    for start in range(0, dataset.row_count + dataset.rejected_count, CHUNK):
-        chunk = saol.agent_query(
-            db,
-            "dataset_contents",
-            where=[
-                ("dataset_id", "eq", dataset.id),
-                ("position", "gt", start),
-                ("position", "lte", start + CHUNK),
-            ],
-            order_by=[saol.Order("position")],
-        ).rows()
-        yield from map(_row, chunk)
+    starts = range(0, dataset.row_count + dataset.rejected_count, CHUNK)
+    if not starts:
+        return
+    # While one chunk is written, the server makes the next: two are in memory, whatever there is in all.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataset-rows") as ahead:
+        coming = ahead.submit(_chunk, db, dataset.id, starts[0])
+        for start in starts:
+            chunk = coming.result()
+            if start != starts[-1]:
+                coming = ahead.submit(_chunk, db, dataset.id, start + CHUNK)
+            yield from map(_row, chunk)
+
+
+def _chunk(db: saol.Database, dataset_id: DatasetId, start: int) -> list[dict[str, Any]]:
+    """Return the rows after a position; positions have no gaps.
+
+    Bounded at both ends, a chunk costs the same wherever it lies and however many rows the planner believes there are.
+    """
+    bounds = [("position", "gt", start), ("position", "lte", start + CHUNK)]
+    return saol.agent_query(
+        db,
+        "dataset_contents",
+        where=[("dataset_id", "eq", dataset_id), *bounds],
+        order_by=[saol.Order("position")],
+    ).rows()
 
 
 def _dataset(row: Mapping[str, Any]) -> Dataset:
