@@ -87,7 +87,8 @@ def require_current(dsn: str, folder: Path) -> str:
         missing = pending(dsn, folder)
     except psycopg.Error as fault:
         raise SetupFault(
-            f"The database cannot be used: {fault}.", remedy="Check DATABASE_URL and the role's rights."
+            f"The database cannot be used: {reason(fault)}.",
+            remedy="Check DATABASE_URL and the role's rights.",
         ) from fault
     return told(folder, missing)
 
@@ -101,6 +102,17 @@ def told(folder: Path, missing: list[Migration]) -> str:
             remedy="Apply them with `supabase db push --remote`, or point DATABASE_URL at another database.",
         )
     return f"All {len(migrations(folder))} are applied."
+
+
+def reason(fault: psycopg.Error) -> str:
+    """Return what is wrong on one line, without any part of a connection string: it may hold the password."""
+    text = " ".join(str(fault).split()).rstrip(".")
+    if fault.sqlstate is None and (isinstance(fault, psycopg.ProgrammingError) or "@" in text):
+        return (
+            "its address cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/NAME, and signs like @ : / # %"
+            " in a password are written %40 %3A %2F %23 %25"
+        )
+    return text
 
 
 def _pending(connection: psycopg.Connection, folder: Path) -> list[Migration]:

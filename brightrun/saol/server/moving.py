@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from brightrun.domain.errors import NotAllowed, SetupFault
-from brightrun.saol.server.migrations import apply
+from brightrun.saol.server.migrations import apply, reason
 
 PIECE_ROWS = 1000
 SETTINGS = "set local timezone = 'UTC'; set local datestyle = 'ISO'; set local statement_timeout = 0"
@@ -118,7 +118,7 @@ def _connected(dsn: str, name: str) -> Iterator[Connection]:
         ) from fault
     except psycopg.Error as fault:
         raise SetupFault(
-            f"The database of {name} cannot be used: {' '.join(str(fault).split())}.",
+            f"The database of {name} cannot be used: {reason(fault)}.",
             remedy="Check its address; what has arrived is kept: run the command again.",
         ) from fault
 

@@ -154,3 +154,20 @@ class TestOurOwn:
     def test_migrations_are_all_recorded(self, dsn: str) -> None:
         """The app accepts the database that its own migrations made."""
         assert "applied" in require_current(dsn, supabase_folder() / "migrations")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql//u:hidden@h/db",
+        "u:hidden@h/db",
+        "postgresql://u:hid den@h/db",
+        "postgresql://u:%zzhidden@h/db",
+        "postgresql://u:x@hidden@127.0.0.1:9/db",
+    ],
+)
+def test_no_part_of_a_password_is_in_a_message(address: str) -> None:
+    """An address that cannot be read is never repeated, because its parts may be the password's."""
+    with pytest.raises(SetupFault, match="cannot be read") as caught:
+        require_current(address, supabase_folder() / "migrations")
+    assert "hid" not in str(caught.value)
