@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase check fix e2e interruptions soak bench benchexport benchgrid bench-insight train-proof trainers faults clean
+.PHONY: help run test test-supabase check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality train-proof trainers faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ benchexport: $(DEV) ## measure exports, and write docs/export-benchmarks.md
 
 bench-insight: $(DEV) ## measure the figures of the insight page, and write docs/insight-benchmarks.md
 	$(BIN)/python -m benchmarks.insight
+
+bench-quality: $(DEV) ## measure near-duplicates, rules and score, and write docs/quality-benchmarks.md; PEOPLE names a .jsonl.gz
+	$(BIN)/python -m benchmarks.quality $(if $(PEOPLE),--people $(PEOPLE))
 
 benchgrid: $(DEV) ## measure the review in a real Chromium, and write docs/grid-benchmarks.md
 	$(BIN)/python -m benchmarks.grid

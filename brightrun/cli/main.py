@@ -61,6 +61,7 @@ for command in (
     datasets.push,
     insight.insight,
     diversity.diversity,
+    diversity.duplicates,
     system.check,
 ):
     app.command()(command)
