@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from brightrun import saol
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import JobId
@@ -15,11 +18,15 @@ from brightrun.services.clusters import shingles
 from brightrun.stores import duplicates as store
 from brightrun.stores.duplicates import Told
 
-PERMUTATIONS = 128
-BANDS = 32
+PERMUTATIONS = 120
+"""Places of a sketch; many numbers divide it, so that its bands can follow the likeness that is looked for."""
+SURE = 0.99
+"""How probably two that are as alike as is looked for, and no more, share a band."""
+DEVIATIONS = 3.5
+"""Sketches that agree in fewer places than this many standard deviations below are not counted out."""
 SEED = 42
 MOST_PEERS = 20
-"""Of a set in which everything is the same, each conversation is held against so many of the others."""
+"""Of a set in which everything is the same, each conversation is told of so many of the others."""
 HELD = 2_000
 """Texts whose shingles are kept at once; a thousand words of them take a hundred kilobytes."""
 CODE = "NEAR_DUPLICATE"
@@ -98,19 +105,42 @@ def near_duplicates(
     """
     from rensa import RMinHash, RMinHashLSH
 
-    index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=BANDS)
+    rows = rows_for(likeness)
+    index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=PERMUTATIONS // rows)
+    sketches = np.zeros((len(texts), PERMUTATIONS), dtype=np.uint32)
+    least = likeness - DEVIATIONS * (likeness * (1 - likeness) / PERMUTATIONS) ** 0.5
     shingles_of = _kept_shingles(texts)
     pairs: list[Pair] = []
     for place, (key, text) in enumerate(texts):
         made = RMinHash(num_perm=PERMUTATIONS, seed=SEED)
         made.update(list(shingles(text)))
+        sketches[place] = made.digest()
         if place >= since:
-            for other in sorted(index.query(made))[:MOST_PEERS]:
+            for other in _promising(sketches, place, index.query(made), least):
                 alike = jaccard(shingles_of(place), shingles_of(other))
                 if alike >= likeness:
                     pairs.append((texts[other][0], key, alike))
         index.insert(place, made)
     return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+
+def rows_for(likeness: float) -> int:
+    """Return how many places a band has: as many as still let practically no pair through that is alike."""
+    fitting = [rows for rows in range(1, 13) if PERMUTATIONS % rows == 0]
+    sure = [rows for rows in fitting if 1 - (1 - likeness**rows) ** (PERMUTATIONS // rows) >= SURE]
+    return max(sure, default=1)
+
+
+def _promising(
+    sketches: NDArray[np.uint32], place: int, candidates: Sequence[int], least: float
+) -> Sequence[int]:
+    """Return the candidates whose sketch says that they may be alike, the likeliest first."""
+    if not candidates:
+        return ()
+    others = np.unique(np.asarray(candidates, dtype=np.intp))
+    agree = (sketches[others] == sketches[place]).mean(axis=1)
+    likely = np.flatnonzero(agree >= least)
+    return [int(other) for other in others[likely[np.argsort(-agree[likely], kind="stable")][:MOST_PEERS]]]
 
 
 def _kept_shingles(texts: Sequence[tuple[str, str]]) -> Callable[[int], frozenset[str]]:

@@ -65,7 +65,7 @@ def draw_variety(app: App) -> None:
     if asked:
         own.heard[MEASURED] = str(chosen)
     if own.heard.get(MEASURED) != chosen:
-        st.caption("Nine figures beside their limits say whether conversations differ enough to train on.")
+        st.caption("Ten figures beside their limits say whether conversations differ enough to train on.")
         return
     _draw_found(_measured_version(app, str(chosen)))
 
@@ -79,10 +79,12 @@ def _mark(app: App, job: Job) -> None:
 
 
 def _draw_found(found: Diversity) -> None:
+    if not found.tells:
+        st.info(found.story())
+        return
     (st.warning if found.is_templated else st.success)(f"**{found.story()}**")
-    if found.tells:
-        _draw_figures(found)
-        _draw_pairs(found)
+    _draw_figures(found)
+    _draw_pairs(found)
 
 
 @st.cache_resource(max_entries=4, ttl=600, scope="session", show_spinner="Reading what was written…")

@@ -37,7 +37,7 @@ def test_a_batch_tells_how_varied_it_is(
     shoot(page, "diversity-light")
     page.get_by_role("button", name="Flag near-duplicates").click()
     expect(page.get_by_text("20 conversations are nearly the same as").first).to_be_visible(timeout=30_000)
-    page.goto(f"{site.url}/insight?show=variety")
+    page.goto(f"{site.url}/insight?show=Variety")
     page.get_by_role("button", name="Measure").click()
     expect(page.get_by_text("too few to say how varied").first).to_be_visible(timeout=30_000)
     shoot(page, "variety-light")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 
 import psycopg
@@ -13,7 +14,8 @@ from brightrun.domain.batch import Job
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.domain.rules import MARKS
-from brightrun.services.duplicates import near_duplicates
+from brightrun.services.clusters import shingles
+from brightrun.services.duplicates import jaccard, near_duplicates
 from tests.unit.services.test_diversity import WORDS
 
 Write = Callable[[list[str]], tuple[Job, list[ConversationId]]]
@@ -99,3 +101,21 @@ def test_a_set_of_one_text_is_looked_through_in_little_time_and_every_copy_found
     found = near_duplicates(texts)
     assert {later for _, later, _ in found} == {key for key, _ in texts[1:]}
     assert len(found) <= 400 * 20
+
+
+@pytest.mark.parametrize("likeness", [0.5, 0.6, 0.8, 0.9])
+def test_copies_are_found_among_many_that_are_somewhat_alike(likeness: float) -> None:
+    """Where every text shares its half with the others, as a template makes them, no copy is lost among them."""
+    chosen = random.Random(3)
+    texts = [
+        (f"t{n:04d}", f"{' '.join(WORDS[:40])} {' '.join(chosen.choices(WORDS, k=60))}") for n in range(300)
+    ]
+    copies = [(f"{key}c", text.replace(text.split()[-1], "changed")) for key, text in texts[:40]]
+    exact = {
+        (one[0], other[0])
+        for place, one in enumerate([*texts, *copies])
+        for other in [*texts, *copies][place + 1 :]
+        if jaccard(frozenset(shingles(one[1])), frozenset(shingles(other[1]))) >= likeness
+    }
+    assert len(exact) >= 10
+    assert {pair[:2] for pair in near_duplicates([*texts, *copies], likeness=likeness)} == exact
