@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-plan bench-variety train-proof trainers faults licences clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,8 @@ bench-plan: $(DEV) ## measure the planner, and write docs/plan-benchmarks.md
 
 bench-variety: $(DEV) ## measure how varied PEOPLE and demo conversations are, and write docs/variety-benchmarks.md
 	$(BIN)/python -m benchmarks.variety $(PEOPLE)
+bench-quality: $(DEV) ## measure near-duplicates, rules and score, and write docs/quality-benchmarks.md; PEOPLE names a .jsonl.gz
+	$(BIN)/python -m benchmarks.quality $(if $(PEOPLE),--people $(PEOPLE))
 
 benchgrid: $(DEV) ## measure the review in a real Chromium, and write docs/grid-benchmarks.md
 	$(BIN)/python -m benchmarks.grid

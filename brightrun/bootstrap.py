@@ -32,6 +32,7 @@ from brightrun.services.corrections import Corrections
 from brightrun.services.costs import Costs
 from brightrun.services.datasets import Datasets
 from brightrun.services.diversity import Diversities
+from brightrun.services.duplicates import Duplicates
 from brightrun.services.enrichment import Enrichment
 from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
@@ -83,6 +84,7 @@ class App:
     revisions: Revisions
     datasets: Datasets
     diversity: Diversities
+    duplicates: Duplicates
     exports: Exports
     insight: Insight
     system: System
@@ -224,7 +226,8 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         views=Views(db),
         revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,
-        diversity=Diversities(db),
+        diversity=Diversities(db, settings.quality),
+        duplicates=Duplicates(db, settings.quality),
         exports=Exports(datasets, released, settings.home / "exports"),
         insight=Insight(db, scenarios),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),

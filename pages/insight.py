@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from brightrun.ui.diversity import draw_variety
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.insight import View, draw_head, draw_nothing, draw_scope, draw_view_choice
 from brightrun.ui.insight_coverage import draw_coverage
@@ -18,7 +19,7 @@ with told():
     decisions = app.insight.decisions(scope)
     draw_head(decisions)
     view = draw_view_choice()
-    if not decisions.total.written and view not in (View.COVERAGE, View.COST):
+    if not decisions.total.written and view not in (View.COVERAGE, View.COST, View.VARIETY):
         draw_nothing(app, scope)
         st.stop()
     match view:
@@ -34,3 +35,5 @@ with told():
             draw_reviewers(app.insight.reviewers(scope))
         case View.COVERAGE:
             draw_coverage(app, app.insight.coverage(scope), scope)
+        case View.VARIETY:
+            draw_variety(app)

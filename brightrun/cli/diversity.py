@@ -1,7 +1,8 @@
-"""The command that says how varied conversations are."""
+"""The commands that say how varied conversations are, and flag those that are nearly the same."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -47,6 +48,18 @@ def diversity(
         out.print(f"{likeness:.0%} the same: {one} and {other}")
     if len(found.duplicates) > SHOWN_PAIRS:
         out.print(f"and {len(found.duplicates) - SHOWN_PAIRS:,} more pairs; --json lists all.")
+
+
+def duplicates(
+    job: Annotated[str, typer.Argument(help="The job's id or its beginning.")], as_json: Json = False
+) -> None:
+    """Flag conversations of a job that are nearly the same as an earlier or an approved one."""
+    with reported(as_json=as_json), opened() as app:
+        marked = app.duplicates.mark_job(app.batches.find(job))
+    if as_json:
+        emit(asdict(marked))
+    else:
+        out.print(escape(marked.story()))
 
 
 def _json(found: Diversity) -> dict[str, object]:

@@ -67,6 +67,7 @@ for command in (
     insight.insight,
     diversity.diversity,
     migration.migrate,
+    diversity.duplicates,
     system.check,
 ):
     app.command()(command)

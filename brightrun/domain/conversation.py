@@ -93,6 +93,8 @@ class Conversation:
     quality_score: float
     quality: Mapping[str, object]
     validation: Mapping[str, object]
+    marks: Sequence[Mapping[str, object]]
+    """Findings that need more than the conversation: what else is there, or a judge."""
     enrichment_status: EnrichmentStatus
     template_version_id: TemplateVersionId | None
     template_name: str

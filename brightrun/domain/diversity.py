@@ -22,6 +22,7 @@ class Figure(StrEnum):
     OPENER = "opener_share"
     REPEATED = "repeated_turns"
     NEAR_DUPLICATES = "near_duplicates"
+    COVERAGE = "coverage_entropy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ LIMITS = {
         False,
         "conversations with a near-duplicate in the set",
         "Jaccard 0.8 of word 5-shingles",
+        counts=False,
+    ),
+    Figure.COVERAGE: Limit(
+        0.9,
+        True,
+        "how evenly the combinations of persona, arc and topic that occur are used (entropy, of the most)",
+        "proposed; Shannon's entropy by the logarithm of how many there are",
         counts=False,
     ),
 }

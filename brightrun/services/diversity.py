@@ -12,8 +12,9 @@ import numpy as np
 from brightrun import saol
 from brightrun.domain.diversity import FEWEST, Diversity, Figure, Tell
 from brightrun.domain.ids import JobId, TemplateVersionId
+from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.text import words
-from brightrun.services.clusters import LIKENESS, shingles
+from brightrun.services.duplicates import near_duplicates
 from brightrun.stores import diversity as store
 from brightrun.stores.diversity import Said
 
@@ -23,36 +24,36 @@ TOKENS = 10_000
 """Words that lexical figures look at: they shrink as a text grows, so all sets get the same number."""
 BLEU_TURNS = 60
 OPENER_WORDS = 4
-PERMUTATIONS = 128
-BANDS = 32
-SEED = 42
-MOST_PAIRS = 2_000
 
 
 class Diversities:
     """Looks at what is written; changes nothing and calls nobody."""
 
-    def __init__(self, db: saol.Database) -> None:
+    def __init__(self, db: saol.Database, standard: Standard = STANDARD) -> None:
         self._db = db
+        self._likeness = standard.likeness
 
     def of_job(self, job_id: JobId) -> Diversity:
         """Return how varied the conversations of a batch are."""
-        return measure(store.said(self._db, [("job_id", "eq", job_id)]))
+        return self._measure(store.said(self._db, [("job_id", "eq", job_id)]))
 
     def of_version(self, version_id: TemplateVersionId) -> Diversity:
         """Return how varied what a template version wrote is."""
-        return measure(store.said(self._db, [("template_version_id", "eq", version_id)]))
+        return self._measure(store.said(self._db, [("template_version_id", "eq", version_id)]))
 
     def of_approved(self) -> Diversity:
         """Return how varied everything approved is: what the next dataset would hold."""
-        return measure(store.said(self._db, [("status", "eq", "approved")]))
+        return self._measure(store.said(self._db, [("status", "eq", "approved")]))
+
+    def _measure(self, said: Sequence[Said]) -> Diversity:
+        return measure(said, likeness=self._likeness)
 
 
-def measure(said: Sequence[Said]) -> Diversity:
+def measure(said: Sequence[Said], *, likeness: float = STANDARD.likeness) -> Diversity:
     """Return the figures of conversations; the ids decide which of many are sampled."""
     if len(said) < FEWEST:
         return Diversity(len(said), len(said))
-    pairs = near_duplicates([(one.id, one.text) for one in said])
+    pairs = near_duplicates([(one.id, one.text) for one in said], likeness=likeness)
     sample = sorted(said, key=lambda one: one.id)[:SAMPLE]
     answers = _budgeted(answer for one in sample for answer in one.answers)
     vendi, neighbour = _likeness([one.text for one in sample])
@@ -68,38 +69,10 @@ def measure(said: Sequence[Said]) -> Diversity:
         Tell(Figure.REPEATED, _repeated(answers)),
         Tell(Figure.NEAR_DUPLICATES, len(doubled) / len(said)),
     ]
+    evenness = _evenness(one.cell for one in said)
+    if evenness is not None:
+        tells.append(Tell(Figure.COVERAGE, evenness))
     return Diversity(len(said), len(sample), tells, pairs)
-
-
-def near_duplicates(
-    texts: Sequence[tuple[str, str]], *, likeness: float = LIKENESS
-) -> list[tuple[str, str, float]]:
-    """Return pairs of ids whose word shingles overlap by at least `likeness` (Jaccard), the most alike first.
-
-    Candidates come from MinHash LSH, each pair is then counted exactly.
-    """
-    from rensa import RMinHash, RMinHashLSH
-
-    sets = [shingles(text) for _, text in texts]
-    index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=BANDS)
-    hashes = []
-    for place, held in enumerate(sets):
-        made = RMinHash(num_perm=PERMUTATIONS, seed=SEED)
-        made.update(list(held))
-        hashes.append(made)
-        index.insert(place, made)
-    found: dict[tuple[int, int], float] = {}
-    for place, made in enumerate(hashes):
-        for other in index.query(made):
-            pair = (min(place, other), max(place, other))
-            if place != other and pair not in found and len(found) < MOST_PAIRS:
-                found[pair] = _jaccard(sets[pair[0]], sets[pair[1]])
-    alike = [(texts[a][0], texts[b][0], value) for (a, b), value in found.items() if value >= likeness]
-    return sorted(alike, key=lambda pair: (-pair[2], pair[0], pair[1]))
-
-
-def _jaccard(one: set[str], other: set[str]) -> float:
-    return len(one & other) / len(one | other)
 
 
 def _budgeted(texts: Iterable[str]) -> list[str]:
@@ -162,3 +135,12 @@ def _opener_share(answers: Sequence[str]) -> float:
 def _repeated(answers: Sequence[str]) -> float:
     counts = Counter(re.sub(r"\s+", " ", answer).strip().lower() for answer in answers)
     return sum(times for times in counts.values() if times > 1) / len(answers) if answers else 0.0
+
+
+def _evenness(cells: Iterable[str]) -> float | None:
+    """Return the entropy of combinations by the most it could be; None where there are not two."""
+    counts = np.array(list(Counter(cell for cell in cells if cell).values()), dtype=float)
+    if len(counts) < 2:
+        return None
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum() / np.log(len(counts)))

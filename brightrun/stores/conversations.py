@@ -156,6 +156,7 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
         quality_score=float(row["quality_score"]),
         quality=row["quality"],
         validation=row["validation"],
+        marks=row["marks"],
         enrichment_status=EnrichmentStatus(row["enrichment_status"]),
         template_version_id=TemplateVersionId(row["template_version_id"])
         if row["template_version_id"]

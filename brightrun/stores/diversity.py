@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from brightrun import saol
 
@@ -19,6 +20,8 @@ class Said:
     id: str
     text: str
     answers: Sequence[str]
+    cell: str = ""
+    """Its persona, arc and topic; empty where it has none of them."""
 
 
 def said(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Said]:
@@ -29,18 +32,20 @@ def said(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Sa
         rows = saol.agent_query(
             db,
             "conversations",
-            select=["id", "turns"],
+            select=["id", "turns", "persona_key", "arc_key", "topic_key"],
             where=[*where, *last],
             order_by=[saol.Order("id")],
             limit=PORTION,
         ).rows()
-        found += [_said(str(row["id"]), row["turns"]) for row in rows]
+        found += [_said(row) for row in rows]
         if len(rows) < PORTION:
             break
         last = [("id", "gt", rows[-1]["id"])]
     return found
 
 
-def _said(key: str, turns: Sequence[dict[str, str]]) -> Said:
-    contents = [turn["content"] for turn in turns]
-    return Said(key, "\n".join(contents), [turn["content"] for turn in turns if turn["role"] == "assistant"])
+def _said(row: Mapping[str, Any]) -> Said:
+    contents = [turn["content"] for turn in row["turns"]]
+    answers = [turn["content"] for turn in row["turns"] if turn["role"] == "assistant"]
+    keys = [row["persona_key"], row["arc_key"], row["topic_key"]]
+    return Said(str(row["id"]), "\n".join(contents), answers, " ".join(map(str, keys)) if any(keys) else "")

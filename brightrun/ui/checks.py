@@ -23,6 +23,7 @@ brightrun log JOB                              its log
 brightrun prices [list|set]                     what models cost; add or correct a price
 brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
 brightrun reparse JOB                          read its stored answers again, for nothing
+brightrun duplicates JOB                       flag what is nearly the same as something else
 brightrun review JOB --approve|--reject        decide on what waits for review
 brightrun correct CONVERSATION --turn N        change a turn, or keep it out of training
 brightrun regenerate CONVERSATION --note TEXT  have it written again with feedback

@@ -9,11 +9,14 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job
 from brightrun.domain.diversity import FEWEST, Diversity, Tell
-from brightrun.ui.session import desk
+from brightrun.domain.errors import BrightRunError
+from brightrun.domain.ids import JobId, TemplateVersionId
+from brightrun.ui.session import begin, desk
 from brightrun.ui.text import counted, words
 from brightrun.ui.theme import ITEM_SHADES
 
-MEASURED = "diversity-of"
+MEASURED = "diversity-measured"
+APPROVED = "approved"
 SHOWN_PAIRS = 50
 WIDEST = 3.0
 """A bar ends here: how far beyond its limit a figure is matters little by then."""
@@ -21,25 +24,79 @@ WIDEST = 3.0
 
 def draw_diversity(app: App, job: Job) -> None:
     """Let a person ask how varied a batch is; it takes seconds, so nothing is worked out unasked."""
-    if job.counts.completed < FEWEST:
+    if job.counts.completed < 2:
         return
     with st.expander("How varied is it?"):
-        asked = st.button("Measure", key="diversity-measure", help="Reads what was written; costs nothing.")
+        with st.container(horizontal=True):
+            asked = st.button(
+                "Measure",
+                key="diversity-measure",
+                disabled=job.counts.completed < FEWEST,
+                help=f"Reads what was written; costs nothing. It takes {FEWEST} conversations to say anything.",
+            )
+            st.button(
+                "Flag near-duplicates",
+                key="duplicates-mark",
+                on_click=_mark,
+                args=(app, job),
+                help="Within this batch and against everything approved; costs nothing.",
+            )
         own = desk()
         if asked:
             own.heard[MEASURED] = job.id
         if own.heard.get(MEASURED) != job.id:
             st.caption("Whether these conversations differ enough to train on, or repeat one pattern.")
             return
-        found = _measured(app, job.id, job.counts.completed)
-        (st.warning if found.is_templated else st.success)(f"**{found.story()}**")
-        _draw_figures(found)
-        _draw_pairs(found)
+        _draw_found(_measured(app, job.id, job.counts.completed))
+
+
+def draw_variety(app: App) -> None:
+    """Let a person choose a template version, or everything approved, and see how varied that is."""
+    versions = {row["id"]: f"{row['name']} v{row['version']}" for row in app.reviews.facets()["templates"]}
+    chosen = st.selectbox(
+        "Of what",
+        [APPROVED, *versions],
+        format_func=lambda key: versions.get(key, "Everything approved"),
+        key="diversity-of",
+        width=420,
+    )
+    asked = st.button("Measure", key="diversity-measure", help="Reads what was written; costs nothing.")
+    own = desk()
+    if asked:
+        own.heard[MEASURED] = str(chosen)
+    if own.heard.get(MEASURED) != chosen:
+        st.caption("Ten figures beside their limits say whether conversations differ enough to train on.")
+        return
+    _draw_found(_measured_version(app, str(chosen)))
+
+
+def _mark(app: App, job: Job) -> None:
+    own = begin()
+    try:
+        own.notify(app.duplicates.mark_job(job.id).story())
+    except BrightRunError as fault:
+        own.complain(fault)
+
+
+def _draw_found(found: Diversity) -> None:
+    if not found.tells:
+        st.info(found.story())
+        return
+    (st.warning if found.is_templated else st.success)(f"**{found.story()}**")
+    _draw_figures(found)
+    _draw_pairs(found)
 
 
 @st.cache_resource(max_entries=4, ttl=600, scope="session", show_spinner="Reading what was written…")
 def _measured(_app: App, job_id: str, completed: int) -> Diversity:
-    return _app.diversity.of_job(job_id)  # type: ignore[arg-type]
+    return _app.diversity.of_job(JobId(job_id))
+
+
+@st.cache_resource(max_entries=4, ttl=60, scope="session", show_spinner="Reading what was written…")
+def _measured_version(_app: App, chosen: str) -> Diversity:
+    if chosen == APPROVED:
+        return _app.diversity.of_approved()
+    return _app.diversity.of_version(TemplateVersionId(chosen))
 
 
 def _draw_figures(found: Diversity) -> None:

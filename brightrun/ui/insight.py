@@ -32,6 +32,7 @@ class View(StrEnum):
     COST = "cost"
     REVIEWERS = "reviewers"
     COVERAGE = "coverage"
+    VARIETY = "variety"
 
 
 VIEWS: Mapping[str, str] = {
@@ -41,6 +42,7 @@ VIEWS: Mapping[str, str] = {
     View.COST: "Cost",
     View.REVIEWERS: "Reviewers",
     View.COVERAGE: "Coverage",
+    View.VARIETY: "Variety",
 }
 DIMENSIONS: Mapping[str, str] = {
     Dimension.TEMPLATE: "Template version",

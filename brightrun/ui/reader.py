@@ -14,7 +14,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.review import Review
 from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
 from brightrun.ui.documents import draw_files
-from brightrun.ui.frame import show_error
+from brightrun.ui.frame import Place, show_error
 from brightrun.ui.opened import Opened
 from brightrun.ui.origin import draw_origin
 from brightrun.ui.reviews import Queue
@@ -123,6 +123,8 @@ def _draw_finding(finding: Mapping[str, Any]) -> None:
         st.warning(text)
     else:
         st.caption(text)
+    if finding.get("other"):
+        st.page_link(Place.REVIEW.value, label="Read the other", query_params={"id": str(finding["other"])})
 
 
 def _draw_score(conversation: Conversation) -> None:
@@ -166,4 +168,5 @@ def _draw_history(history: Sequence[Review]) -> None:
 
 def _findings(conversation: Conversation) -> list[Mapping[str, Any]]:
     kinds = ("blockers", "warnings")
-    return [f for kind in kinds for f in (conversation.validation.get(kind) or ())]  # type: ignore[attr-defined]
+    rules = [f for kind in kinds for f in (conversation.validation.get(kind) or ())]  # type: ignore[attr-defined]
+    return [*conversation.marks, *rules]

@@ -45,6 +45,7 @@ def test_every_part_opens_by_its_address(open_page: OpenPage, app: App) -> None:
         "Cost": "No call of a paid writer is on record",
         "Reviewers": "1 person made 4 decisions that stand",
         "Coverage": "combinations of persona, arc and topic",
+        "Variety": "figures beside their limits",
     }.items():
         text = said(open_page("insight", show=view)).replace("\\", "")
         assert sentence in text, view

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from brightrun.bootstrap import open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.diversity import Diversity, Figure
-from brightrun.services.diversity import measure, near_duplicates
+from brightrun.services.diversity import measure
+from brightrun.services.duplicates import near_duplicates
 from brightrun.stores.diversity import Said
 from tests.conftest import SHARED
 
@@ -129,3 +131,14 @@ def test_the_demo_writer_is_called_templated(dsn: str, tmp_path: Path) -> None:
     assert app.diversity.of_job(job.id).is_templated
     assert app.diversity.of_approved().total == 0
     app.close()
+
+
+def test_a_set_that_dwells_on_one_combination_is_told() -> None:
+    """Combinations used evenly come to one; a set in which one is nearly all warns, where there are two at all."""
+    made = varied(60)
+    even = [replace(one, cell=f"cell {n % 6}") for n, one in enumerate(made)]
+    bent = [replace(one, cell="one" if n else "other") for n, one in enumerate(made)]
+    assert figures(measure(even))[Figure.COVERAGE] == pytest.approx(1.0)
+    (tell,) = [tell for tell in measure(bent).tells if tell.figure is Figure.COVERAGE]
+    assert tell.warns
+    assert Figure.COVERAGE not in figures(measure(made))
