@@ -75,6 +75,7 @@ bench-plan: $(DEV) ## measure the planner, and write docs/plan-benchmarks.md
 
 bench-variety: $(DEV) ## measure how varied PEOPLE and demo conversations are, and write docs/variety-benchmarks.md
 	$(BIN)/python -m benchmarks.variety $(PEOPLE)
+
 bench-quality: $(DEV) ## measure near-duplicates, rules and score, and write docs/quality-benchmarks.md; PEOPLE names a .jsonl.gz
 	$(BIN)/python -m benchmarks.quality $(if $(PEOPLE),--people $(PEOPLE))
 
