@@ -40,6 +40,7 @@ from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
 from brightrun.services.migration import SCAFFOLDING, Migration, Proof, Rows
+from brightrun.services.pace import Pace
 from brightrun.services.plans import Planner
 from brightrun.services.previews import Previews
 from brightrun.services.prices import Prices
@@ -188,11 +189,13 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     answers = Answers(
         templates, scenarios, files, lambda name: _reader(name, given), spending, settings.quality
     )
+    pace = Pace(db)
     generation = Generation(
         answers,
         spool,
         writer,
         spending,
+        pace,
         retry_base=settings.retry_base,
         lease_margin=settings.lease_margin,
     )
@@ -201,6 +204,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         db,
         logs,
         generation,
+        pace,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         pause_after_failures=settings.pause_after_failures,

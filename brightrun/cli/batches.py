@@ -277,7 +277,7 @@ def _drive(app: App, job: Job, stopping: _StopAfterItem, *, quiet: bool) -> Job:
         while not stopping.asked:
             step = _step(app, job)
             job = step.job
-            bar.update(task, completed=job.counts.ended, figures=_figures(job))
+            bar.update(task, completed=job.counts.ended, figures=figures(job))
             if step.message and not quiet:
                 bar.console.print(f"[yellow]{escape(step.message)}[/yellow]")
             if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
@@ -302,7 +302,7 @@ def _step(app: App, job: Job) -> Step:
     return app.batches.process_next(job.id)
 
 
-def _figures(job: Job) -> str:
+def figures(job: Job) -> str:
     failed = f"{job.counts.failed} failed · " if job.counts.failed else ""
     return f"{failed}{duration(job.seconds_left)} left · {dollars(job.money.spent)}"
 

@@ -189,10 +189,21 @@ class Job:
     preview: int | None = None
     """Only the first so many items are written until a person starts the rest; None: all of them."""
 
+    priority: int = 0
+    """Jobs with a higher number come first; equals share."""
+
     @property
     def is_open(self) -> bool:
         """Whether process_next may still find work without a person's help."""
         return self.status in (JobStatus.QUEUED, JobStatus.PROCESSING)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that wants to be advanced, and how urgent it is."""
+
+    id: JobId
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)

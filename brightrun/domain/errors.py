@@ -26,6 +26,8 @@ BrightRunError
 
 from __future__ import annotations
 
+from brightrun.domain.limits import UNKNOWN
+
 
 class BrightRunError(Exception):
     """Something went wrong; the message says what, `remedy` says what to do."""
@@ -172,6 +174,7 @@ class WriterFault(BrightRunError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.body = body
+        self.limits = UNKNOWN
 
 
 class WriterRejected(WriterFault):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from brightrun.domain.limits import UNKNOWN, Limits
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt
 
@@ -29,6 +30,7 @@ class RawAnswer:
     body: bytes
     request_id: str | None
     seconds: float
+    limits: Limits = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Event(StrEnum):
     """An item became a conversation."""
     ITEM_FAILED = "item.failed"
     """An item ended without one."""
+    JOB_PRIORITISED = "job.prioritised"
+    """A job was moved before or behind others."""
     ITEM_RETRIED = "item.retried"
     """An item waits to be tried again."""
     ITEM_PUT_BACK = "item.put_back"

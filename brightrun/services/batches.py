@@ -18,6 +18,7 @@ from brightrun.domain.batch import (
     Job,
     JobOptions,
     JobStatus,
+    OpenJob,
     Step,
     StepOutcome,
     WriterName,
@@ -30,6 +31,7 @@ from brightrun.domain.progress import Progress
 from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
+from brightrun.services.pace import Pace
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row
 from brightrun.stores import batches as store
 from brightrun.stores import costs, prices, progress
@@ -53,6 +55,7 @@ class Batches:
         db: saol.Database,
         logs: Bucket,
         generation: Generation,
+        pace: Pace,
         *,
         lease_seconds: float,
         max_attempts: int,
@@ -63,6 +66,8 @@ class Batches:
         self._db = db
         self._logs = logs
         self._generation = generation
+        self._pace = pace
+        self._models: dict[JobId, str | None] = {}
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._pause_after_failures = pause_after_failures
@@ -100,10 +105,14 @@ class Batches:
             return self._stopped(job_id, fault)
 
     def _advance(self, job_id: JobId) -> Step:
+        wait = self._take_turn(job_id)
+        if wait:
+            return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         worker = _worker()
         asked = uptime()
         claimed = store.claim(self._db, job_id, worker, self._lease_seconds)
         if isinstance(claimed, store.Nothing):
+            self._give_back(job_id)
             if claimed.outcome == "done":
                 self._publish_log(claimed.job)
             elif claimed.outcome == "paused":
@@ -136,6 +145,29 @@ class Batches:
             conversation_id=settled.conversation_id,
             message=message,
         )
+
+    def _take_turn(self, job_id: JobId) -> float:
+        """Return the seconds until the job's writer allows another call; nothing is claimed while it waits."""
+        if job_id not in self._models:
+            options = store.view(self._db, job_id).options
+            self._models[job_id] = options.model if options.writer is WriterName.CLAUDE else None
+        model = self._models[job_id]
+        return self._pace.turn(model) if model else 0.0
+
+    def _give_back(self, job_id: JobId) -> None:
+        model = self._models.get(job_id)
+        if model:
+            self._pace.give_back(model)
+
+    def prioritise(self, job_id: JobId, priority: int, *, actor: str) -> Job:
+        """Let a job come before others with a lower number, -9 to 9; raises NotAllowed for an ended one."""
+        if not -9 <= priority <= 9:
+            raise InvalidInput(f"{priority} is no priority.", remedy="Give a number from -9 to 9.")
+        return self._act("set_priority", job_id, "given a priority", priority=priority, actor=actor)
+
+    def open_jobs(self) -> list[OpenJob]:
+        """Return the jobs that want to be advanced, the first in line first."""
+        return store.open_jobs(self._db)
 
     def pause(self, job_id: JobId, *, actor: str, reason: str = "Paused by hand.") -> Job:
         """Stop handing out items; the one in flight is kept. Raises NotAllowed for an ended job."""
@@ -334,6 +366,7 @@ _DEEDS = {
     "paused": Event.JOB_PAUSED,
     "resumed": Event.JOB_RESUMED,
     "cancelled": Event.JOB_CANCELLED,
+    "given a priority": Event.JOB_PRIORITISED,
 }
 
 

@@ -27,6 +27,7 @@ from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, emit, note
 from brightrun.services.answers import Answers, Asked, conversation_row, raw_key
+from brightrun.services.pace import Pace
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 
@@ -71,12 +72,14 @@ class Generation:
         spool: Spool,
         writers: Callable[[WriterName], Writer],
         spending: Spending,
+        pace: Pace,
         *,
         retry_base: float,
         lease_margin: float,
     ) -> None:
         self._answers = answers
         self._spending = spending
+        self._pace = pace
         self._spool = spool
         self._writers = writers
         self._retry_base = retry_base
@@ -92,11 +95,14 @@ class Generation:
             if body is None:
                 return _crashed(claim, ledger)
             record = self._answers.read(claim, asked, body, ledger)
+            self._count(claim, ledger)
             self._answers.store_documents(record)
             return Written(ledger, conversation_row(record, ledger))
         except AnswerFault as fault:
+            self._count(claim, ledger)
             return _of_no_use(fault, claim, ledger)
         except WriterFault as fault:
+            self._slow_down(claim, fault)
             return _not_answered(fault, claim, ledger, self._retry_base)
         except StorageFault as fault:
             return _not_stored(fault, claim, ledger)
@@ -118,9 +124,11 @@ class Generation:
         if found:
             ledger["number"], ledger["raw_path"], body = found
             ledger["outcome"] = "stored"
+            self._give_back(claim)
             emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
             return body
         if not claim.may_call:
+            self._give_back(claim)
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
@@ -131,6 +139,7 @@ class Generation:
         order = Order(asked.prompt, asked.cast, options.model, options.max_tokens, options.seed, standing)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
+        self._pace.answered(order.model, raw.limits)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
         ledger["request_id"] = raw.request_id
         key = raw_key(claim, claim.attempt)
@@ -140,6 +149,26 @@ class Generation:
         emit(Event.CALL_ANSWERED, seconds=round(raw.seconds, 3), bytes=len(raw.body))
         emit(Event.ANSWER_SPOOLED if is_spooled else Event.ANSWER_STORED, raw_path=key)
         return raw.body
+
+    def _count(self, claim: Claim, ledger: dict[str, object]) -> None:
+        """Let the next turns be as long as this answer, where it is a new one."""
+        if claim.options.writer is WriterName.CLAUDE and ledger["number"] == claim.attempt:
+            read, cached, said = (
+                int(str(ledger.get(name) or 0))
+                for name in ("input_tokens", "cache_write_tokens", "output_tokens")
+            )
+            self._pace.used(claim.options.model, read + cached, said)
+
+    def _give_back(self, claim: Claim) -> None:
+        if claim.options.writer is WriterName.CLAUDE:
+            self._pace.give_back(claim.options.model)
+
+    def _slow_down(self, claim: Claim, fault: WriterFault) -> None:
+        if isinstance(fault, WriterBusy) and fault.status == 429:
+            delay = _delay(fault.retry_after, claim.tries, self._retry_base)
+            self._pace.limited(claim.options.model, fault.limits, delay)
+        else:
+            self._pace.answered(claim.options.model, fault.limits)
 
     def _stored(self, claim: Claim) -> tuple[int, str, bytes] | None:
         """Return the newest answer of an earlier attempt; raises AnswerElsewhere where it is out of reach."""

@@ -18,6 +18,7 @@ from brightrun.domain.batch import (
     JobOptions,
     JobStatus,
     Money,
+    OpenJob,
     WriterName,
 )
 from brightrun.domain.errors import NotFound
@@ -156,6 +157,12 @@ def adjust(
     return value
 
 
+def open_jobs(db: saol.Database) -> list[OpenJob]:
+    """Return the jobs that are queued or under way, by priority, then the oldest first."""
+    rows = saol.agent_execute_rpc(db, "open_jobs", {}).value()
+    return [OpenJob(JobId(row["id"]), int(row["priority"])) for row in rows]
+
+
 def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Job]:
     """Return jobs, newest first."""
     result = saol.agent_query(
@@ -280,6 +287,7 @@ def _job(data: Mapping[str, Any]) -> Job:
         seconds_left=data.get("seconds_left"),
         next_attempt_at=_time(data.get("next_attempt_at")),
         preview=data.get("preview"),
+        priority=int(data.get("priority") or 0),
     )
 
 

@@ -14,6 +14,7 @@ from brightrun.ui.frame import show_error, told
 from brightrun.ui.notice import tell_end
 from brightrun.ui.runner import Runner, current_runner
 from brightrun.ui.session import desk
+from brightrun.ui.slots import draw_slots
 from brightrun.ui.text import counted, label_safe
 
 QUICK_TICK = 0.3
@@ -41,22 +42,23 @@ def draw_progress(app: App, job: Job) -> None:
     runner = current_runner()
     every = tick_seconds(job, runner)
     drawn = _frame_of(job, every)
+    slots = draw_slots(job)
 
     def tick() -> None:
-        was_busy = runner.is_busy(job.id)
+        ours = runner.busy(job.id)
         now, so_far = job, Progress()
         with told():
             now = app.batches.get(job.id)
             so_far = app.batches.progress(job.id)
-        is_ours = was_busy or runner.is_busy(job.id)
-        draw_figures(now, so_far, is_live=is_live(now), draw_state=lambda: _draw_state(now, is_ours=is_ours))
+        ours = max(ours, runner.busy(job.id))
+        draw_figures(now, so_far, is_live=is_live(now), draw_state=lambda: _draw_state(now, ours=ours))
         _tell_error(runner, now)
         if _frame_of(now, tick_seconds(now, runner)) != drawn:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
             tell_end(own, now)
             st.rerun(scope="app")
         if now.is_open:
-            runner.advance(now.id)
+            runner.advance(now.id, slots)
 
     st.fragment(tick, run_every=every)()
 
@@ -67,9 +69,9 @@ def _frame_of(job: Job, every: float | None) -> tuple[object, ...]:
     return (phase, bool(job.counts.failed), bool(job.counts.completed), every)
 
 
-def _draw_state(job: Job, *, is_ours: bool) -> None:
+def _draw_state(job: Job, *, ours: int) -> None:
     """Say in one line what is going on and what that depends on, or how it ended."""
-    elsewhere = job.counts.processing - (1 if is_ours else 0)
+    elsewhere = job.counts.processing - ours
     if job.status is JobStatus.PAUSED:
         st.warning(f"**Paused.** {label_safe(job.pause_reason or '')}")
     elif job.is_open:
@@ -84,8 +86,8 @@ def _draw_state(job: Job, *, is_ours: bool) -> None:
             else ""
         )
         st.info(
-            "Keep this page open: closing every tab pauses the batch after the item in flight. "
-            f"`brightrun process {job.id[:8]}` in a shell keeps it running without a browser.{other}{waits}"
+            "Keep this page open: closing every tab pauses the batch after what is in flight. "
+            f"`brightrun work {job.id[:8]}` in a shell keeps it running without a browser.{other}{waits}"
         )
     elif job.counts.processing:
         st.info(f"{counted(job.counts.processing, 'item')} in flight will still be finished and kept.")

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -17,7 +17,9 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
 from brightrun.ui.session import current_app
 
-WORKERS = 8
+MOST_SLOTS = 16
+"""Of one batch on a page: more belong to the shell, where no browser has to stay open."""
+WORKERS = 32
 LONGEST_PAUSE = 30.0
 QUICK_SECONDS = 0.5
 SLOW_SECONDS = 1.0
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 class _Track:
     """What is known here about one job's steps."""
 
-    future: Future[None] | None = None
+    futures: list[Future[None]] = field(default_factory=list)
     fault: BrightRunError | None = None
     faults_in_a_row: int = 0
     not_before: float = 0.0
@@ -37,7 +39,7 @@ class _Track:
 
 
 class Runner:
-    """At most one step a job at a time in this process; the database keeps other processes apart.
+    """So many steps a job at a time as the page asks for; the database keeps processes apart.
 
     Nothing here calls Streamlit from a thread, and nothing runs on its own: every step is asked for by the
     tick of an open page.
@@ -57,27 +59,29 @@ class Runner:
         self._tracks: dict[JobId, _Track] = {}
         self._lock = threading.Lock()
 
-    def advance(self, job_id: JobId) -> bool:
-        """Start one step unless one is under way or it is too early; returns whether one was started."""
+    def advance(self, job_id: JobId, slots: int = 1) -> int:
+        """Start a step in each slot that is free, unless it is too early; returns how many were started."""
         with self._lock:
             track = self._tracks.setdefault(job_id, _Track())
-            if _is_running(track) or self._clock() < track.not_before:
-                return False
+            free = slots - _running(track)
+            if free < 1 or self._clock() < track.not_before:
+                return 0
             if self._mode is RunnerMode.THREAD:
-                track.future = self._pool.submit(self._step, job_id, track)
-                return True
-            track.future = Future()
+                track.futures += [self._pool.submit(self._step, job_id, track) for _ in range(free)]
+                return free
+            future: Future[None] = Future()
+            track.futures.append(future)
         try:
             self._step(job_id, track)
         finally:
-            track.future.set_result(None)
-        return True
+            future.set_result(None)
+        return 1
 
-    def is_busy(self, job_id: JobId) -> bool:
-        """Whether a step of this job is under way in this process."""
+    def busy(self, job_id: JobId) -> int:
+        """Return how many steps of this job are under way in this process."""
         with self._lock:
             track = self._tracks.get(job_id)
-            return track is not None and _is_running(track)
+            return _running(track) if track else 0
 
     def is_quick(self, job_id: JobId) -> bool:
         """Whether steps end so soon that a page should ask for the next one more often."""
@@ -159,5 +163,6 @@ def current_runner() -> Runner:
     return Runner(app.batches.process_next, app.settings.runner)
 
 
-def _is_running(track: _Track) -> bool:
-    return track.future is not None and not track.future.done()
+def _running(track: _Track) -> int:
+    track.futures = [future for future in track.futures if not future.done()]
+    return len(track.futures)

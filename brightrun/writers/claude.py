@@ -24,6 +24,7 @@ from brightrun.domain.template import Prompt
 from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key, is_this_machine
+from brightrun.writers.allowance import allowed
 from brightrun.writers.deadline import DeadlinePassed, within
 from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
@@ -100,7 +101,9 @@ class ClaudeWriter:
             order.model,
             self._timeout,
         )
-        return RawAnswer(response.body, response.request_id, time.monotonic() - started)
+        return RawAnswer(
+            response.body, response.request_id, time.monotonic() - started, allowed(response.headers)
+        )
 
     def read(self, body: bytes) -> Answer:
         return read_envelope(body)
@@ -183,6 +186,7 @@ class ClaudeWriter:
                 model=model,
             )
         )
+        fault.limits = allowed(response.headers)
         if fault.code == "model_not_found" and model:
             fault.remedy = self._named_models() or fault.remedy
         return fault

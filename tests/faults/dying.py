@@ -29,6 +29,7 @@ from brightrun.saol.transports.postgres import PostgresTransport
 from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.generation import Generation
+from brightrun.services.pace import Pace
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
@@ -136,10 +137,11 @@ def batches(
     templates, scenarios = Templates(db), Scenarios(db)
     spool = Spool(files, local, pause=lambda _: None)
     answers = Answers(templates, scenarios, files, lambda _: writer.read, Spending(db))
+    pace = Pace(db)
     generation = Generation(
-        answers, spool, lambda _: writer, Spending(db), retry_base=0.05, lease_margin=lease
+        answers, spool, lambda _: writer, Spending(db), pace, retry_base=0.05, lease_margin=lease
     )
-    return Batches(db, logs, generation, lease_seconds=lease, max_attempts=5)
+    return Batches(db, logs, generation, pace, lease_seconds=lease, max_attempts=5)
 
 
 def main() -> None:

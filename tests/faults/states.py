@@ -32,7 +32,7 @@ from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.templates import TemplateDraft, Templates
 from brightrun.stores import batches as store
-from tests.fakes import options
+from tests.fakes import Unhurried, options
 from tests.faults.fickle import DIES_READ, KINDS, WHOLE, Act, FickleBucket, FickleWriter, Gone
 
 LEASE = 1000.0
@@ -75,7 +75,13 @@ class World:
         spending = Spending(self.db)
         answers = Answers(self.templates, scenarios, self.files, lambda _: self.writer.read, spending)
         self.generation = Generation(
-            answers, self.spool, lambda _: self.writer, spending, retry_base=60, lease_margin=60
+            answers,
+            self.spool,
+            lambda _: self.writer,
+            spending,
+            Unhurried(self.db),
+            retry_base=60,
+            lease_margin=60,
         )
         self.reparsing = Reparsing(self.db, answers, self.spool)
         self.planner = Planner(self.db, self.templates, scenarios, Estimator(self.db, lambda _: self.writer))
@@ -97,6 +103,7 @@ class World:
             self.db,
             self.logs,
             self.generation,
+            Unhurried(self.db),
             lease_seconds=LEASE,
             max_attempts=max_attempts,
             pause_after_failures=failures,

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from tests.messages_api.allowance import Allowance
 from tests.messages_api.billing import Bill, PromptCache, mark_complaint
 from tests.messages_api.replies import complaint, message, prompt_of, tokens_of, turns_for
 from tests.messages_api.script import Fault, Script
@@ -71,11 +72,13 @@ class MessagesApi:
         port: int = 0,
         counting: Iterable[Fault] = (),
         bill: Bill | None = None,
+        allowance: Allowance | None = None,
     ):
         """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing."""
         self.script = faults if isinstance(faults, Script) else Script(faults)
         self.counting = Script(counting)
         self.bill = bill or PromptCache().bill
+        self.allowance = allowance
         self.journal = Journal()
         self.key, self.seconds, self.other_seconds = key, seconds, other_seconds
         self.stopping = threading.Event()
@@ -205,6 +208,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body["model"] not in MODELS:
             raise _Refused(404, "not_found_error", f"model: {body['model']}")
         prompt = prompt_of(body)
+        allowance = self.messages_api.allowance
+        if allowance and not allowance.take():
+            limited = Fault("status", status=429, type="rate_limit_error", message="too many", retry_after="1")
+            self._fail(limited, number)
+            return
         fault = self.messages_api.script.next(number, prompt)
         self.messages_api.stopping.wait(self.messages_api.seconds)
         text = turns_for(prompt)
@@ -293,7 +301,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", kind)
         self.send_header("content-length", str(length))
         self.send_header("request-id", f"req_{number:06}")
-        for name, value in headers.items():
+        allowance = self.messages_api.allowance if number else None
+        for name, value in (headers | (allowance.headers if allowance else {})).items():
             self.send_header(name, value)
         self.end_headers()
 

@@ -1,0 +1,132 @@
+"""The command that writes many items at the same time: `brightrun work`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from brightrun.bootstrap import App
+from brightrun.cli.batches import figures
+from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, reported
+from brightrun.domain.batch import Job, JobStatus, OpenJob, Step
+from brightrun.domain.ids import JobId
+from brightrun.services.slots import MOST_SLOTS, Rota, Slots
+
+
+def work(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="A job id, or its beginning; without one, all open jobs."),
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, max=MOST_SLOTS, help="Items in hand at the same time.")] = 8,
+    wait: Annotated[bool, typer.Option("--wait", help="Go on when all is done, for jobs that come.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Advance one job or all open ones, several items at a time, as fast as the writer's limits allow.
+
+    Urgent jobs come first, equals share. Ctrl-C stops after the items in hand and leaves everything resumable.
+    """
+    with reported(as_json=as_json), opened() as app:
+        only = None if job is None else app.batches.find(job)
+        watched = _Watched(app, quiet=as_json)
+        crew = Slots(
+            app.batches.process_next,
+            Rota(lambda: _listed(app, only)),
+            tell=watched.stepped,
+            complain=lambda fault: err.print(f"[yellow]{escape(str(fault))} Trying again.[/yellow]"),
+            wait_for_more=wait,
+        )
+        if only is not None:
+            watched.add(app.batches.get(only))
+        stopping = _Stopping(crew.stop)
+        with stopping, watched.bar:
+            crew.run(slots)
+        ended = [app.batches.get(job_id) for job_id in watched.jobs]
+        if as_json:
+            emit({"jobs": [job_json(each) for each in ended]})
+        elif not ended:
+            err.print("No batch job is open. Create one: brightrun generate --scenarios FILE.csv")
+        if stopping.asked and any(each.is_open for each in ended):
+            raise typer.Exit(130)
+        if any(each.status is not JobStatus.COMPLETED for each in ended):
+            raise typer.Exit(1)
+
+
+def priority(
+    job: JobArgument,
+    number: Annotated[int, typer.Argument(help="From -9 to 9; a higher number comes first, equals share.")],
+    as_json: Json = False,
+) -> None:
+    """Let a job come before others, or behind them (give negative numbers after --)."""
+    with reported(as_json=as_json), opened() as app:
+        found = app.batches.prioritise(app.batches.find(job), number, actor=app.settings.person)
+        if as_json:
+            emit({**job_json(found), "priority": found.priority})
+        else:
+            err.print(f"{escape(found.name)}: priority {found.priority}.")
+
+
+def _listed(app: App, only: JobId | None) -> Sequence[OpenJob]:
+    if only is None:
+        return app.batches.open_jobs()
+    found = app.batches.get(only)
+    return [OpenJob(found.id, found.priority)] if found.is_open else []
+
+
+class _Watched:
+    """The jobs that were worked on, a bar each."""
+
+    def __init__(self, app: App, *, quiet: bool) -> None:
+        self.jobs: dict[JobId, TaskID] = {}
+        self._quiet = quiet
+        self.bar = Progress(
+            TextColumn("{task.fields[title]}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=err,
+            disable=quiet or not err.is_terminal,
+        )
+
+    def add(self, job: Job) -> TaskID:
+        title = job.name[:30]
+        self.jobs[job.id] = self.bar.add_task("", total=job.counts.total, title=title, figures="")
+        return self.jobs[job.id]
+
+    def stepped(self, step: Step) -> None:
+        """Move the bar of a step's job; steps that end at the same time may come in either order."""
+        task = self.jobs.get(step.job.id)
+        if task is None:
+            task = self.add(step.job)
+        ended = max(step.job.counts.ended, int(self.bar.tasks[task].completed))
+        self.bar.update(task, completed=ended, figures=figures(step.job))
+        if step.message and not self._quiet:
+            self.bar.console.print(f"[yellow]{escape(step.message)}[/yellow]")
+
+
+class _Stopping:
+    """Makes the first Ctrl-C a wish to stop and leaves the second one to Python."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.asked = False
+        self._stop = stop
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._stop()
+        signal.signal(signal.SIGINT, self._before)
+        err.print("Stopping after the items in hand; press Ctrl-C again to stop at once.")

@@ -1,0 +1,31 @@
+"""Rate limits in the database, where all workers on all machines share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brightrun import saol
+
+
+def take_turn(
+    db: saol.Database,
+    model: str,
+    *,
+    input_tokens: float,
+    output_tokens: float,
+    told: Mapping[str, float],
+    take: bool = True,
+) -> float:
+    """Take one call of about so many tokens; returns the seconds to wait where none may be made now.
+
+    told: what earlier calls taught (`requests`, `input_tokens`, `output_tokens` a minute, `hold` in seconds,
+    `more_requests`, `more_input`, `more_output` than was taken for them).
+    """
+    params = {
+        "p_model": model,
+        "p_input": input_tokens,
+        "p_output": output_tokens,
+        "p_told": dict(told),
+        "p_take": take,
+    }
+    return float(saol.agent_execute_rpc(db, "take_turn", params).value())
