@@ -22,12 +22,12 @@ language sql immutable set search_path = '' as $$
   select case when p_limit is null then 0 else 60 * p_amount / (0.97 * p_limit) end
 $$;
 
--- The seconds until so much may be taken. Five seconds' worth may be taken at once; what is more than that by itself
+-- The seconds until so much may be taken. One second's worth may be taken at once; what is more than that by itself
 -- waits until nothing is owed.
 create function public.wait_for(p_due timestamptz, p_now timestamptz, p_amount double precision, p_limit bigint)
 returns double precision language sql immutable set search_path = '' as $$
   select case when p_limit is null then 0 else
-    greatest(0, least(o.owed, o.owed + public.earned_in(p_amount, p_limit) - 5)) end
+    greatest(0, least(o.owed, o.owed + public.earned_in(p_amount, p_limit) - 1)) end
   from (select greatest(0, extract(epoch from p_due - p_now))::double precision as owed) o
 $$;
 

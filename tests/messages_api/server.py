@@ -210,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = prompt_of(body)
         allowance = self.messages_api.allowance
         if allowance and not allowance.take():
-            limited = Fault("status", status=429, type="rate_limit_error", message="too many", retry_after="1")
+            limited = Fault(
+                "status", status=429, type="rate_limit_error", message="too many", retry_after="1"
+            )
             self._fail(limited, number)
             return
         fault = self.messages_api.script.next(number, prompt)

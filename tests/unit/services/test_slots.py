@@ -1,0 +1,122 @@
+"""Slots: several items in hand at a time, whose turn it is, and when they stop."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from brightrun.bootstrap import App
+from brightrun.domain.batch import Job, JobStatus, OpenJob, Step, StepOutcome
+from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed
+from brightrun.domain.ids import JobId
+from brightrun.domain.limits import Limits
+from brightrun.services.pace import Pace
+from brightrun.services.slots import Rota, Slots
+
+
+def test_slots_write_every_item_once(app: App, start: Callable[..., Job]) -> None:
+    """Eight slots on two jobs end both: each item is written by exactly one of them."""
+    jobs = [start(12), start(5)]
+    steps: list[Step] = []
+    Slots(app.batches.process_next, Rota(app.batches.open_jobs), tell=steps.append).run(8)
+    assert {app.batches.get(job.id).status for job in jobs} == {JobStatus.COMPLETED}
+    written = [step.item_id for step in steps if step.outcome is StepOutcome.COMPLETED]
+    assert len(written) == len(set(written)) == 17
+
+
+def test_equals_share_and_the_urgent_come_first(app: App, start: Callable[..., Job]) -> None:
+    """Of three jobs the urgent one is handed out alone; the other two take turns when it rests."""
+    slow, other, urgent = start(3).id, start(3).id, start(3).id
+    app.batches.prioritise(urgent, 5, actor="ana")
+    now = [0.0]
+    rota = Rota(app.batches.open_jobs, clock=lambda: now[0])
+    assert {rota.next() for _ in range(4)} == {urgent}
+    rota.stepped(urgent, Step(StepOutcome.WAIT, app.batches.get(urgent), again_in=9.0))
+    assert Counter(rota.next() for _ in range(6)) == {slow: 3, other: 3}
+    now[0] = 10.0
+    assert rota.next() == urgent
+
+
+def test_a_job_that_has_to_wait_is_waited_for() -> None:
+    """Where nothing is due, the rota says for how long, and with no open job that there is none."""
+    jobs = [OpenJob(JobId("a"), 0)]
+    rota = Rota(lambda: jobs, clock=lambda: 100.0)
+    assert rota.next() == "a"
+    rota.failed(JobId("a"))
+    assert rota.next() == pytest.approx(1.0)
+    assert Rota(list, clock=lambda: 0.0).next() is None
+
+
+def test_stopping_finishes_what_is_in_hand(app: App, start: Callable[..., Job]) -> None:
+    """After a stop nothing new begins, and what was begun is kept; the job stays open."""
+    job = start(40)
+    crew = Slots(app.batches.process_next, Rota(app.batches.open_jobs), tell=lambda step: crew.stop())
+    crew.run(4)
+    now = app.batches.get(job.id)
+    assert now.is_open
+    assert now.counts.processing == 0
+    assert 1 <= now.counts.completed <= 8
+
+
+def test_a_fault_that_no_waiting_mends_ends_the_work() -> None:
+    """A database that refuses for good is told at once, by whatever slot met it."""
+
+    def refuse(_: JobId) -> Step:
+        raise DatabaseFault("no such function", sqlstate="42883")
+
+    with pytest.raises(DatabaseFault, match="no such function"):
+        Slots(refuse, Rota(lambda: [OpenJob(JobId("a"), 0)])).run(3)
+
+
+def test_a_priority_is_checked(app: App, start: Callable[..., Job]) -> None:
+    """A number out of range, or an ended job, is refused with the reason."""
+    job = start(1)
+    with pytest.raises(InvalidInput, match="12"):
+        app.batches.prioritise(job.id, 12, actor="ana")
+    app.batches.cancel(job.id, actor="ana")
+    with pytest.raises(NotAllowed, match="cancelled"):
+        app.batches.prioritise(job.id, 1, actor="ana")
+
+
+def test_a_limit_is_shared_by_processes(app: App) -> None:
+    """What one process takes of a limit is gone for the other, and a hold holds both."""
+    first, second = Pace(app.batches._db), Pace(app.batches._db)
+    for pace in (first, second):
+        pace.answered("m", Limits(requests=60))
+    taken = 0
+    while first.turn("m") == 0:
+        taken += 1
+        assert taken < 10
+    assert taken >= 1
+    assert second.turn("m") > 0
+    fresh = Pace(app.batches._db)
+    fresh.limited("other", Limits(), 5.0)
+    assert 4 < Pace(app.batches._db).turn("other") <= 5
+
+
+def test_a_turn_that_was_not_used_is_given_back(app: App) -> None:
+    """An item that goes on from a stored answer costs nothing of the limit."""
+    pace = Pace(app.batches._db)
+    pace.answered("m", Limits(requests=60))
+    for _ in range(20):
+        assert pace.turn("m") == 0
+        pace.give_back("m")
+
+
+def test_slots_can_be_told_about_from_any_thread(app: App, start: Callable[..., Job]) -> None:
+    """What a slot tells comes one at a time, so that a screen is never drawn by two."""
+    start(10)
+    inside, most, lock = [0], [0], threading.Lock()
+
+    def tell(step: Step) -> None:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        with lock:
+            inside[0] -= 1
+
+    Slots(app.batches.process_next, Rota(app.batches.open_jobs), tell=tell).run(6)
+    assert most[0] == 1
