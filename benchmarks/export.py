@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -109,7 +108,7 @@ def _spawn(road: str, chosen: Format, dsn: str, dataset: DatasetId, home: Path) 
 def _one(road: str, chosen: str, dsn: str, dataset: str, out: str) -> dict[str, Any]:
     work = _ours if road == "ours" else PLAIN[Format(chosen)]
     seconds, path = work(dsn, dataset, Path(out), Format(chosen))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _peak_memory()
     started = time.perf_counter()
     with path.open("rb") as source, (Path(out) / "copy").open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
@@ -193,6 +192,13 @@ PLAIN: dict[Format, Plain] = {
     Format.CSV: _plain_csv,
     Format.PARQUET: _plain_parquet,
 }
+
+
+def _peak_memory() -> float:
+    """Return this process's peak resident memory in MB; `ru_maxrss` would count its parent's too, from before exec."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def _page(figures: list[dict[str, Any]], sizes: list[int]) -> str:
