@@ -102,7 +102,7 @@ class Generation:
             self._count(claim, ledger)
             return _of_no_use(fault, claim, ledger)
         except WriterFault as fault:
-            self._slow_down(claim, fault)
+            self._learn(claim, fault)
             return _not_answered(fault, claim, ledger, self._retry_base)
         except StorageFault as fault:
             return _not_stored(fault, claim, ledger)
@@ -163,12 +163,9 @@ class Generation:
         if claim.options.writer is WriterName.CLAUDE:
             self._pace.give_back(claim.options.model)
 
-    def _slow_down(self, claim: Claim, fault: WriterFault) -> None:
-        if isinstance(fault, WriterBusy) and fault.status == 429:
-            delay = _delay(fault.retry_after, claim.tries, self._retry_base)
-            self._pace.limited(claim.options.model, fault.limits, delay)
-        else:
-            self._pace.answered(claim.options.model, fault.limits)
+    def _learn(self, claim: Claim, fault: WriterFault) -> None:
+        """Learn the limits that a refused call tells; its job waits by its own row."""
+        self._pace.answered(claim.options.model, fault.limits)
 
     def _stored(self, claim: Claim) -> tuple[int, str, bytes] | None:
         """Return the newest answer of an earlier attempt; raises AnswerElsewhere where it is out of reach."""

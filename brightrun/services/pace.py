@@ -12,7 +12,7 @@ from brightrun.domain.limits import Limits
 from brightrun.stores import limits as store
 
 LOOK_SECONDS = 1.0
-"""A server that names no limits may still have asked others to wait; so often that is looked for."""
+"""Another process may have learned a limit that this one has not met yet; so often that is looked for."""
 NEWEST = 0.2
 """The weight of the newest call in what the next one is expected to use."""
 
@@ -94,18 +94,6 @@ class Pace:
                 known.told.clear()
             known.input_tokens = _mean(known.input_tokens, input_tokens)
             known.output_tokens = _mean(known.output_tokens, output_tokens)
-
-    def limited(self, model: str, limits: Limits, seconds: float) -> None:
-        """Hold all calls of a model back for a while: the server said that there were too many."""
-        self.answered(model, limits)
-        known = self._model(model)
-        with known.lock:
-            now = self._clock()
-            if now + seconds <= known.free_at:
-                return
-            known.free_at = now + seconds
-            told, known.told = known.told | {"hold": seconds}, {}
-            store.take_turn(self._db, model, input_tokens=0, output_tokens=0, told=told, take=False)
 
     def _model(self, name: str) -> _Model:
         with self._lock:

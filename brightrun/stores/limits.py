@@ -14,11 +14,10 @@ def take_turn(
     input_tokens: float,
     output_tokens: float,
     told: Mapping[str, float],
-    take: bool = True,
 ) -> float:
     """Take one call of about so many tokens; returns the seconds to wait where none may be made now.
 
-    told: what earlier calls taught (`requests`, `input_tokens`, `output_tokens` a minute, `hold` in seconds,
+    told: what earlier calls taught (`requests`, `input_tokens`, `output_tokens` a minute,
     `more_requests`, `more_input`, `more_output` than was taken for them).
     """
     params = {
@@ -26,6 +25,5 @@ def take_turn(
         "p_input": input_tokens,
         "p_output": output_tokens,
         "p_told": dict(told),
-        "p_take": take,
     }
     return float(saol.agent_execute_rpc(db, "take_turn", params).value())

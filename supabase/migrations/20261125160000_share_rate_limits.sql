@@ -8,7 +8,6 @@ create table public.rate_limits (
   requests_due timestamptz not null default clock_timestamp(),
   input_due timestamptz not null default clock_timestamp(),
   output_due timestamptz not null default clock_timestamp(),
-  held_until timestamptz not null default clock_timestamp(), -- the server asked all to wait
   updated_at timestamptz not null default clock_timestamp()
 );
 alter table public.rate_limits enable row level security;
@@ -32,10 +31,9 @@ returns double precision language sql immutable set search_path = '' as $$
 $$;
 
 -- Takes one call of about so many tokens, where that is allowed now; returns the seconds to wait where it is not, and
--- nothing is taken. `p_told` is what earlier calls taught: limits, `hold` in seconds, and how much more (or less) than
--- was taken for them they used.
-create function public.take_turn(p_model text, p_input double precision, p_output double precision, p_told jsonb,
-  p_take boolean default true) returns double precision
+-- nothing is taken. `p_told` is what earlier calls taught: limits, and how much more (or less) than was
+-- taken for them they used.
+create function public.take_turn(p_model text, p_input double precision, p_output double precision, p_told jsonb) returns double precision
 language plpgsql set search_path = '' as $$
 declare
   v_row public.rate_limits;
@@ -48,25 +46,23 @@ begin
   v_row.requests := coalesce((p_told ->> 'requests')::bigint, v_row.requests);
   v_row.input_tokens := coalesce((p_told ->> 'input_tokens')::bigint, v_row.input_tokens);
   v_row.output_tokens := coalesce((p_told ->> 'output_tokens')::bigint, v_row.output_tokens);
-  v_row.held_until := greatest(v_row.held_until,
-    v_now + make_interval(secs => coalesce((p_told ->> 'hold')::double precision, 0)));
   v_row.requests_due := greatest(v_now, v_row.requests_due + make_interval(secs =>
     public.earned_in(coalesce((p_told ->> 'more_requests')::double precision, 0), v_row.requests)));
   v_row.input_due := greatest(v_now, v_row.input_due + make_interval(secs =>
     public.earned_in(coalesce((p_told ->> 'more_input')::double precision, 0), v_row.input_tokens)));
   v_row.output_due := greatest(v_now, v_row.output_due + make_interval(secs =>
     public.earned_in(coalesce((p_told ->> 'more_output')::double precision, 0), v_row.output_tokens)));
-  v_wait := greatest(0, extract(epoch from v_row.held_until - v_now),
+  v_wait := greatest(0,
     public.wait_for(v_row.requests_due, v_now, 1, v_row.requests),
     public.wait_for(v_row.input_due, v_now, p_input, v_row.input_tokens),
     public.wait_for(v_row.output_due, v_now, p_output, v_row.output_tokens));
-  if p_take and v_wait = 0 then
+  if v_wait = 0 then
     v_row.requests_due := v_row.requests_due + make_interval(secs => public.earned_in(1, v_row.requests));
     v_row.input_due := v_row.input_due + make_interval(secs => public.earned_in(p_input, v_row.input_tokens));
     v_row.output_due := v_row.output_due + make_interval(secs => public.earned_in(p_output, v_row.output_tokens));
   end if;
   update public.rate_limits set requests = v_row.requests, input_tokens = v_row.input_tokens,
-    output_tokens = v_row.output_tokens, held_until = v_row.held_until, requests_due = v_row.requests_due,
+    output_tokens = v_row.output_tokens, requests_due = v_row.requests_due,
     input_due = v_row.input_due, output_due = v_row.output_due, updated_at = v_now
   where model = p_model;
   return v_wait;
@@ -99,9 +95,9 @@ $$;
 
 revoke execute on function public.earned_in(double precision, bigint),
   public.wait_for(timestamptz, timestamptz, double precision, bigint),
-  public.take_turn(text, double precision, double precision, jsonb, boolean),
+  public.take_turn(text, double precision, double precision, jsonb),
   public.set_priority(uuid, integer, text), public.open_jobs() from public, anon, authenticated;
 grant execute on function public.earned_in(double precision, bigint),
   public.wait_for(timestamptz, timestamptz, double precision, bigint),
-  public.take_turn(text, double precision, double precision, jsonb, boolean),
+  public.take_turn(text, double precision, double precision, jsonb),
   public.set_priority(uuid, integer, text), public.open_jobs() to service_role;
