@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
+from rich.progress import track
 from rich.table import Table
 
 from brightrun.bootstrap import App
@@ -35,6 +33,7 @@ from brightrun.cli.costs import (
     show_versions,
     version_json,
 )
+from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
@@ -101,7 +100,7 @@ def process(job: JobArgument, as_json: Json = False) -> None:
     """Advance a job to its end; Ctrl-C stops after the item in flight and leaves it resumable."""
     with reported(as_json=as_json), opened() as app:
         job_id = app.batches.find(job)
-        stopping = _StopAfterItem()
+        stopping = Stopping("the item in flight")
         with stopping:
             ended = _drive(app, app.batches.get(job_id), stopping, quiet=as_json)
         if as_json:
@@ -245,35 +244,9 @@ def show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -
         err.print(escape(note))
 
 
-class _StopAfterItem:
-    """Makes the first Ctrl-C a wish to stop and leaves the second one to Python."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, self._ask)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
-        err.print("Stopping after the item in flight; press Ctrl-C again to stop at once.")
-
-
-def _drive(app: App, job: Job, stopping: _StopAfterItem, *, quiet: bool) -> Job:
-    bar = Progress(
-        TextColumn("{task.fields[title]}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
-        console=err,
-        disable=quiet or not err.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=job.counts.total, title=job.name[:30], figures="")
+def _drive(app: App, job: Job, stopping: Stopping, *, quiet: bool) -> Job:
+    with progress_bar(quiet=quiet) as bar:
+        task = add_job(bar, job)
         while not stopping.asked:
             step = _step(app, job)
             job = step.job
@@ -300,11 +273,6 @@ def _step(app: App, job: Job) -> Step:
             err.print(f"[yellow]{escape(str(fault))} Trying again.[/yellow]")
         time.sleep(min(0.5 * 2**attempt, 5.0))
     return app.batches.process_next(job.id)
-
-
-def figures(job: Job) -> str:
-    failed = f"{job.counts.failed} failed · " if job.counts.failed else ""
-    return f"{failed}{duration(job.seconds_left)} left · {dollars(job.money.spent)}"
 
 
 def _change(text: str, action: str, *, as_json: bool) -> None:

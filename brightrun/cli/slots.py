@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
 from brightrun.bootstrap import App
-from brightrun.cli.batches import figures
 from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, reported
+from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
 from brightrun.domain.batch import Job, JobStatus, OpenJob, Step
 from brightrun.domain.ids import JobId
 from brightrun.services.slots import MOST_SLOTS, Rota, Slots
@@ -45,7 +42,7 @@ def work(
         )
         if only is not None:
             watched.add(app.batches.get(only))
-        stopping = _Stopping(crew.stop)
+        stopping = Stopping("the items in hand", crew.stop)
         with stopping, watched.bar:
             crew.run(slots)
         ended = [app.batches.get(job_id) for job_id in watched.jobs]
@@ -86,18 +83,10 @@ class _Watched:
     def __init__(self, app: App, *, quiet: bool) -> None:
         self.jobs: dict[JobId, TaskID] = {}
         self._quiet = quiet
-        self.bar = Progress(
-            TextColumn("{task.fields[title]}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=err,
-            disable=quiet or not err.is_terminal,
-        )
+        self.bar = progress_bar(quiet=quiet)
 
     def add(self, job: Job) -> TaskID:
-        title = job.name[:30]
-        self.jobs[job.id] = self.bar.add_task("", total=job.counts.total, title=title, figures="")
+        self.jobs[job.id] = add_job(self.bar, job)
         return self.jobs[job.id]
 
     def stepped(self, step: Step) -> None:
@@ -109,24 +98,3 @@ class _Watched:
         self.bar.update(task, completed=ended, figures=figures(step.job))
         if step.message and not self._quiet:
             self.bar.console.print(f"[yellow]{escape(step.message)}[/yellow]")
-
-
-class _Stopping:
-    """Makes the first Ctrl-C a wish to stop and leaves the second one to Python."""
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self.asked = False
-        self._stop = stop
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, self._ask)
-
-    def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        self._stop()
-        signal.signal(signal.SIGINT, self._before)
-        err.print("Stopping after the items in hand; press Ctrl-C again to stop at once.")
