@@ -12,7 +12,6 @@ from brightrun.bootstrap import App
 from brightrun.cli.batches import show_plan
 from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, out, reported
 from brightrun.domain.batch import Item
-from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.services.previews import KEPT
@@ -102,7 +101,11 @@ def _item_json(app: App, item: Item) -> dict[str, object]:
         return told
     read = app.reviews.read(item.conversation_id)
     turns = [{"role": turn.role.value, "content": turn.content} for turn in read.turns]
-    return told | {"score": read.quality_score, "findings": _findings(read), "turns": turns}
+    return told | {
+        "score": read.quality_score,
+        "findings": [str(finding["message"]) for finding in read.findings],
+        "turns": turns,
+    }
 
 
 def _show_item(app: App, item: Item) -> None:
@@ -113,22 +116,13 @@ def _show_item(app: App, item: Item) -> None:
         out.print(escape(item.error_message or f"It is {item.status.value}."), style="yellow")
     else:
         read = app.reviews.read(item.conversation_id)
-        out.print(
-            f"{read.quality_score:.1f} of 10{''.join(f' · {escape(text)}' for text in _findings(read))}"
-        )
+        told = [str(finding["message"]) for finding in read.findings]
+        out.print(f"{read.quality_score:.1f} of 10{''.join(f' · {escape(text)}' for text in told)}")
         for turn in read.turns:
             text = textwrap.fill(turn.content, WIDTH, initial_indent="  ", subsequent_indent="  ")
             out.print(f"{turn.role.value}:", style="bold")
             out.print(escape(text))
     out.print()
-
-
-def _findings(read: Conversation) -> list[str]:
-    return [
-        str(finding["message"])
-        for kind in ("blockers", "warnings")
-        for finding in (read.validation.get(kind) or ())  # type: ignore[attr-defined]
-    ]
 
 
 def _show_next(job_id: JobId, number: int, waiting: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from brightrun.domain.ids import ConversationId, ConversationKey, ImportId, ItemId, JobId, TemplateVersionId
 from brightrun.domain.scenario import Scenario
@@ -109,6 +110,12 @@ class Conversation:
     import_id: ImportId | None = None
     import_line: int | None = None
     """Where it begins in the file it was imported from."""
+
+    @property
+    def findings(self) -> list[Mapping[str, Any]]:
+        """What the rules found in it by itself, blockers first."""
+        found: Mapping[str, Any] = self.validation
+        return [finding for kind in ("blockers", "warnings") for finding in (found.get(kind) or ())]
 
     def messages(self) -> list[dict[str, str]]:
         """Return the training messages: one optional system message, then the turns."""

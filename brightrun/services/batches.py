@@ -16,7 +16,6 @@ from brightrun.domain.batch import (
     Item,
     ItemStatus,
     Job,
-    JobOptions,
     JobStatus,
     OpenJob,
     Step,
@@ -26,15 +25,15 @@ from brightrun.domain.batch import (
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import Conflict, DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
-from brightrun.domain.price import Tariff
 from brightrun.domain.progress import Progress
 from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
+from brightrun.services.budgets import require_budget
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.pace import Pace
-from brightrun.services.plans import Plan, estimate_row, item_rows, job_row
+from brightrun.services.plans import Plan, estimate_row, item_rows, job_row, tariff_of
 from brightrun.stores import batches as store
-from brightrun.stores import costs, prices, progress
+from brightrun.stores import prices, progress
 
 DATABASE_TRIES = 8
 """A restart of the database is over in well under the seconds these tries span."""
@@ -175,9 +174,7 @@ class Batches:
 
     def resume(self, job_id: JobId, *, actor: str) -> Job:
         """Let a paused job go on; raises NotAllowed for an ended one, or one whose budget is used up."""
-        outlook = costs.outlook(self._db, job_id)
-        if outlook.is_stuck:
-            raise NotAllowed(outlook.story(), remedy=f"Raise it: {outlook.command(job_id)}")
+        require_budget(self._db, job_id)
         return self._act("resume_job", job_id, "resumed", actor=actor)
 
     def cancel(self, job_id: JobId, *, actor: str) -> Job:
@@ -268,16 +265,11 @@ class Batches:
         """Reserve by today's prices; where they change in the same moment, reserve again."""
         for _ in range(PRICE_TRIES):
             seen = prices.mark(self._db)
-            items = item_rows(plan, self._tariff(plan.options))
+            items = item_rows(plan, tariff_of(self._db, plan.options))
             created = store.create(self._db, job, items, estimate_row(plan), seen=seen)
             if created is not None:
                 return created
         raise Conflict("The price table is being changed.", remedy="Look at the plan again, then start it.")
-
-    def _tariff(self, options: JobOptions) -> Tariff | None:
-        if options.writer is not WriterName.CLAUDE:
-            return None
-        return Tariff(prices.all_prices(self._db), options.model, on=prices.today(self._db))
 
     def _settle(self, claim: Claim, result: Written | Unwritten) -> tuple[store.Settled, Written | Unwritten]:
         """Record an outcome; one that the database will never take ends its item instead of holding it."""

@@ -12,6 +12,13 @@ from brightrun.stores import batches as store
 from brightrun.stores import costs
 
 
+def require_budget(db: saol.Database, job_id: JobId) -> None:
+    """Raise NotAllowed where a job's budget allows no further call."""
+    outlook = costs.outlook(db, job_id)
+    if outlook.is_stuck:
+        raise NotAllowed(outlook.story(), remedy=f"Raise it: {outlook.command(job_id)}")
+
+
 class Budgets:
     """Nothing is called for whose worst case no longer fits; raising the budget is a person's decision."""
 

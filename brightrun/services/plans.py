@@ -176,6 +176,13 @@ def item_rows(plan: Plan, tariff: Tariff | None) -> list[dict[str, object]]:
     ]
 
 
+def tariff_of(db: saol.Database, options: JobOptions) -> Tariff | None:
+    """Return today's prices of a job's model; None where its writer costs nothing. Raises InvalidInput for no price."""
+    if options.writer is not WriterName.CLAUDE:
+        return None
+    return Tariff(prices.all_prices(db), options.model, on=prices.today(db))
+
+
 def estimate_row(plan: Plan) -> dict[str, object]:
     """Return what a plan was expected to cost and what its prompts keep to, by column."""
     estimate = plan.estimate

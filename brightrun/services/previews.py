@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brightrun import saol
-from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, WriterName
+from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
-from brightrun.domain.price import Tariff
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.space import SCAFFOLDING
 from brightrun.domain.template import Choice
 from brightrun.events.event import Event, emit
 from brightrun.services.batches import PRICE_TRIES
-from brightrun.services.plans import MAX_ITEMS, Plan, Planner, estimate_row, item_rows
+from brightrun.services.budgets import require_budget
+from brightrun.services.plans import MAX_ITEMS, Plan, Planner, estimate_row, item_rows, tariff_of
 from brightrun.services.templates import Templates
 from brightrun.stores import batches as store
-from brightrun.stores import costs, prices
+from brightrun.stores import prices
 
 KEPT = "kept"
 """The template name that stands for what each item has, in its newest version."""
@@ -48,8 +48,7 @@ class Previews:
 
     def is_over(self, job: Job) -> bool:
         """Whether a job has a preview of which nothing is left to write."""
-        ended = (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELLED)
-        return job.preview is not None and all(item.status in ended for item in self.written(job))
+        return job.preview is not None and have_ended(self.written(job))
 
     def plan_rest(
         self,
@@ -84,7 +83,7 @@ class Previews:
         job = rest.job
         for _ in range(PRICE_TRIES):
             seen = prices.mark(self._db)
-            rows = item_rows(rest.plan, self._tariff(job))
+            rows = item_rows(rest.plan, tariff_of(self._db, job.options))
             placed = [row | {"position": item.position} for row, item in zip(rows, rest.items, strict=True)]
             data = store.adjust(self._db, job.id, placed, estimate_row(rest.plan), seen=seen, actor=actor)
             if data is None:
@@ -97,9 +96,7 @@ class Previews:
 
     def start(self, job_id: JobId, *, actor: str, more: int | None = None) -> Job:
         """Start the rest, or so many `more` items of it; raises NotAllowed where nothing waits for that."""
-        outlook = costs.outlook(self._db, job_id)
-        if outlook.is_stuck:
-            raise NotAllowed(outlook.story(), remedy=f"Raise it: {outlook.command(job_id)}")
+        require_budget(self._db, job_id)
         data = store.act(self._db, "start_rest", job_id, more=more, actor=actor)
         job: Job = data["job"]
         if data["outcome"] != "ok":
@@ -117,10 +114,11 @@ class Previews:
             for item in items
         ]
 
-    def _tariff(self, job: Job) -> Tariff | None:
-        if job.options.writer is not WriterName.CLAUDE:
-            return None
-        return Tariff(prices.all_prices(self._db), job.options.model, on=prices.today(self._db))
+
+def have_ended(items: Sequence[Item]) -> bool:
+    """Whether nothing is left to write of some items."""
+    ended = (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELLED)
+    return all(item.status in ended for item in items)
 
 
 def _require(job: Job) -> None:

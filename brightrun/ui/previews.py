@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -12,7 +11,7 @@ from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.services.plans import AUTO
-from brightrun.services.previews import KEPT, Rest
+from brightrun.services.previews import KEPT, Rest, have_ended
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.frame import Place, told
 from brightrun.ui.session import begin, desk, person
@@ -27,7 +26,7 @@ def draw_preview(app: App, job: Job) -> None:
         return
     items = app.previews.written(job)
     waiting = job.counts.total - len(items)
-    if not app.previews.is_over(job):
+    if not have_ended(items):
         st.caption(f"Only the first {len(items)} of {job.counts.total:,} are written now, for you to read.")
         return
     with st.container(border=True, key="preview"):
@@ -68,10 +67,8 @@ def _draw_item(app: App, job: Job, item: Item) -> None:
         for turn in read.turns:
             with st.chat_message(turn.role.value):
                 st.text(clamp(turn.content, 20_000))
-        for kind in ("blockers", "warnings"):
-            findings: Sequence[Mapping[str, Any]] = read.validation.get(kind) or ()  # type: ignore[assignment]
-            for finding in findings:
-                st.caption(f"⚠ {label_safe(finding['message'], limit=300)}")
+        for finding in read.findings:
+            st.caption(f"⚠ {label_safe(finding['message'], limit=300)}")
 
 
 def _draw_adjust(app: App, job: Job) -> None:
@@ -84,10 +81,11 @@ def _draw_adjust(app: App, job: Job) -> None:
             "Edit the template on the Templates page, publish it, and the rest can take the new version. "
             "What is written stays as it is."
         )
+        templates = app.templates.all()
         names = {
             KEPT: "What each has, in its newest version",
             AUTO: "Choose again for me",
-            **{t.template_key: t.name for t in app.templates.all()},
+            **{t.template_key: t.name for t in templates},
         }
         template = st.selectbox(
             "Template for the rest",
@@ -120,7 +118,7 @@ def _draw_adjust(app: App, job: Job) -> None:
             str(template),
             tuple(_variables(text).items()),
             int(turns) if turns is not None else None,
-            (*(t.version.id for t in app.templates.all()), *map(repr, app.prices.all())),
+            (*(t.version.id for t in templates), *map(repr, app.prices.all())),
         )
         versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))

@@ -167,6 +167,4 @@ def _draw_history(history: Sequence[Review]) -> None:
 
 
 def _findings(conversation: Conversation) -> list[Mapping[str, Any]]:
-    kinds = ("blockers", "warnings")
-    rules = [f for kind in kinds for f in (conversation.validation.get(kind) or ())]  # type: ignore[attr-defined]
-    return [*conversation.marks, *rules]
+    return [*conversation.marks, *conversation.findings]
