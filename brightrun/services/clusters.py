@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brightrun.domain.standard import STANDARD
 from brightrun.domain.text import words
+
+if TYPE_CHECKING:
+    from rensa import RMinHash
 
 SHINGLE = 5
 """Words of a shingle."""
-LIKENESS = 0.8
-"""Two texts with this share of their shingles in common (Jaccard) are near-duplicates."""
+LIKENESS = STANDARD.likeness
+"""A split keeps together what the usual line calls near-duplicates, whatever is set: rows placed once never move."""
 PLACES = 256
 BAND = 4
 ESTIMATE = LIKENESS - 0.1
@@ -34,14 +39,23 @@ def shingles(text: str) -> set[str]:
     return {" ".join(tokens[place : place + SHINGLE]) for place in range(len(tokens) - SHINGLE + 1)}
 
 
+def min_hash(text: str, places: int) -> RMinHash:
+    """Return the MinHash of a text's shingles (Broder 1997), of so many places."""
+    from rensa import RMinHash
+
+    made = RMinHash(num_perm=places, seed=SEED)
+    made.update(list(shingles(text)))
+    return made
+
+
 class Sketches:
-    """MinHash sketches of texts (Broder 1997), found again by bands of their places."""
+    """MinHash sketches of texts, found again by bands of their places."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
         """Sketch `count` texts, one at a time."""
         self._sketches = np.zeros((count, PLACES), dtype=np.uint32)
         for row, text in enumerate(texts):
-            self._sketches[row] = _sketch(text)
+            self._sketches[row] = min_hash(text, PLACES).digest()
         self._earlier = self._banded()
 
     def near(self, row: int, kept: AbstractSet[int]) -> Sequence[int]:
@@ -71,12 +85,3 @@ class Sketches:
                 members = order[ends[number] - counts[number] : ends[number]]
                 for at in range(1, len(members)):
                     yield int(members[at]), members[max(0, at - MOST) : at]
-
-
-def _sketch(text: str) -> Sequence[int]:
-    from rensa import RMinHash
-
-    made = RMinHash(num_perm=PLACES, seed=SEED)
-    made.update(list(shingles(text)))
-    digest: Sequence[int] = made.digest()
-    return digest

@@ -14,7 +14,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import JobId
 from brightrun.domain.rules import found
 from brightrun.domain.standard import STANDARD, Standard
-from brightrun.services.clusters import shingles
+from brightrun.services.clusters import min_hash, shingles
 from brightrun.stores import duplicates as store
 from brightrun.stores.duplicates import Told
 
@@ -24,7 +24,6 @@ SURE = 0.99
 """How probably two that are as alike as is looked for, and no more, share a band."""
 DEVIATIONS = 3.5
 """Sketches that agree in fewer places than this many standard deviations below are not counted out."""
-SEED = 42
 MOST_PEERS = 20
 """Of a set in which everything is the same, each conversation is told of so many of the others."""
 HELD = 2_000
@@ -103,7 +102,7 @@ def near_duplicates(
     Candidates come from MinHash LSH, each pair is then counted exactly. Of the texts before `since` no two are
     held against each other.
     """
-    from rensa import RMinHash, RMinHashLSH
+    from rensa import RMinHashLSH
 
     rows = rows_for(likeness)
     index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=PERMUTATIONS // rows)
@@ -112,8 +111,7 @@ def near_duplicates(
     shingles_of = _kept_shingles(texts)
     pairs: list[Pair] = []
     for place, (key, text) in enumerate(texts):
-        made = RMinHash(num_perm=PERMUTATIONS, seed=SEED)
-        made.update(list(shingles(text)))
+        made = min_hash(text, PERMUTATIONS)
         sketches[place] = made.digest()
         if place >= since:
             for other in _promising(sketches, place, index.query(made), least):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,8 @@ from brightrun.domain.ids import (
 from brightrun.domain.review import ConversationFilter
 from brightrun.domain.scenario import Scenario
 
+PORTION = 1_000
+"""Rows that `every` asks for at once."""
 SORTS = ("newest", "oldest", "best", "worst", "longest", "shortest")
 """Orders a list may ask for; the database breaks ties by id."""
 
@@ -46,6 +48,26 @@ def page(
             "p_total": total,
         },
     ).rows()
+
+
+def every(
+    db: saol.Database, where: Sequence[tuple[str, str, object]], select: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield these columns of whatever matches, by id, a portion at a time; `select` holds the id."""
+    last: list[tuple[str, str, object]] = []
+    while True:
+        rows = saol.agent_query(
+            db,
+            "conversations",
+            select=select,
+            where=[*where, *last],
+            order_by=[saol.Order("id")],
+            limit=PORTION,
+        ).rows()
+        yield from rows
+        if len(rows) < PORTION:
+            return
+        last = [("id", "gt", rows[-1]["id"])]
 
 
 def count(db: saol.Database, chosen: ConversationFilter) -> int:

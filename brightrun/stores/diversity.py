@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from brightrun import saol
+from brightrun.stores import conversations
 
 MOST = 20_000
 """Conversations held at once; ids are random, so the first by id are a fair sample of more."""
-PORTION = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +27,8 @@ class Said:
 
 def said(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Said]:
     """Return what matches, by id, at most the first 20,000."""
-    found: list[Said] = []
-    last: list[tuple[str, str, object]] = []
-    while len(found) < MOST:
-        rows = saol.agent_query(
-            db,
-            "conversations",
-            select=["id", "turns", "persona_key", "arc_key", "topic_key"],
-            where=[*where, *last],
-            order_by=[saol.Order("id")],
-            limit=PORTION,
-        ).rows()
-        found += [_said(row) for row in rows]
-        if len(rows) < PORTION:
-            break
-        last = [("id", "gt", rows[-1]["id"])]
-    return found
+    rows = conversations.every(db, where, ["id", "turns", "persona_key", "arc_key", "topic_key"])
+    return [_said(row) for row in islice(rows, MOST)]
 
 
 def _said(row: Mapping[str, Any]) -> Said:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from brightrun import saol
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
+from brightrun.stores import conversations
 
 PORTION = 1_000
+"""Rows that are marked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +28,8 @@ class Told:
 
 def told(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Told]:
     """Return what matches, oldest first."""
-    found: list[Told] = []
-    last: list[tuple[str, str, object]] = []
-    while True:
-        rows = saol.agent_query(
-            db,
-            "conversations",
-            select=["id", "version", "status", "created_at", "turns"],
-            where=[*where, *last],
-            order_by=[saol.Order("id")],
-            limit=PORTION,
-        ).rows()
-        found += [_told(row) for row in rows]
-        if len(rows) < PORTION:
-            return sorted(found, key=lambda one: (one.created_at, one.id))
-        last = [("id", "gt", rows[-1]["id"])]
+    rows = conversations.every(db, where, ["id", "version", "status", "created_at", "turns"])
+    return sorted(map(_told, rows), key=lambda one: (one.created_at, one.id))
 
 
 def mark(
@@ -50,15 +39,10 @@ def mark(
 ) -> int:
     """Set the marks of some codes on conversations, each with its id, version and marks; returns how many have any."""
     marked = 0
-    for portion in _portions(rows):
-        params = {"p_codes": list(codes), "p_rows": list(portion)}
+    for start in range(0, len(rows), PORTION):
+        params = {"p_codes": list(codes), "p_rows": list(rows[start : start + PORTION])}
         marked += int(saol.agent_execute_rpc(db, "mark_conversations", params).value())
     return marked
-
-
-def _portions(rows: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[str, object]]]:
-    for start in range(0, len(rows), PORTION):
-        yield rows[start : start + PORTION]
 
 
 def _told(row: Mapping[str, Any]) -> Told:
