@@ -11,7 +11,6 @@ from brightrun.domain.errors import WriterFault
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Answer, Order, RawAnswer
-from brightrun.services.pace import Pace
 from brightrun.writers.demo import DemoWriter
 
 USAGE = {"input_tokens": 1000, "output_tokens": 500}
@@ -101,10 +100,3 @@ def options(writer: WriterName = WriterName.DEMO, **changes: object) -> JobOptio
     model = "demo" if writer is WriterName.DEMO else "claude-sonnet-5-5"
     values: dict[str, object] = {"writer": writer, "model": model, "max_tokens": 4000}
     return JobOptions(**(values | changes))  # type: ignore[arg-type]
-
-
-class Unhurried(Pace):
-    """A pace that lets every call leave at once: for tests that make time pass by themselves."""
-
-    def turn(self, model: str) -> float:
-        return 0.0

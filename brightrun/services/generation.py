@@ -102,7 +102,7 @@ class Generation:
             self._count(claim, ledger)
             return _of_no_use(fault, claim, ledger)
         except WriterFault as fault:
-            self._learn(claim, fault)
+            self._pace.answered(claim.options.model, fault.limits)
             return _not_answered(fault, claim, ledger, self._retry_base)
         except StorageFault as fault:
             return _not_stored(fault, claim, ledger)
@@ -124,11 +124,11 @@ class Generation:
         if found:
             ledger["number"], ledger["raw_path"], body = found
             ledger["outcome"] = "stored"
-            self._give_back(claim)
+            self._pace.give_back(claim.options.model)
             emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
             return body
         if not claim.may_call:
-            self._give_back(claim)
+            self._pace.give_back(claim.options.model)
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
@@ -158,14 +158,6 @@ class Generation:
                 for name in ("input_tokens", "cache_write_tokens", "output_tokens")
             )
             self._pace.used(claim.options.model, read + cached, said)
-
-    def _give_back(self, claim: Claim) -> None:
-        if claim.options.writer is WriterName.CLAUDE:
-            self._pace.give_back(claim.options.model)
-
-    def _learn(self, claim: Claim, fault: WriterFault) -> None:
-        """Learn the limits that a refused call tells; its job waits by its own row."""
-        self._pace.answered(claim.options.model, fault.limits)
 
     def _stored(self, claim: Claim) -> tuple[int, str, bytes] | None:
         """Return the newest answer of an earlier attempt; raises AnswerElsewhere where it is out of reach."""

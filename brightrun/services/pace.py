@@ -88,10 +88,9 @@ class Pace:
         """Note what a call used, beside what was taken for it."""
         known = self._model(model)
         with known.lock:
-            known.add("more_input", input_tokens - known.input_tokens)
-            known.add("more_output", output_tokens - known.output_tokens)
-            if not known.limits:
-                known.told.clear()
+            if known.limits:
+                known.add("more_input", input_tokens - known.input_tokens)
+                known.add("more_output", output_tokens - known.output_tokens)
             known.input_tokens = _mean(known.input_tokens, input_tokens)
             known.output_tokens = _mean(known.output_tokens, output_tokens)
 

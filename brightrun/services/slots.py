@@ -82,13 +82,11 @@ class Rota:
                 turn.rests_until = self.clock() + min(0.5 * 2.0**turn.faults, LONGEST_REST)
 
     def _look(self, now: float) -> None:
-        found = {job.id: job.priority for job in self.listed()}
-        self._looked = now
-        self._turns = {
-            id: self._turns.get(id) or _Turn(priority, self._served) for id, priority in found.items()
-        }
-        for id, priority in found.items():
-            self._turns[id].priority = priority
+        found = self.listed()
+        before, self._turns, self._looked = self._turns, {}, now
+        for job in found:
+            turn = self._turns[job.id] = before.get(job.id) or _Turn(job.priority, self._served)
+            turn.priority = job.priority
 
 
 class Slots:

@@ -23,6 +23,7 @@ from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
+from brightrun.services.pace import Pace
 from brightrun.services.plans import AUTO, Planner
 from brightrun.services.previews import KEPT, Previews
 from brightrun.services.reparsing import Reparsing
@@ -32,7 +33,7 @@ from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.templates import TemplateDraft, Templates
 from brightrun.stores import batches as store
-from tests.fakes import Unhurried, options
+from tests.fakes import options
 from tests.faults.fickle import DIES_READ, KINDS, WHOLE, Act, FickleBucket, FickleWriter, Gone
 
 LEASE = 1000.0
@@ -74,12 +75,13 @@ class World:
         self.spool = Spool(self.files, self.local, pause=lambda _: None)
         spending = Spending(self.db)
         answers = Answers(self.templates, scenarios, self.files, lambda _: self.writer.read, spending)
+        self.pace = Pace(self.db)
         self.generation = Generation(
             answers,
             self.spool,
             lambda _: self.writer,
             spending,
-            Unhurried(self.db),
+            self.pace,
             retry_base=60,
             lease_margin=60,
         )
@@ -103,7 +105,7 @@ class World:
             self.db,
             self.logs,
             self.generation,
-            Unhurried(self.db),
+            self.pace,
             lease_seconds=LEASE,
             max_attempts=max_attempts,
             pause_after_failures=failures,
