@@ -129,7 +129,7 @@ class Slots:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            turn = self._rota.next()
+            turn = self._next()
             if turn is None and not self._wait_for_more:
                 return
             if not isinstance(turn, str):
@@ -138,12 +138,23 @@ class Slots:
             try:
                 step = self._process_next(turn)
             except DatabaseFault as fault:
-                if not fault.is_transient:
-                    raise
+                self._bear(fault)
                 self._rota.failed(turn)
-                with self._telling:
-                    self._complain(fault)
                 continue
             self._rota.stepped(turn, step)
             with self._telling:
                 self._tell(step)
+
+    def _next(self) -> JobId | float | None:
+        try:
+            return self._rota.next()
+        except DatabaseFault as fault:
+            self._bear(fault)
+            return LOOK_SECONDS
+
+    def _bear(self, fault: DatabaseFault) -> None:
+        """Tell a fault that passes, and raise any other."""
+        if not fault.is_transient:
+            raise fault
+        with self._telling:
+            self._complain(fault)

@@ -10,7 +10,7 @@ import pytest
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, OpenJob, Step, StepOutcome
-from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed
+from brightrun.domain.errors import BrightRunError, DatabaseFault, InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
 from brightrun.domain.limits import Limits
 from brightrun.services.pace import Pace
@@ -69,6 +69,23 @@ def test_a_fault_that_no_waiting_mends_ends_the_work() -> None:
 
     with pytest.raises(DatabaseFault, match="no such function"):
         Slots(refuse, Rota(lambda: [OpenJob(JobId("a"), 0)])).run(3)
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(app: App, start: Callable[..., Job]) -> None:
+    """Slots outlive a restart of the database, whether it meets them at the list of jobs or in a step."""
+    job = start(3)
+    told: list[BrightRunError] = []
+    away = iter([True, False, True])
+
+    def listed() -> list[OpenJob]:
+        if next(away, False):
+            raise DatabaseFault("restarting", sqlstate="57P01", is_transient=True)
+        return app.batches.open_jobs()
+
+    Slots(app.batches.process_next, Rota(listed), complain=told.append).run(1)
+    assert app.batches.get(job.id).status is JobStatus.COMPLETED
+    assert [fault.message for fault in told] == ["restarting"] * len(told)
+    assert told
 
 
 def test_a_priority_is_checked(app: App, start: Callable[..., Job]) -> None:
