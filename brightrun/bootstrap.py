@@ -39,7 +39,7 @@ from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
-from brightrun.services.migration import SCAFFOLDING, Migration, Proof, Rows
+from brightrun.services.migration import SCAFFOLDING, Migration, Rows
 from brightrun.services.pace import Pace
 from brightrun.services.plans import Planner
 from brightrun.services.previews import Previews
@@ -160,15 +160,11 @@ def open_migration(settings: Settings, *, to: str, files: str | None) -> Iterato
         sources, targets = _buckets(home, closing), _buckets(there, closing)
         spool = Spool(sources[0], LocalBucket(home.home / "spool", CONVERSATION_FILES))
         rows = Rows(
-            lambda tell: map(_proof, moving.move(dsn, to, folder, SCAFFOLDING, tell)),
-            lambda: map(_proof, moving.prove(dsn, to)),
+            lambda tell: moving.move(dsn, to, folder, SCAFFOLDING, tell),
+            lambda: moving.prove(dsn, to),
             lambda: moving.forget(to),
         )
         yield Migration(db, spool, rows, list(zip(sources, targets, strict=True)))
-
-
-def _proof(table: moving.Proof) -> Proof:
-    return Proof(table.table, table.rows, table.arrived, table.hash, table.arrived_hash)
 
 
 def _program() -> str:

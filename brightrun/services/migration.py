@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from brightrun import saol
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import NotAllowed, ObjectExists
+from brightrun.domain.migration import Proof
 from brightrun.services.spool import Spool
 
 AT_ONCE = 8
@@ -21,21 +22,6 @@ SCAFFOLDING = (
     *("prices", "price_changes", "reject_reasons", "app_users", "app_roles"),
 )
 """Tables that the seed fills: what they hold in a new project gives way to the installation's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """One table or bucket on both sides: how many, and a hash over all of it."""
-
-    name: str
-    number: int
-    arrived: int
-    hash: str
-    arrived_hash: str
-
-    @property
-    def is_equal(self) -> bool:
-        return (self.number, self.hash) == (self.arrived, self.arrived_hash)
 
 
 @dataclass(frozen=True, slots=True)

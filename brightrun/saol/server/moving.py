@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from brightrun.domain.errors import NotAllowed, SetupFault
+from brightrun.domain.migration import Proof
 from brightrun.saol.server.migrations import apply, reason
 
 PIECE_ROWS = 1000
@@ -56,21 +57,6 @@ class Shape:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     key_types: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """How many rows a table has on both sides, and a sum over the hash of each row."""
-
-    table: str
-    rows: int
-    arrived: int
-    hash: str
-    arrived_hash: str
-
-    @property
-    def is_equal(self) -> bool:
-        return (self.rows, self.hash) == (self.arrived, self.arrived_hash)
 
 
 def move(
