@@ -23,6 +23,7 @@ from brightrun.cli.console import (
     job_json,
     opened,
     out,
+    read_file,
     reported,
 )
 from brightrun.cli.costs import (
@@ -76,7 +77,7 @@ def generate(
     """Create a batch job from a file of scenarios and print its id."""
     with reported(as_json=as_json), opened() as app:
         options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut)
-        sheet = read_sheet(_bytes(scenarios), scenarios.name)
+        sheet = read_sheet(read_file(scenarios, remedy="Give the path of a CSV file."), scenarios.name)
         planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
         plan = app.planner.plan(planned.scenarios, options, template=template)
         notes = [*planned.notes, *plan.notes]
@@ -322,15 +323,6 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             )
         mapping[column.strip()] = variable.strip()
     return mapping
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise InvalidInput(
-            f"{path} cannot be read: {fault.strerror}.", remedy="Give the path of a CSV file."
-        ) from fault
 
 
 def _show_job(app: App, job: Job) -> None:

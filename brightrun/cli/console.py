@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from rich.table import Table
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.price import dollars
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "opened",
     "out",
     "print_table",
+    "read_file",
     "reported",
+    "write_file",
 ]
 
 WIDEST = 180
@@ -79,6 +82,22 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
             if fault.remedy:
                 err.print(escape(fault.remedy))
         raise typer.Exit(1) from fault
+
+
+def read_file(path: Path, *, remedy: str = "") -> bytes:
+    """Return what a file holds; raises InvalidInput."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise InvalidInput(f"{path} cannot be read: {fault.strerror}.", remedy=remedy) from fault
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file; raises InvalidInput."""
+    try:
+        path.write_bytes(data)
+    except OSError as fault:
+        raise InvalidInput(f"{path} cannot be written: {fault.strerror}.") from fault
 
 
 def emit(data: object) -> None:

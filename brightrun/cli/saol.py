@@ -382,7 +382,7 @@ def _conditions(given: list[str] | None) -> list[saol.Where]:
         parts = text.split(None, 2)
         if len(parts) < 2:
             raise InvalidInput(f"{text!r} is no condition.", remedy="Write `COLUMN OPERATOR VALUE`.")
-        column, operator, value = parts[0], parts[1], text.split(None, 2)[2] if len(parts) == 3 else ""
+        column, operator, value = (*parts, "")[:3]
         found.append(saol.Where(column, operator, _operand(operator, value)))
     return found
 

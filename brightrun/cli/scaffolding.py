@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, out, print_table, reported
-from brightrun.domain.errors import InvalidInput
+from brightrun.cli.console import Json, emit, err, opened, out, print_table, read_file, reported, write_file
 from brightrun.domain.scaffolding import Kind, key_of
 from brightrun.services.scaffolding import Removal
 
@@ -57,10 +56,7 @@ def export(
         if path is None:
             sys.stdout.buffer.write(data)
             return
-        try:
-            path.write_bytes(data)
-        except OSError as fault:
-            raise InvalidInput(f"{path} cannot be written: {fault.strerror}.") from fault
+        write_file(path, data)
 
 
 @app.command("import")
@@ -72,10 +68,7 @@ def bring(
 ) -> None:
     """Save a CSV's rows by their keys, all or none; what it does not name stays as it is."""
     with reported(as_json=as_json), opened() as brightrun:
-        try:
-            data = file.read_bytes()
-        except OSError as fault:
-            raise InvalidInput(f"{file} cannot be read: {fault.strerror}.") from fault
+        data = read_file(file)
         change = brightrun.scaffolding.from_csv(kind, data, file.name)
         if not check:
             brightrun.scaffolding.save(kind, change.drafts)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import Json, emit, err, opened, reported
+from brightrun.cli.console import Json, emit, err, opened, reported, write_file
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Space, parse_rule
@@ -118,10 +118,7 @@ def _deliver(
 ) -> None:
     text = _sheet(scenarios)
     if path is not None:
-        try:
-            path.write_text(text, encoding="utf-8", newline="")
-        except OSError as fault:
-            raise InvalidInput(f"{path} cannot be written: {fault.strerror}.") from fault
+        write_file(path, text.encode())
     elif not as_json:
         sys.stdout.write(text)
     if as_json:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, print_table, reported
+from brightrun.cli.console import Json, emit, err, opened, print_table, read_file, reported, write_file
 from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.services.drafts import draft_of, from_file, problems_of, to_file
 
@@ -79,10 +79,7 @@ def export(
         if out is None:
             sys.stdout.buffer.write(data)
             return
-        try:
-            out.write_bytes(data)
-        except OSError as fault:
-            raise InvalidInput(f"{out} cannot be written: {fault.strerror}.") from fault
+        write_file(out, data)
         err.print(f"{found.template_key} v{chosen.version} is in {out}.")
 
 
@@ -94,10 +91,7 @@ def publish(
 ) -> None:
     """Publish a file's template as the next version of its key, or as a new one."""
     with reported(as_json=as_json):
-        try:
-            data = file.read_bytes()
-        except OSError as fault:
-            raise InvalidInput(f"{file} cannot be read: {fault.strerror}.") from fault
+        data = read_file(file)
         draft = from_file(data, file.name)
         if check:
             problems = problems_of(draft)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -109,6 +110,23 @@ NAMED = {
     "suitable_emotional_arcs": Kind.ARC,
 }
 """Fields that name others by their keys; empty fits all of them."""
+
+
+def text_of(value: object) -> str:
+    """Return a field as people edit it: a list with one thing a line, a mapping with `name: value` a line."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}: {held}" for name, held in value.items())
+    return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Return the list that `text_of` wrote."""
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """Return the mapping that `text_of` wrote."""
+    return {head.strip(): tail.strip() for head, _, tail in (line.partition(":") for line in lines_of(text))}
 
 
 def key_of(draft: Draft) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from brightrun import __version__, saol
 from brightrun.domain.canonical import Prepared, prepare
@@ -23,6 +23,7 @@ from brightrun.stores import datasets as store
 Progress = Callable[[int, int], None]
 """Told now and then how many rows of how many are done."""
 
+T = TypeVar("T")
 PROGRESS_ROWS = 200
 DIFFERENCES = 50
 ATTEMPTS = 3
@@ -154,10 +155,8 @@ class Datasets:
     def prepared(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[tuple[Row, Prepared]]:
         """Yield every frozen conversation with what the rules make of it, in the order of the dataset."""
         total = dataset.row_count + dataset.rejected_count
-        for number, row in enumerate(store.rows(self._db, dataset), 1):
+        for row in _counted(store.rows(self._db, dataset), total, progress):
             yield row, prepare(row, dataset.options)
-            if progress and (number % PROGRESS_ROWS == 0 or number == total):
-                progress(number, total)
 
     def rows(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[Row]:
         """Yield the rows that may leave, rejected ones at the end."""
@@ -165,9 +164,10 @@ class Datasets:
             yield from prepared.rows
 
 
-def _counted(texts: Iterator[str], total: int, progress: Progress | None) -> Iterator[str]:
-    for number, text in enumerate(texts, 1):
-        yield text
+def _counted(entries: Iterator[T], total: int, progress: Progress | None) -> Iterator[T]:
+    """Pass everything on, and tell how far that is."""
+    for number, entry in enumerate(entries, 1):
+        yield entry
         if progress and (number % PROGRESS_ROWS == 0 or number == total):
             progress(number, total)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound
-from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of
+from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
 from brightrun.domain.scenario import EmotionalArc, Persona, Topic
 from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
 from brightrun.services.scenarios import Scenarios
@@ -99,8 +99,9 @@ class Scaffolding:
         self._require_known(kind, drafts)
         before = {key_of(draft): draft for draft in self.all(kind)}
         new = [key_of(draft) for draft in drafts if key_of(draft) not in before]
-        changed = [k for d in drafts if (k := key_of(d)) in before and _differs(before[k], d)]
-        same = [k for d in drafts if (k := key_of(d)) in before and not _differs(before[k], d)]
+        known = [draft for draft in drafts if key_of(draft) in before]
+        changed = [key_of(draft) for draft in known if _differs(before[key_of(draft)], draft)]
+        same = [key_of(draft) for draft in known if key_of(draft) not in changed]
         return Change(drafts, new, changed, same, sheet.notes)
 
     def _find(self, kind: Kind, key: str) -> Draft:
@@ -135,9 +136,7 @@ def to_csv(kind: Kind, drafts: Sequence[Draft]) -> bytes:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return "\n".join(f"{name}: {held}" for name, held in value.items())
-    return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text_of(value)
 
 
 def _drafts(kind: Kind, sheet: Sheet) -> list[Draft]:
@@ -182,14 +181,12 @@ def _require_columns(kind: Kind, sheet: Sheet, fields: Sequence[str]) -> None:
 def _value(kind: Kind, name: str, text: str) -> object:
     """Return what a cell means: a list a line each, a mapping `name: value` a line, yes or no."""
     default = DRAFTS[kind].model_fields[name].get_default(call_default_factory=True)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(default, bool):
         return TRUTHS.get(text.strip().lower(), text)
     if isinstance(default, tuple):
-        return tuple(lines)
+        return lines_of(text)
     if isinstance(default, dict):
-        pairs = (line.partition(":") for line in lines)
-        return {head.strip(): tail.strip() for head, _, tail in pairs}
+        return pairs_of(text)
     return text.strip() or default if isinstance(default, int | StrEnum) else text
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of
+from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
 from brightrun.domain.scenario import Tier
 from brightrun.services.scaffolding import Change, Removal
 from brightrun.ui.downloads import draw_download
@@ -141,21 +141,12 @@ def _draw_field(
     if annotation is int:
         return int(st.number_input(label, 2, 200, held, step=2, key=key, help=HELP.get(name)))
     if isinstance(held, tuple):
-        return _lines(st.text_area(f"{label}, one a line", "\n".join(held), key=key, height=100))
+        return lines_of(st.text_area(f"{label}, one a line", text_of(held), key=key, height=100) or "")
     if isinstance(held, dict):
-        text = "\n".join(f"{head}: {tail}" for head, tail in held.items())
-        return _pairs(st.text_area(label, text, key=key, height=100, help=HELP.get(name)))
+        return pairs_of(st.text_area(label, text_of(held), key=key, height=100, help=HELP.get(name)) or "")
     if name in SHORT or name.endswith("_key") or name == "category":
         return st.text_input(label, held or "", key=key, disabled=locked)
     return st.text_area(label, held or "", key=key, height=100)
-
-
-def _lines(text: str | None) -> tuple[str, ...]:
-    return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
-
-
-def _pairs(text: str | None) -> dict[str, str]:
-    return {head.strip(): tail.strip() for head, _, tail in (line.partition(":") for line in _lines(text))}
 
 
 def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
