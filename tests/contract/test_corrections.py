@@ -17,9 +17,8 @@ from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import Conflict
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Decision, Seen
+from tests.contract.hosted import opened_hosted
 from tests.fakes import scenarios
-from tests.gateway import Gateway
-from tests.storage_api import SECRET_KEY, StorageApi
 
 AWKWARD = 'O\'Brien said "no"; {brace} ${dollar}\n\tback\\slash, 100 % 🙂 naïve <b>x</b> \u202eturned\u202c'
 
@@ -31,13 +30,8 @@ def app(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> Iterator[Ap
         yield opened
         opened.close()
         return
-    with StorageApi() as storage, Gateway(dsn, storage_url=storage.url) as gateway:
-        settings = Settings(
-            home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY, actor="ana"
-        )
-        opened = open_app(settings)
+    with opened_hosted(dsn, tmp_path) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -7,23 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import JobStatus, StepOutcome
+from tests.contract.hosted import opened_hosted
 from tests.fakes import options, scenarios
-from tests.gateway import Gateway
-from tests.storage_api import SECRET_KEY, StorageApi
 
 
 @pytest.fixture
 def app(dsn: str, tmp_path: Path) -> Iterator[App]:
-    with StorageApi() as storage, Gateway(dsn, storage_url=storage.url) as gateway:
-        settings = Settings(
-            home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY, actor="ana"
-        )
-        opened = open_app(settings)
+    with opened_hosted(dsn, tmp_path) as opened:
         yield opened
-        opened.close()
 
 
 def test_a_preview_is_adjusted_and_started_on_a_hosted_database(app: App) -> None:

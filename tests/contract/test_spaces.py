@@ -10,9 +10,8 @@ import pytest
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
+from tests.contract.hosted import opened_hosted
 from tests.fakes import options
-from tests.gateway import Gateway
-from tests.storage_api import SECRET_KEY, StorageApi
 
 
 @pytest.fixture(params=["postgres", "supabase"])
@@ -22,13 +21,8 @@ def app(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> Iterator[Ap
         yield opened
         opened.close()
         return
-    with StorageApi() as storage, Gateway(dsn, storage_url=storage.url) as gateway:
-        settings = Settings(
-            home=tmp_path, supabase_url=gateway.url, supabase_secret_key=SECRET_KEY, actor="ana"
-        )
-        opened = open_app(settings)
+    with opened_hosted(dsn, tmp_path) as opened:
         yield opened
-        opened.close()
 
 
 def test_the_state_of_a_scenario_is_known_everywhere(app: App, dsn: str) -> None:
