@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from brightrun.domain.conversation import Role, Turn
 from brightrun.domain.rules import Finding, found
@@ -56,6 +57,10 @@ _NO_NAMES = frozenset(
         "your",
     ]
 )
+_NOT = re.compile(r"n['’]t\b")
+_WORDS = re.compile(r"[\w']+")
+_PART = re.compile(r"\w+")
+_NUMBER = re.compile(r"\d+")
 _AGE = re.compile(r"\bI(?:'m|’m| am)(?: now| only| already)? (\d{2})(?:[- ]years?[- ]old|,| and\b|\.(?!\d))")
 _QUOTED = re.compile(r"[“\"‘]([^”\"’]{4,80})[”\"’]")
 _SAYING = re.compile(r"^saying (.{4,80})$", re.IGNORECASE)
@@ -72,20 +77,25 @@ def cast_findings(turns: Sequence[Turn], cast: Cast, standard: Standard) -> Iter
 
 
 def _persona(turns: Sequence[Turn], persona: Persona, standard: Standard) -> Iterator[Finding]:
-    names = {part.lower() for part in re.findall(r"\w+", persona.name)}
-    ages = [int(age) for age in re.findall(r"\d+", persona.age_range)]
+    names = {part.lower() for part in _PART.findall(persona.name)}
+    ages = [int(age) for age in _NUMBER.findall(persona.age_range)]
     for number, turn in enumerate(turns, 1):
-        pattern = _OWN_NAME if turn.role is Role.USER else _CALLED
-        called = pattern.search(turn.content)
+        called = _own_name(turn.content) if turn.role is Role.USER else _CALLED.match(turn.content)
         name = called.group(1) if called else ""
         if name and names and name.lower() not in names | _NO_NAMES:
             yield found("WRONG_NAME", f"It says {name}; the persona is {persona.name}.", number)
         if turn.role is not Role.USER or not ages:
             continue
-        said = _AGE.search(turn.content)
+        said = _AGE.search(turn.content) if "I" in turn.content else None
         low, high = min(ages) - standard.age_slack, max(ages) + standard.age_slack
         if said and not low <= int(said.group(1)) <= high:
             yield found("WRONG_AGE", f"It says {said.group(1)}; the persona is {persona.age_range}.", number)
+
+
+def _own_name(text: str) -> re.Match[str] | None:
+    """Look for the two words first, which is many times faster than looking for the pattern."""
+    lower = text.lower()
+    return _OWN_NAME.search(text) if "my name" in lower or "call me" in lower else None
 
 
 def _intensity(turns: Sequence[Turn], arc: EmotionalArc, standard: Standard) -> Iterator[Finding]:
@@ -131,20 +141,23 @@ def _forbidden(turns: Sequence[Turn], arc: EmotionalArc) -> Iterator[Finding]:
         return
     for number, turn in enumerate(turns, 1):
         text = _plain(turn.content) if turn.role is Role.ASSISTANT else ""
-        said = next((phrase for phrase in phrases if f" {_plain(phrase)} " in f" {text} "), None)
+        said = next((phrase for phrase, plain in phrases if plain in text), None)
         if said:
             yield found("FORBIDDEN_PHRASE", f"The assistant says “{said}”, which the arc avoids.", number)
 
 
-def _phrases(tactic: str) -> list[str]:
+@lru_cache(maxsize=256)
+def _phrases(tactic: str) -> list[tuple[str, str]]:
+    """Return the phrases a tactic names, each with the words that are looked for."""
     saying = _SAYING.match(tactic.strip())
-    return _QUOTED.findall(tactic) or ([saying.group(1)] if saying else [])
+    phrases = _QUOTED.findall(tactic) or ([saying.group(1)] if saying else [])
+    return [(phrase, _plain(phrase)) for phrase in phrases]
 
 
 def _plain(text: str) -> str:
-    """Return the words of a text, contractions of “not” spelled out."""
-    spelled = re.sub(r"n['’]t\b", " not", text.lower())
-    return " ".join(re.findall(r"[\w']+", spelled))
+    """Return the words of a text between single spaces, contractions of “not” spelled out."""
+    spelled = _NOT.sub(" not", text.lower())
+    return f" {' '.join(_WORDS.findall(spelled))} "
 
 
 def same_feeling(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain, starmap
 
 from brightrun.domain.casting import cast_findings
 from brightrun.domain.conversation import Role, Turn
@@ -17,6 +18,7 @@ from brightrun.domain.wording import wording_findings
 
 OPENING_WORDS = 4
 
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _SENTENCE = re.compile(r"[^.!?…\n]+")
 
 
@@ -26,13 +28,12 @@ def examine(
     """Return every finding, blockers first, in the order of the turns."""
     seen = [
         *_shape(turns, prompt),
-        *(finding for number, turn in enumerate(turns, 1) for finding in wording_findings(number, turn)),
+        *chain.from_iterable(starmap(wording_findings, enumerate(turns, 1))),
         *_length(turns, prompt, standard),
         *_repetition(turns, standard),
         *cast_findings(turns, cast, standard),
     ]
-    ranks = {severity: rank for rank, severity in enumerate(Severity)}
-    return sorted(seen, key=lambda finding: (ranks[finding.severity], finding.turn or 0))
+    return sorted(seen, key=lambda finding: (_RANKS[finding.severity], finding.turn or 0))
 
 
 def _shape(turns: Sequence[Turn], prompt: Prompt | None) -> Iterator[Finding]:

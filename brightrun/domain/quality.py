@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from brightrun.domain.casting import same_feeling
@@ -129,8 +129,9 @@ def _coherence(turns: Sequence[Turn], standard: Standard) -> tuple[float, str]:
     spoken = [said[n] for n, turn in enumerate(turns) if turn.role is Role.ASSISTANT]
     if not any(spoken):
         return 0.0, "The assistant says nothing."
-    pairs = [pair for answer in spoken for pair in pairwise(answer)]
-    distinct = len(set(pairs)) / len(pairs) if pairs else 1.0
+    pairs = set(chain.from_iterable(map(pairwise, spoken)))
+    whole = sum(len(answer) - 1 for answer in spoken if answer)
+    distinct = len(pairs) / whole if whole else 1.0
     taken = [_taken_up(said[n - 1], said[n]) for n, t in enumerate(turns) if n and t.role is Role.ASSISTANT]
     shared = sum(taken) / len(taken) if taken else 0.0
     score = 6 * min(1.0, distinct / standard.fresh_pairs) + 4 * min(1.0, shared / standard.taken_up)
@@ -140,7 +141,7 @@ def _coherence(turns: Sequence[Turn], standard: Standard) -> tuple[float, str]:
 def _taken_up(before: Sequence[str], after: Sequence[str]) -> float:
     """Return the share of the longer words of one turn that the next one uses."""
     longer = {word for word in before if len(word) > 4}
-    return len(longer & set(after)) / len(longer) if longer else 1.0
+    return len(longer.intersection(after)) / len(longer) if longer else 1.0
 
 
 def _arc(turns: Sequence[Turn], cast: Cast) -> tuple[float, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from brightrun.domain.conversation import Role, Turn
 from brightrun.domain.personal import personal_data
@@ -96,19 +96,28 @@ def _speakers(number: int, turn: Turn) -> Iterator[Finding]:
     text = turn.content
     other = Role.USER if turn.role is Role.ASSISTANT else Role.ASSISTANT
     if ":" in text:
-        if _LABEL[other].search(text):
+        if _begins_with(_LABEL[other], text):
             yield found(
                 "SPEAKS_FOR_BOTH", f"The {turn.role.value} writes lines of the {other.value}.", number
             )
-        elif _LABEL[turn.role].search(text):
+        elif _begins_with(_LABEL[turn.role], text):
             yield found("SPEAKER_LABEL", f"The text says who speaks: “{text[:20].strip()}…”.", number)
     lower = text.lower()
-    if turn.role is Role.ASSISTANT and any(word in lower for word in _NARRATED_HINTS):
+    if turn.role is Role.ASSISTANT and _holds_any(lower, _NARRATED_HINTS):
         narrated = _NARRATED.search(text)
         if narrated:
             yield found(
                 "SPEAKS_FOR_BOTH", f"The assistant tells what the user does: “{narrated.group()}”.", number
             )
-    role = _OUT_OF_ROLE.search(text) if any(word in lower for word in _OUT_OF_ROLE_HINTS) else None
+    role = _OUT_OF_ROLE.search(text) if _holds_any(lower, _OUT_OF_ROLE_HINTS) else None
     if role:
         yield found("OUT_OF_ROLE", f"It speaks of being a model or of its order: “{role.group()}”.", number)
+
+
+def _begins_with(label: re.Pattern[str], text: str) -> bool:
+    """Return whether a line begins with a label; of a single line only the beginning is looked at."""
+    return bool(label.search(text) if "\n" in text else label.match(text))
+
+
+def _holds_any(text: str, hints: Sequence[str]) -> bool:
+    return any(map(text.__contains__, hints))

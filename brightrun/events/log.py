@@ -97,7 +97,12 @@ class Line(logging.Formatter):
         if record.exc_info:
             line["fault"] = self.formatException(record.exc_info)
         line |= {"pid": record.process, "thread": record.threadName}
-        data = _dumped({name: _short(value) for name, value in line.items() if value is not None})
+        told = {
+            name: _short(value) if type(value) is str else value
+            for name, value in line.items()
+            if value is not None
+        }
+        data = _dumped(told)
         for word in self._secrets:
             data = data.replace(word, b"***")
         return data.decode()
