@@ -117,22 +117,25 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_tab(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Open a tab at a path; afterwards, nothing outside this machine may have been asked for."""
-    contexts: list[BrowserContext] = []
+    """Open a tab at a path; afterwards, nothing outside this machine may have been asked for.
+
+    The tabs of a test are one person's: what the first one has fetched the others need not.
+    """
+    contexts: dict[str, BrowserContext] = {}
     outside: list[str] = []
 
     def open_one(path: str = "", *, scheme: str = "light") -> Page:
-        context = browser.new_context(
-            viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light", accept_downloads=True
-        )
-        contexts.append(context)
-        context.on("request", lambda request: _note(request.url, outside))
-        page = context.new_page()
+        if scheme not in contexts:
+            contexts[scheme] = browser.new_context(
+                viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light", accept_downloads=True
+            )
+            contexts[scheme].on("request", lambda request: _note(request.url, outside))
+        page = contexts[scheme].new_page()
         page.goto(f"{site.url}/{path}")
         return page
 
     yield open_one
-    for context in contexts:
+    for context in contexts.values():
         context.close()
     assert not outside, f"The browser asked others: {sorted(set(outside))}"
 

@@ -96,7 +96,7 @@ def test_a_batch_says_how_it_goes_in_every_state(
             expect(page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first).to_be_visible()
             look(page, state)
             shoot(page, f"batch-{state}-{scheme}")
-            page.context.close()
+            page.close()
 
 
 def look(page: Page, state: str) -> None:

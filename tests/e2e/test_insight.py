@@ -51,7 +51,7 @@ def test_each_part_draws_its_chart(
     for view in VIEWS:
         page = open_drawn(open_tab, f"?show={view}&by=Model&count=Approved", scheme=scheme)
         shoot(page, f"insight-{view.lower()}-{scheme}")
-        page.context.close()
+        page.close()
 
 
 def test_a_filled_cell_leads_to_its_conversations(

@@ -70,7 +70,7 @@ class Reader:
     def finish(self) -> None:
         """Let the call in flight end, with nobody watching, and cancel what is left."""
         if self.page:
-            self.page.context.close()
+            self.page.close()
         wait_for(lambda: self.api.journal.at_once == 0, "The last call did not end.")
         if self.jobs:
             self.site.app.batches.cancel(self.jobs[-1].id, actor="ana")
@@ -94,7 +94,7 @@ class Reader:
         page.reload(wait_until="commit")
 
     def _close(self, page: Page) -> None:
-        page.context.close()
+        page.close()
         self.page = None
 
     def _leave(self, page: Page) -> None:

@@ -84,7 +84,7 @@ def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot
         expect(page.get_by_test_id("stException")).to_have_count(0)
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
         shoot(page, f"{path or 'home'}-{scheme}")
-        page.context.close()
+        page.close()
 
 
 def test_an_empty_installation_says_what_to_do_next(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
@@ -99,7 +99,7 @@ def test_an_empty_installation_says_what_to_do_next(site: Site, open_tab: OpenTa
         expect(page.get_by_test_id("stSidebar").get_by_role("link", name="New batch")).to_be_visible()
         expect(page.get_by_test_id("stMain").get_by_text(words).first).to_be_visible()
         shoot(page, f"{path}-empty")
-        page.context.close()
+        page.close()
 
 
 def test_a_markdown_image_in_an_answer_is_never_fetched(
@@ -121,4 +121,4 @@ def test_a_markdown_image_in_an_answer_is_never_fetched(
         expect(page.locator("h1").first).to_be_visible()
         page.wait_for_timeout(1500)
         assert "leak.invalid" not in page.locator("img").evaluate_all("all => all.map(i => i.src).join(' ')")
-        page.context.close()
+        page.close()

@@ -70,7 +70,7 @@ def test_closing_the_tab_in_the_middle_of_an_item_loses_nothing(
     for _ in range(TIMES):
         page = open_tab(f"batch?job={job.id}")
         until(lambda: api.journal.at_once > 0, "The open page did not start the batch.")
-        page.context.close()
+        page.close()
         until(lambda: api.journal.at_once == 0, "The call did not end.")
     time.sleep(CALL_SECONDS + QUIET_SECONDS)
     calls = len(api.requests)
