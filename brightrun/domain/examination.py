@@ -20,6 +20,7 @@ OPENING_WORDS = 4
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _SENTENCE = re.compile(r"[^.!?…\n]+")
+_LINES = bytes.maketrans(b".!?", b"\n\n\n")
 
 
 def examine(
@@ -114,7 +115,10 @@ def _repeated_sentences(turns: Sequence[Turn], standard: Standard) -> Iterator[F
 
 def _sentences(text: str) -> list[str]:
     """Return the sentences of a text with single spaces between their words."""
-    pieces = _SENTENCE.findall(text)
+    if text.isascii():  # what most text is, and many times as fast as the expression
+        pieces = [piece for piece in text.encode().translate(_LINES).decode().split("\n") if piece]
+    else:
+        pieces = _SENTENCE.findall(text)
     if "  " not in text and text.replace("\n", "").isprintable():  # then no other white space is in it
         return [piece.strip(" ") for piece in pieces]
     return [" ".join(piece.split()) for piece in pieces]

@@ -14,7 +14,10 @@ CONTROL_TOKEN = re.compile(
 )
 """What chat templates act on: in a text it would become a real control token at training time."""
 _MARKS = '.,;:!?…()[]{}<>"“”„–—/\\|*_#=+'
-_PUNCTUATION = str.maketrans(dict.fromkeys(_MARKS, " "))
+_PLAIN = bytes(ord(" ") if chr(code) in _MARKS else ord(chr(code).lower()) for code in range(128)) + bytes(
+    128
+)
+"""Every ASCII character in lower case, marks as spaces: one look-up a byte, many times as fast as text's own."""
 _WORD = re.compile(rf"[^\s{re.escape(_MARKS)}]+")
 
 
@@ -36,8 +39,8 @@ def clean(text: str) -> str:
 def words(text: str) -> list[str]:
     """Return the words of a text, in lower case."""
     if text.isascii():
-        return text.lower().translate(_PUNCTUATION).split()
-    return _WORD.findall(text.lower())  # the same words: translating is slow where a text has curly quotes
+        return text.encode().translate(_PLAIN).decode().split()
+    return _WORD.findall(text.lower())
 
 
 @lru_cache(maxsize=32)  # a conversation's turns are counted by several rules, and for the row
