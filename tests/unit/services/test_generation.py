@@ -85,11 +85,18 @@ class TestSlowDown:
         assert limited.started_at
         assert limited.next_attempt_at - limited.started_at < timedelta(seconds=905)
 
-    def test_another_job_does_not_wait(self, app: App, start: Start, writer: ScriptedWriter) -> None:
-        """The wait is the job's own; the other one finds out for itself."""
-        writer._acts = [WriterBusy("Slow down.", code="rate_limited", status=429, retry_after=60)]
+    def test_every_job_of_the_model_waits_with_it(
+        self, app: App, start: Start, writer: ScriptedWriter
+    ) -> None:
+        """The limit is the model's: its other jobs wait a minute at most, and those of another model do not."""
+        writer._acts = [WriterBusy("Slow down.", code="rate_limited", status=429, retry_after=600)]
+        same, another = start(2), start(2, options(WriterName.CLAUDE, model="claude-haiku-5-5"))
         app.batches.process_next(start(2).id)
-        assert run(app, start(2)).status is JobStatus.COMPLETED
+        step = app.batches.process_next(same.id)
+        assert step.outcome is StepOutcome.WAIT
+        assert step.job.next_attempt_at
+        assert step.job.next_attempt_at - step.job.created_at < timedelta(seconds=120)
+        assert run(app, another).status is JobStatus.COMPLETED
 
     def test_resuming_by_hand_ends_the_wait(self, app: App, start: Start, writer: ScriptedWriter) -> None:
         """A person who pauses and resumes wants it tried now."""
