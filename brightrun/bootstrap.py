@@ -34,11 +34,13 @@ from brightrun.services.datasets import Datasets
 from brightrun.services.diversity import Diversities
 from brightrun.services.duplicates import Duplicates
 from brightrun.services.enrichment import Enrichment
+from brightrun.services.errands import Errands
 from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
 from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
+from brightrun.services.judging import Judging
 from brightrun.services.migration import SCAFFOLDING, Migration, Rows
 from brightrun.services.pace import Pace
 from brightrun.services.plans import Planner
@@ -78,6 +80,7 @@ class App:
     previews: Previews
     reparsing: Reparsing
     enrichment: Enrichment
+    judging: Judging
     imports: Imports
     reviews: Reviews
     corrections: Corrections
@@ -186,8 +189,18 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         templates, scenarios, files, lambda name: _reader(name, given), spending, settings.quality
     )
     pace = Pace(db)
+    estimator = Estimator(db, writer)
+    judging = Judging(
+        db,
+        scenarios,
+        estimator,
+        spending,
+        lambda name: _reader(name, given),
+        standard=settings.quality,
+        max_attempts=settings.max_attempts,
+    )
     generation = Generation(
-        answers,
+        Errands(answers, judging),
         spool,
         writer,
         spending,
@@ -195,7 +208,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         retry_base=settings.retry_base,
         lease_margin=settings.lease_margin,
     )
-    planner = Planner(db, templates, scenarios, Estimator(db, writer))
+    planner = Planner(db, templates, scenarios, estimator)
     batches = Batches(
         db,
         logs,
@@ -220,6 +233,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         previews=Previews(db, planner, templates),
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,
+        judging=judging,
         imports=Imports(db, scenarios, files, settings.quality),
         reviews=Reviews(db),
         corrections=Corrections(db, enrichment, settings.quality),

@@ -12,6 +12,7 @@ from brightrun.ui.diversity import draw_diversity
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
+from brightrun.ui.judging import draw_judging
 from brightrun.ui.previews import draw_preview
 from brightrun.ui.progress import draw_progress
 from brightrun.ui.session import place
@@ -51,4 +52,5 @@ if outlook:  # where nothing else helps, it comes first
         draw_budget(app, job, outlook)
 draw_costs(app, job)
 draw_diversity(app, job)
+draw_judging(app, job)
 draw_items(app, job)

@@ -10,6 +10,7 @@ from brightrun.ui.insight import View, draw_head, draw_nothing, draw_scope, draw
 from brightrun.ui.insight_coverage import draw_coverage
 from brightrun.ui.insight_decisions import draw_approval, draw_rejections, draw_score
 from brightrun.ui.insight_work import draw_costs, draw_reviewers
+from brightrun.ui.judging import draw_calibration
 
 app = open_page()
 
@@ -37,3 +38,5 @@ with told():
             draw_coverage(app, app.insight.coverage(scope), scope)
         case View.VARIETY:
             draw_variety(app)
+        case View.JUDGE:
+            draw_calibration(app.judging.calibration(scope))

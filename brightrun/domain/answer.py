@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -38,6 +38,12 @@ def accept(answer: Answer) -> list[Turn]:
     Raises AnswerCut, AnswerRefused, AnswerIncomplete or AnswerUnreadable, and nothing else, whatever
     the answer holds.
     """
+    require_finished(answer)
+    return parse_turns(answer.text)
+
+
+def require_finished(answer: Answer) -> None:
+    """Raise AnswerCut, AnswerRefused or AnswerIncomplete for an answer that did not come to its end."""
     if answer.stop_reason in CUT:
         tokens = f" at {answer.usage.output_tokens:,} output tokens" if answer.usage else ""
         raise AnswerCut(
@@ -61,31 +67,30 @@ def accept(answer: Answer) -> list[Turn]:
             f"The answer is incomplete: {reason}.",
             remedy="It is kept as it came, and not bought again by itself. Retry the item to ask once more.",
         )
-    return parse_turns(answer.text)
 
 
 def parse_turns(text: str) -> list[Turn]:
     """Return the turns in a text: plain JSON, else in a code fence, else the first object of turns in prose."""
+    return _turns(extract(text, _lists_turns))
+
+
+def extract(text: str, is_wanted: Callable[[Any], bool]) -> Any:
+    """Return the first value that is wanted; else whatever reached furthest. Raises AnswerUnreadable for no JSON.
+
+    What lies inside a place that was tried is not tried again: a piece of a broken answer is no answer.
+    """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_ANSWER_BYTES:
         raise AnswerUnreadable(f"The answer has {size:,} bytes; {MAX_ANSWER_BYTES:,} are allowed.")
     if not text.strip():
         raise AnswerUnreadable("The answer is empty.")
-    return _turns(_extract(text))
-
-
-def _extract(text: str) -> Any:
-    """Return the first value that lists turns; else whatever reached furthest, a value or its fault.
-
-    What lies inside a place that was tried is not tried again: a piece of a broken answer is no answer.
-    """
     tried: list[tuple[int, int]] = []
     furthest: tuple[int, Any] = (-1, None)
     for start in _starts(text):
         if any(low <= start < high for low, high in tried):
             continue
         value, end = _load(text, start)
-        if _lists_turns(value):
+        if is_wanted(value):
             return value
         tried.append((start, end))
         if end - start > furthest[0]:

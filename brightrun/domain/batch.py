@@ -15,6 +15,7 @@ from brightrun.domain.ids import (
     TemplateId,
     TemplateVersionId,
 )
+from brightrun.domain.judging import Subject
 from brightrun.domain.scenario import Scenario
 
 
@@ -92,6 +93,15 @@ class WriterName(StrEnum):
     """The built-in writer: free, deterministic, and marked as a demo everywhere."""
     CLAUDE = "claude"
     """Claude, through the Messages API."""
+
+
+class JobKind(StrEnum):
+    """What the answers of a job become."""
+
+    WRITE = "write"
+    """Conversations."""
+    JUDGE = "judge"
+    """Verdicts on conversations that are there."""
 
 
 class StepOutcome(StrEnum):
@@ -191,6 +201,7 @@ class Job:
 
     priority: int = 0
     """Jobs with a higher number come first; equals share."""
+    kind: JobKind = JobKind.WRITE
 
     @property
     def is_open(self) -> bool:
@@ -227,6 +238,8 @@ class Item:
     cost: float
     template_name: str
     quality_score: float | None
+    subject: Subject | None = None
+    """What it judges; None where it is to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +281,8 @@ class Claim(Assignment):
     """Newest first."""
     may_call: bool
     """False when the attempts are used up: only a stored answer may still be used."""
+    subject: Subject | None = None
+    """What is to be judged; None where it is to be written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ ConversationKey = NewType("ConversationKey", str)
 CHOOSE_FOR_ME = TemplateId("00000000-0000-0000-0000-000000000000")
 """A template id of all zeros asks Bright Run to choose the template."""
 
+NO_TEMPLATE = TemplateVersionId(CHOOSE_FOR_ME)
+"""What is not written but judged has no template."""
+
 
 def parse_uuid(text: str, noun: str) -> str:
     """Return `text` as a canonical UUID, or raise InvalidInput naming the noun."""

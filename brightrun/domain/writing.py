@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from brightrun.domain.limits import UNKNOWN, Limits
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Prompt
+
+
+class Shape(StrEnum):
+    """What an answer is asked to look like."""
+
+    TURNS = "turns"
+    VERDICT = "verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,7 @@ class Order:
     seed: int
     standing: int | None = None
     """Characters of the message that, after the system prompt, the job's other prompts share; None: no caching."""
+    shape: Shape = Shape.TURNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from brightrun.domain.answer import accept
-from brightrun.domain.batch import Assignment, WriterName
+from brightrun.domain.batch import Assignment, Claim, WriterName
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.conversation import Turn
 from brightrun.domain.enrichment import Record, enrich, final_document
@@ -20,7 +20,7 @@ from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.text import word_count
-from brightrun.domain.writing import Answer, Usage
+from brightrun.domain.writing import Answer, Shape
 from brightrun.events.event import Event, emit
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
@@ -39,6 +39,17 @@ class Asked:
     version: TemplateVersion
     cast: Cast
     prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a claimed item asks of a writer, and what its answer becomes."""
+
+    prompt: Prompt
+    cast: Cast
+    shape: Shape
+    finish: Callable[[bytes, dict[str, object]], Mapping[str, object]]
+    """From an answer's bytes to the row that the item becomes; notes in the ledger what it used."""
 
 
 class Answers:
@@ -60,6 +71,17 @@ class Answers:
         self._spending = spending
         self._standard = standard
 
+    def errand(self, claim: Claim) -> Errand:
+        """Return what an item's writer is asked, and how its answer becomes a conversation's row."""
+        asked = self.asked(claim)
+
+        def finish(body: bytes, ledger: dict[str, object]) -> Mapping[str, object]:
+            record = self.read(claim, asked, body, ledger)
+            self.store_documents(record)
+            return conversation_row(record, ledger)
+
+        return Errand(asked.prompt, asked.cast, Shape.TURNS, finish)
+
     def asked(self, assignment: Assignment) -> Asked:
         """Return what the item's writer is asked; raises InvalidInput where that cannot be rendered."""
         options = assignment.options
@@ -71,7 +93,7 @@ class Answers:
     def read(self, assignment: Assignment, asked: Asked, body: bytes, ledger: dict[str, object]) -> Record:
         """Parse and assess an answer and note in the ledger what it used; raises AnswerFault."""
         answer = self._reader(assignment.options.writer)(body)
-        usage = self._usage(assignment, answer)
+        usage = self._spending.used(assignment, answer)
         emit(Event.ANSWER_READ, model=answer.model, **usage)
         ledger |= usage
         turns = accept(answer)
@@ -96,19 +118,6 @@ class Answers:
         final, enriched = document_keys(record.key)
         self._files.put(final, orjson.dumps(final_document(record)), overwrite=True, durable=False)
         self._files.put(enriched, orjson.dumps(enrich(record)), overwrite=True, durable=False)
-
-    def _usage(self, assignment: Assignment, answer: Answer) -> dict[str, object]:
-        usage = answer.usage
-        if usage is None or (assignment.options.writer is WriterName.CLAUDE and usage == Usage()):
-            return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
-        return {
-            "cost_usd": self._spending.cost(assignment, usage),
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cache_read_tokens": usage.cache_read_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "stop_reason": answer.stop_reason,
-        }
 
 
 def raw_key(assignment: Assignment, number: int) -> str:

@@ -27,7 +27,7 @@ from brightrun.domain.price import (
 from brightrun.domain.template import Prompt, TemplateVersion
 from brightrun.domain.writing import TokenCounter, Usage, Writer
 from brightrun.stores import costs, prices
-from brightrun.writers.envelope import TURNS_SCHEMA
+from brightrun.writers.envelope import SCHEMAS
 
 SAMPLE = 4
 """Prompts that are counted: the shortest, the longest and two between; the rest is in proportion."""
@@ -36,8 +36,8 @@ ENOUGH = 5
 ASK_AGAIN_SECONDS = 60.0
 KEPT_COUNTS = 500
 
-_SHAPE = json.dumps(TURNS_SCHEMA)
-"""Sent with every prompt and read by the model as part of it."""
+_SHAPE = max((json.dumps(schema) for schema in SCHEMAS.values()), key=len)
+"""The longest that is sent with a prompt and read by the model as part of it."""
 
 Planned = tuple[TemplateVersion, Prompt]
 TermsByVersion = dict[TemplateVersionId, Terms]

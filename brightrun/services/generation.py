@@ -26,7 +26,8 @@ from brightrun.domain.errors import (
 from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, emit, note
-from brightrun.services.answers import Answers, Asked, conversation_row, raw_key
+from brightrun.services.answers import Errand, raw_key
+from brightrun.services.errands import Errands
 from brightrun.services.pace import Pace
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
@@ -40,7 +41,7 @@ ELSEWHERE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An item that became a conversation: the ledger's entry and the row."""
+    """An item that became a conversation or a verdict: the ledger's entry and the row."""
 
     attempt: Mapping[str, object]
     conversation: Mapping[str, object]
@@ -68,7 +69,7 @@ class Generation:
 
     def __init__(
         self,
-        answers: Answers,
+        errands: Errands,
         spool: Spool,
         writers: Callable[[WriterName], Writer],
         spending: Spending,
@@ -77,7 +78,7 @@ class Generation:
         retry_base: float,
         lease_margin: float,
     ) -> None:
-        self._answers = answers
+        self._errands = errands
         self._spending = spending
         self._pace = pace
         self._spool = spool
@@ -89,15 +90,14 @@ class Generation:
         """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
         ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
         try:
-            asked = self._answers.asked(claim)
-            ledger["request"] = _request(asked.prompt, claim)
-            body = self._answer(claim, leased_at, asked, ledger)
+            errand = self._errands.errand(claim)
+            ledger["request"] = _request(errand.prompt, claim)
+            body = self._answer(claim, leased_at, errand, ledger)
             if body is None:
                 return _crashed(claim, ledger)
-            record = self._answers.read(claim, asked, body, ledger)
+            row = errand.finish(body, ledger)
             self._count(claim, ledger)
-            self._answers.store_documents(record)
-            return Written(ledger, conversation_row(record, ledger))
+            return Written(ledger, row)
         except AnswerFault as fault:
             self._count(claim, ledger)
             return _of_no_use(fault, claim, ledger)
@@ -117,7 +117,7 @@ class Generation:
             return _put_back(reason, "database", claim, ledger, self._retry_base)
 
     def _answer(
-        self, claim: Claim, leased_at: float, asked: Asked, ledger: dict[str, object]
+        self, claim: Claim, leased_at: float, errand: Errand, ledger: dict[str, object]
     ) -> bytes | None:
         """Return a stored answer where there is one, else call once and store before anything else."""
         found = self._stored(claim)
@@ -132,11 +132,19 @@ class Generation:
             return None
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
-        standing = self._spending.permit(claim, asked.prompt)
+        standing = self._spending.permit(claim, errand.prompt)
         if uptime() - leased_at > self._lease_margin:
             raise _LeaseOver  # another worker may have the item by the time an answer came
         writer, options = self._writers(claim.options.writer), claim.options
-        order = Order(asked.prompt, asked.cast, options.model, options.max_tokens, options.seed, standing)
+        order = Order(
+            errand.prompt,
+            errand.cast,
+            options.model,
+            options.max_tokens,
+            options.seed,
+            standing,
+            errand.shape,
+        )
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         self._pace.answered(order.model, raw.limits)

@@ -13,7 +13,7 @@ from brightrun.domain.estimate import Terms
 from brightrun.domain.ids import JobId, TemplateVersionId
 from brightrun.domain.price import Price, Tariff, cost_of
 from brightrun.domain.template import Prompt
-from brightrun.domain.writing import Usage
+from brightrun.domain.writing import Answer, Usage
 from brightrun.services.estimates import most_tokens
 from brightrun.stores import costs, prices
 
@@ -62,6 +62,20 @@ class Spending:
             return 0.0
         total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
         return cost_of(usage, self._tariff(assignment).price(total))
+
+    def used(self, assignment: Assignment, answer: Answer) -> dict[str, object]:
+        """Return what an answer used and cost, by column of the ledger."""
+        usage = answer.usage
+        if usage is None or (assignment.options.writer is WriterName.CLAUDE and usage == Usage()):
+            return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
+        return {
+            "cost_usd": self.cost(assignment, usage),
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "stop_reason": answer.stop_reason,
+        }
 
     def _tariff(self, assignment: Assignment) -> Tariff:
         with self._lock:

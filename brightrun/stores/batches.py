@@ -15,14 +15,16 @@ from brightrun.domain.batch import (
     Item,
     ItemStatus,
     Job,
+    JobKind,
     JobOptions,
     JobStatus,
     Money,
     OpenJob,
     WriterName,
 )
-from brightrun.domain.errors import NotFound
+from brightrun.domain.errors import Conflict, NotFound
 from brightrun.domain.ids import (
+    NO_TEMPLATE,
     AttemptId,
     ConversationId,
     FencingToken,
@@ -31,6 +33,7 @@ from brightrun.domain.ids import (
     TemplateId,
     TemplateVersionId,
 )
+from brightrun.domain.judging import Subject
 from brightrun.domain.log import LogLine
 from brightrun.domain.scenario import Scenario
 
@@ -61,10 +64,20 @@ def create(
     estimate: Mapping[str, object],
     *,
     seen: int,
+    kind: JobKind = JobKind.WRITE,
 ) -> Job | None:
-    """Insert a job with all its items, or nothing; None when the price table is not as it was `seen`."""
+    """Insert a job with all its items, or nothing; None when the price table is not as it was `seen`.
+
+    Raises Conflict where somebody else has ordered the same verdict meanwhile.
+    """
     params = {"p_job": dict(job), "p_items": list(items), "p_estimate": dict(estimate), "p_mark": seen}
-    data = saol.agent_execute_rpc(db, "create_priced_job", params).value()
+    function = "create_judge_job" if kind is JobKind.JUDGE else "create_priced_job"
+    data = saol.agent_execute_rpc(db, function, params).value()
+    if data and data.get("outcome") == "taken":
+        raise Conflict(
+            "Somebody is having some of these conversations judged just now.",
+            remedy="Wait for that batch, or cancel it; then ask again.",
+        )
     return None if data is None else _job(data)
 
 
@@ -230,6 +243,7 @@ def _settled(data: Mapping[str, Any], claim: Claim) -> Settled:
 
 
 def _claim(data: Mapping[str, Any]) -> Claim:
+    subject = data["parameters"].get("judging")
     return Claim(
         item_id=ItemId(data["item_id"]),
         job_id=JobId(data["job_id"]),
@@ -244,8 +258,9 @@ def _claim(data: Mapping[str, Any]) -> Claim:
         ),
         may_call=bool(data["may_call"]),
         scenario=Scenario.from_json(data["parameters"]),
-        template_version_id=TemplateVersionId(data["template_version_id"]),
+        template_version_id=TemplateVersionId(data["template_version_id"] or NO_TEMPLATE),
         options=_options(data),
+        subject=Subject.from_json(subject) if subject else None,
     )
 
 
@@ -288,17 +303,19 @@ def _job(data: Mapping[str, Any]) -> Job:
         next_attempt_at=_time(data.get("next_attempt_at")),
         preview=data.get("preview"),
         priority=int(data.get("priority") or 0),
+        kind=JobKind(data["kind"]),
     )
 
 
 def _item(row: Mapping[str, Any]) -> Item:
+    subject = row["parameters"].get("judging")
     return Item(
         id=ItemId(row["id"]),
         job_id=JobId(row["job_id"]),
         position=int(row["position"]),
         status=ItemStatus(row["status"]),
         scenario=Scenario.from_json(row["parameters"]),
-        template_version_id=TemplateVersionId(row["template_version_id"]),
+        template_version_id=TemplateVersionId(row["template_version_id"] or NO_TEMPLATE),
         template_choice=str(row["template_choice"]),
         attempts=int(row["attempts"]),
         conversation_id=ConversationId(row["conversation_id"]) if row["conversation_id"] else None,
@@ -307,8 +324,9 @@ def _item(row: Mapping[str, Any]) -> Item:
         next_attempt_at=_time(row["next_attempt_at"]),
         seconds=row["seconds"],
         cost=float(row["cost_usd"]),
-        template_name=f"{row['template_name']} v{row['template_version']}",
+        template_name=f"{row['template_name']} v{row['template_version']}" if row["template_name"] else "",
         quality_score=row["quality_score"],
+        subject=Subject.from_json(subject) if subject else None,
     )
 
 

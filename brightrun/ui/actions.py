@@ -8,15 +8,16 @@ from enum import StrEnum
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.batch import Job, JobKind, JobStatus
 from brightrun.domain.budget import Outlook
 from brightrun.domain.errors import BrightRunError
 from brightrun.ui.answers import confirm_reparse
 from brightrun.ui.downloads import draw_download
+from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place
 from brightrun.ui.notice import draw_notice
 from brightrun.ui.session import begin, close_question, desk, person
-from brightrun.ui.text import counted, label_safe
+from brightrun.ui.text import counted, label_safe, words
 
 TICK = 1.0
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
@@ -49,7 +50,8 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
             args=(Question.CANCEL, job),
         )
         _retry(app, job)
-        _reparse(app, job)
+        if job.kind is JobKind.WRITE:
+            _reparse(app, job)
         draw_download(
             "Download log",
             lambda: app.batches.log_text(job.id),
@@ -57,13 +59,7 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
             mime="text/plain",
             key="batch-log",
         )
-        st.page_link(
-            Place.REVIEW.value,
-            label="Review what it wrote",
-            query_params={"job": job.id},
-            disabled=not job.counts.completed,
-            help=None if job.counts.completed else "Nothing is written yet.",
-        )
+        _review(job)
         draw_notice(job)
     asked = desk().asked()
     if asked == (Question.CANCEL, job.id) and not has_ended:
@@ -159,6 +155,17 @@ def _reparse(app: App, job: Job) -> None:
         help="Free: after a rule or the reading has improved." if has_answers else "No answer is stored yet.",
         on_click=_ask,
         args=(Question.REPARSE, job),
+    )
+
+
+def _review(job: Job) -> None:
+    wrote = job.kind is JobKind.WRITE
+    st.page_link(
+        Place.REVIEW.value,
+        label="Review what it wrote" if wrote else "Review what it marked",
+        query_params={"job": job.id} if wrote else {"status": words(ANY), "flag": words("JUDGED_LOW")},
+        disabled=not job.counts.completed,
+        help=None if job.counts.completed else f"Nothing is {'written' if wrote else 'judged'} yet.",
     )
 
 

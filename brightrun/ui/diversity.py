@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import ItemStatus, Job
+from brightrun.domain.batch import ItemStatus, Job, JobKind
 from brightrun.domain.diversity import FEWEST, Diversity, Tell
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId, TemplateVersionId
@@ -24,7 +24,7 @@ WIDEST = 3.0
 
 def draw_diversity(app: App, job: Job) -> None:
     """Let a person ask how varied a batch is; it takes seconds, so nothing is worked out unasked."""
-    if job.counts.completed < 2:
+    if job.kind is JobKind.JUDGE or job.counts.completed < 2:
         return
     with st.expander("How varied is it?"):
         with st.container(horizontal=True):

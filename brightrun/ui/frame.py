@@ -13,7 +13,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import current_app, desk, is_framed, set_place
+from brightrun.ui.session import current_app, desk, is_framed, place, set_place
 from brightrun.ui.text import label_safe
 
 
@@ -54,6 +54,9 @@ def follow_goal(page: str) -> None:
         return
     if Path(own.goal.page).stem != page:
         st.switch_page(own.goal.page, query_params=dict(own.goal.query))
+    for name, value in own.goal.query.items():  # another batch on the page that shows one
+        if place(name) != value:
+            set_place(name, value)
     own.goal = None
 
 
@@ -66,7 +69,7 @@ def open_page() -> App:
     """
     if not is_framed():
         home = st.Page(st.rerun, title="Home", default=True)
-        st.navigation([home, *(st.Page(place.value) for place in Place)], position="hidden")
+        st.navigation([home, *(st.Page(one.value) for one in Place)], position="hidden")
         st.rerun()
     return current_app()
 

@@ -33,6 +33,7 @@ class View(StrEnum):
     REVIEWERS = "reviewers"
     COVERAGE = "coverage"
     VARIETY = "variety"
+    JUDGE = "judge"
 
 
 VIEWS: Mapping[str, str] = {
@@ -43,6 +44,7 @@ VIEWS: Mapping[str, str] = {
     View.REVIEWERS: "Reviewers",
     View.COVERAGE: "Coverage",
     View.VARIETY: "Variety",
+    View.JUDGE: "Judge",
 }
 DIMENSIONS: Mapping[str, str] = {
     Dimension.TEMPLATE: "Template version",

@@ -11,6 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
 from brightrun.ui.answers import reparse_one
 from brightrun.ui.costs import draw_ledger
+from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
 from brightrun.ui.text import clamp, dollars, plain, words
@@ -99,6 +100,16 @@ def _frame(items: Sequence[Item]) -> pd.DataFrame:
     )
 
 
+def _draw_way(item: Item, job: Job) -> None:
+    """Draw the way to the conversation that was written or judged."""
+    if item.subject:
+        query = {"status": words(ANY), "id": item.subject.conversation_id}
+        st.page_link(Place.REVIEW.value, label="Read the conversation it judges", query_params=query)
+    elif item.conversation_id:
+        query = {"job": job.id, "id": item.conversation_id}
+        st.page_link(Place.REVIEW.value, label="Read the conversation", query_params=query)
+
+
 def _status(item: Item) -> str:
     if item.status is ItemStatus.QUEUED and item.next_attempt_at and item.attempts:
         return f"Next try {item.next_attempt_at.astimezone():%H:%M:%S}"
@@ -116,7 +127,7 @@ def _one(app: App, item: Item, job: Job) -> None:
         if item.error_message:
             st.error(f"`{item.error_code or 'fault'}`")
             st.text(item.error_message)
-        if item.status is ItemStatus.FAILED:
+        if item.status is ItemStatus.FAILED and item.subject is None:
             st.button(
                 "Read its answer again",
                 key=f"reparse-{item.id}",
@@ -124,14 +135,10 @@ def _one(app: App, item: Item, job: Job) -> None:
                 on_click=reparse_one,
                 args=(app, item.id),
             )
-        if item.conversation_id:
-            st.page_link(
-                Place.REVIEW.value,
-                label="Read the conversation",
-                query_params={"job": job.id, "id": item.conversation_id},
-            )
-        st.caption("Template")
-        st.text(f"{item.template_name}. {item.template_choice}")
+        _draw_way(item, job)
+        if item.template_name:
+            st.caption("Template")
+            st.text(f"{item.template_name}. {item.template_choice}")
         keys = {
             "tier": item.scenario.tier.value,
             "persona": item.scenario.persona_key,

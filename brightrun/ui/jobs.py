@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobStatus, WriterName
+from brightrun.domain.batch import Job, JobKind, JobStatus, WriterName
 from brightrun.domain.ids import CHOOSE_FOR_ME
 from brightrun.ui.frame import Place, empty_state, told
 from brightrun.ui.notice import tell_end
@@ -67,11 +67,8 @@ def draw_status(status: JobStatus) -> None:
 def draw_job_head(job: Job) -> None:
     """Draw what a job is: its name, who writes, by which template, for whom, since when."""
     st.title(label_safe(job.name), anchor=False)
-    template = "template chosen for each item" if job.template_id == CHOOSE_FOR_ME else "one template for all"
-    turns = f"{job.options.turns} messages each" if job.options.turns else "length by emotional arc"
-    stop = " · pauses at the first failure" if job.options.stop_on_error else ""
     st.caption(
-        f"{_writer(job)} · {template} · {turns}{stop} · started by {label_safe(job.created_by)} "
+        f"{_writer(job)} · {_manner(job)} · started by {label_safe(job.created_by)} "
         f"{ago(job.created_at)} · id {job.id[:8]}"
     )
 
@@ -88,6 +85,15 @@ def _cards(app: App, offset: int) -> None:
         st.rerun(scope="app")
 
 
+def _manner(job: Job) -> str:
+    if job.kind is JobKind.JUDGE:
+        return "verdicts by the rubric"
+    template = "template chosen for each item" if job.template_id == CHOOSE_FOR_ME else "one template for all"
+    turns = f"{job.options.turns} messages each" if job.options.turns else "length by emotional arc"
+    stop = " · pauses at the first failure" if job.options.stop_on_error else ""
+    return f"{template} · {turns}{stop}"
+
+
 def _writer(job: Job) -> str:
     if job.options.writer is WriterName.DEMO:
         return "Demo writer"
@@ -98,7 +104,8 @@ def _share(job: Job) -> str:
     counts = job.counts
     failed = f" · {counts.failed:,} failed" if counts.failed else ""
     cancelled = f" · {counts.cancelled:,} cancelled" if counts.cancelled else ""
-    return f"{counts.completed:,} of {counts.total:,} written{failed}{cancelled}"
+    done = "judged" if job.kind is JobKind.JUDGE else "written"
+    return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}"
 
 
 def _tail(job: Job) -> str:

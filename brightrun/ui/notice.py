@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.batch import Job, JobKind, JobStatus
 from brightrun.ui.desk import Desk
 from brightrun.ui.text import label_safe
 
@@ -27,7 +27,8 @@ _component = st.components.v2.component("desktop_notice", html=HTML, css=CSS, js
 def end_text(job: Job) -> str:
     """Return how a job stands in one sentence: what a toast and a notice say."""
     counts = job.counts
-    return f"{job.status.value}, {counts.completed:,} written, {counts.failed:,} failed."
+    done = "judged" if job.kind is JobKind.JUDGE else "written"
+    return f"{job.status.value}, {counts.completed:,} {done}, {counts.failed:,} failed."
 
 
 def tell_end(own: Desk, job: Job) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.correction import Correction
+from brightrun.domain.judging import Verdict
 from brightrun.domain.review import Review
 from brightrun.domain.revision import Again
 
@@ -19,4 +20,5 @@ class Opened:
     corrections: Sequence[Correction]
     history: Sequence[Review]
     again: Sequence[Again]
+    verdicts: Sequence[Verdict]
     at: float

@@ -9,6 +9,7 @@ from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.revision import Again
 from brightrun.ui.costs import draw_calls
+from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, told
 from brightrun.ui.opened import Opened
 from brightrun.ui.text import ago, dollars, label_safe, words
@@ -53,7 +54,7 @@ def _draw_successor(one: Again) -> None:
 
 def _draw_link(conversation_id: str, label: str) -> None:
     """Draw a way to another conversation, whichever filter it would fall under."""
-    st.page_link(Place.REVIEW.value, label=label, query_params={"status": "any", "id": conversation_id})
+    st.page_link(Place.REVIEW.value, label=label, query_params={"status": words(ANY), "id": conversation_id})
 
 
 def _draw_writing(app: App, conversation: Conversation) -> None:

@@ -15,6 +15,7 @@ from brightrun.domain.review import Review
 from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
 from brightrun.ui.documents import draw_files
 from brightrun.ui.frame import Place, show_error
+from brightrun.ui.judging import draw_verdicts
 from brightrun.ui.opened import Opened
 from brightrun.ui.origin import draw_origin
 from brightrun.ui.reviews import Queue
@@ -44,6 +45,7 @@ def draw_reader(app: App, queue: Queue) -> None:
             _draw_turns(app, opened)
         with why:
             _draw_score(conversation)
+            draw_verdicts(opened.verdicts, conversation.version)
         with scenario:
             _draw_scenario(conversation)
         with origin:

@@ -116,5 +116,6 @@ def _load(app: App, conversation_id: ConversationId) -> Opened:
         app.corrections.of(conversation.id) if conversation.version > 1 else [],
         app.reviews.history(conversation.id),
         app.revisions.of(conversation.id),
+        app.judging.of(conversation.id),
         time.monotonic(),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from brightrun.domain.errors import AnswerUnreadable
+from brightrun.domain.judging import Dimension
 from brightrun.domain.text import clean
-from brightrun.domain.writing import Answer, Usage
+from brightrun.domain.writing import Answer, Shape, Usage
 
 MOST_BYTES = 32_000_000
 """No answer is that large: 128,000 tokens are about half a megabyte. More is neither received nor read."""
@@ -46,6 +48,30 @@ TURNS_SCHEMA: dict[str, Any] = {
     "required": ["turns"],
     "additionalProperties": False,
 }
+
+VERDICT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "scores": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "dimension": {"type": "string", "enum": [dimension.value for dimension in Dimension]},
+                    "score": {"type": "integer", "enum": [1, 2, 3, 4, 5]},
+                    "evidence": {"type": "string", "description": "Copied word for word from one turn."},
+                    "reason": {"type": "string", "description": "One sentence."},
+                },
+                "required": ["dimension", "score", "evidence", "reason"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["scores"],
+    "additionalProperties": False,
+}
+
+SCHEMAS: Mapping[Shape, dict[str, Any]] = {Shape.TURNS: TURNS_SCHEMA, Shape.VERDICT: VERDICT_SCHEMA}
 
 
 def read_envelope(body: bytes) -> Answer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from brightrun.domain.template import Prompt
-from brightrun.domain.writing import Order
-from brightrun.writers.envelope import TURNS_SCHEMA
+from brightrun.domain.writing import Order, Shape
+from brightrun.writers.envelope import SCHEMAS
 
 _MARK = {"type": "ephemeral"}
 """Five minutes, renewed by each read: items of a job follow one another faster than that."""
@@ -14,20 +14,20 @@ _MARK = {"type": "ephemeral"}
 
 def message_request(order: Order) -> dict[str, Any]:
     """Return the arguments of a call that writes an order."""
-    return {"max_tokens": order.max_tokens, **_prompt(order.prompt, order.model, order.standing)}
+    return {"max_tokens": order.max_tokens, **_prompt(order.prompt, order.model, order.standing, order.shape)}
 
 
 def count_request(prompt: Prompt, model: str) -> dict[str, Any]:
     """Return the arguments of a call that counts a prompt, as it would be sent."""
-    return _prompt(prompt, model, None)
+    return _prompt(prompt, model, None, Shape.TURNS)
 
 
-def _prompt(prompt: Prompt, model: str, standing: int | None) -> dict[str, Any]:
+def _prompt(prompt: Prompt, model: str, standing: int | None, shape: Shape) -> dict[str, Any]:
     system, user = sendable(prompt.system), sendable(prompt.user)
     request: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": user}],
-        "output_config": {"format": {"type": "json_schema", "schema": TURNS_SCHEMA}},
+        "output_config": {"format": {"type": "json_schema", "schema": SCHEMAS[shape]}},
     }
     if system:
         request["system"] = system

@@ -28,7 +28,10 @@ from brightrun.saol.schema import Function
 from brightrun.saol.transports.postgres import PostgresTransport
 from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
+from brightrun.services.errands import Errands
+from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation
+from brightrun.services.judging import Judging
 from brightrun.services.pace import Pace
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
@@ -136,10 +139,18 @@ def batches(
     writer = Writer(url, reached, in_call)
     templates, scenarios = Templates(db), Scenarios(db)
     spool = Spool(files, local, pause=lambda _: None)
-    answers = Answers(templates, scenarios, files, lambda _: writer.read, Spending(db))
+    spending = Spending(db)
+    answers = Answers(templates, scenarios, files, lambda _: writer.read, spending)
+    judging = Judging(db, scenarios, Estimator(db, lambda _: writer), spending, lambda _: writer.read)
     pace = Pace(db)
     generation = Generation(
-        answers, spool, lambda _: writer, Spending(db), pace, retry_base=0.05, lease_margin=lease
+        Errands(answers, judging),
+        spool,
+        lambda _: writer,
+        spending,
+        pace,
+        retry_base=0.05,
+        lease_margin=lease,
     )
     return Batches(db, logs, generation, pace, lease_seconds=lease, max_attempts=5)
 

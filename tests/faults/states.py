@@ -21,8 +21,10 @@ from brightrun.domain.review import Decision, Seen
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
+from brightrun.services.errands import Errands
 from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
+from brightrun.services.judging import Judging
 from brightrun.services.pace import Pace
 from brightrun.services.plans import AUTO, Planner
 from brightrun.services.previews import KEPT, Previews
@@ -75,9 +77,11 @@ class World:
         self.spool = Spool(self.files, self.local, pause=lambda _: None)
         spending = Spending(self.db)
         answers = Answers(self.templates, scenarios, self.files, lambda _: self.writer.read, spending)
+        estimator = Estimator(self.db, lambda _: self.writer)
+        judging = Judging(self.db, scenarios, estimator, spending, lambda _: self.writer.read)
         self.pace = Pace(self.db)
         self.generation = Generation(
-            answers,
+            Errands(answers, judging),
             self.spool,
             lambda _: self.writer,
             spending,
@@ -86,7 +90,7 @@ class World:
             lease_margin=60,
         )
         self.reparsing = Reparsing(self.db, answers, self.spool)
-        self.planner = Planner(self.db, self.templates, scenarios, Estimator(self.db, lambda _: self.writer))
+        self.planner = Planner(self.db, self.templates, scenarios, estimator)
         self.previews = Previews(self.db, self.planner, self.templates)
         self.reviews = Reviews(self.db)
         self.logs = FickleBucket(home / "buckets", BATCH_LOGS)

@@ -95,6 +95,27 @@ def turns_for(prompt: str) -> str:
     return json.dumps({"turns": demo_turns(order)}, ensure_ascii=False)
 
 
+def verdict_for(prompt: str) -> str:
+    """Return a verdict on the conversation in a prompt: 4 for everything, each with words that stand in it."""
+    turns, asked = judged(prompt)
+    said = " ".join(str(turns[-1]["content"]).split()[:8])
+    scores = [{"dimension": d, "score": 4, "evidence": said, "reason": "It is so."} for d in asked]
+    return json.dumps({"scores": scores}, ensure_ascii=False)
+
+
+def judged(prompt: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the turns that a prompt gives to be judged, and the dimensions it asks about."""
+    turns = json.loads(prompt.split("<conversation>")[1].split("</conversation>")[0])
+    asked = prompt.rsplit("Judge ", 1)[1].split(", in this order")[0]
+    return turns, asked.split(", ")
+
+
+def wants_verdict(request: dict[str, Any]) -> bool:
+    """Return whether a request asks for scores, by its schema."""
+    schema = ((request.get("output_config") or {}).get("format") or {}).get("schema") or {}
+    return "scores" in (schema.get("properties") or {})
+
+
 def message(
     model: str, prompt: str, text: str, stop_reason: str | None = "end_turn", number: int = 0
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -14,7 +14,15 @@ from typing import Any
 
 from tests.messages_api.allowance import Allowance
 from tests.messages_api.billing import Bill, PromptCache, mark_complaint
-from tests.messages_api.replies import complaint, message, prompt_of, tokens_of, turns_for
+from tests.messages_api.replies import (
+    complaint,
+    message,
+    prompt_of,
+    tokens_of,
+    turns_for,
+    verdict_for,
+    wants_verdict,
+)
 from tests.messages_api.script import Fault, Script
 
 KEY = "sk-ant-test-key-0123456789"
@@ -73,8 +81,13 @@ class MessagesApi:
         counting: Iterable[Fault] = (),
         bill: Bill | None = None,
         allowance: Allowance | None = None,
+        verdict: Callable[[str], str] = verdict_for,
     ):
-        """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing."""
+        """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing.
+
+        verdict: from the prompt of a judge to its answer's text.
+        """
+        self.verdict = verdict
         self.script = faults if isinstance(faults, Script) else Script(faults)
         self.counting = Script(counting)
         self.bill = bill or PromptCache().bill
@@ -217,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fault = self.messages_api.script.next(number, prompt)
         self.messages_api.stopping.wait(self.messages_api.seconds)
-        text = turns_for(prompt)
+        text = self.messages_api.verdict(prompt) if wants_verdict(body) else turns_for(prompt)
         whole = self._billed(body, message(body["model"], prompt, text, number=number))
         if fault is None:
             self._json(200, whole, number)
