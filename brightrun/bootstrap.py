@@ -208,6 +208,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         retry_base=settings.retry_base,
         lease_margin=settings.lease_margin,
     )
+    duplicates = Duplicates(db, settings.quality)
     planner = Planner(db, templates, scenarios, estimator)
     batches = Batches(
         db,
@@ -218,6 +219,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         max_attempts=settings.max_attempts,
         pause_after_failures=settings.pause_after_failures,
         pause_after_refusals=settings.pause_after_refusals,
+        after_end=duplicates.mark_ended,
     )
     return App(
         settings=settings,
@@ -241,7 +243,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         revisions=Revisions(db, planner, batches, templates, scenarios, _standard(settings)),
         datasets=datasets,
         diversity=Diversities(db, settings.quality),
-        duplicates=Duplicates(db, settings.quality),
+        duplicates=duplicates,
         exports=Exports(datasets, released, settings.home / "exports"),
         insight=Insight(db, scenarios),
         system=System(db, (files, logs, released), spool, writer, settings, require_migrations),

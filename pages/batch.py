@@ -9,6 +9,7 @@ from brightrun.ui.actions import draw_actions
 from brightrun.ui.budget import budget_outlook, draw_budget
 from brightrun.ui.costs import draw_costs
 from brightrun.ui.diversity import draw_diversity
+from brightrun.ui.enrichment import draw_enrichment
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
@@ -53,4 +54,5 @@ if outlook:  # where nothing else helps, it comes first
 draw_costs(app, job)
 draw_diversity(app, job)
 draw_judging(app, job)
+draw_enrichment(app, job)
 draw_items(app, job)

@@ -61,7 +61,10 @@ class Batches:
         pause_after_failures: int = 5,
         pause_after_refusals: int = 3,
         pause: Callable[[float], None] = time.sleep,
+        after_end: Callable[[Job], object] = lambda job: None,
     ) -> None:
+        """`after_end` is called with a job whose last item has just ended; what it raises is told, and undoes nothing."""
+        self._after_end = after_end
         self._db = db
         self._logs = logs
         self._generation = generation
@@ -136,6 +139,8 @@ class Batches:
         _tell(settled, result)
         if settled.finished or not settled.job.is_open:
             self._publish_log(settled.job)
+        if settled.finished:
+            self._look_back(settled.job)
         message = result.message if isinstance(result, Unwritten) else ""
         return Step(
             _OUTCOMES[settled.outcome],
@@ -326,6 +331,12 @@ class Batches:
         if data["outcome"] == "ok":
             emit(_DEEDS[done], job=job_id, **params)
         return job
+
+    def _look_back(self, job: Job) -> None:
+        try:
+            self._after_end(job)
+        except DatabaseFault as fault:
+            log.warning("job %s has ended, and was not looked through: %s", job.id, fault)
 
     def _publish_log(self, job: Job) -> None:
         """Write the log's file after a step, which is not undone because that cannot be done."""

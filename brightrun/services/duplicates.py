@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brightrun import saol
+from brightrun.domain.batch import Job, JobKind
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import JobId
 from brightrun.domain.rules import found
@@ -28,6 +29,8 @@ MOST_PEERS = 20
 """Of a set in which everything is the same, each conversation is told of so many of the others."""
 HELD = 2_000
 """Texts whose shingles are kept at once; a thousand words of them take a hundred kilobytes."""
+AT_ONCE = 5_000
+"""Conversations that are looked through in about two seconds; where there are more, a person asks for it."""
 CODE = "NEAR_DUPLICATE"
 _LEFT_OUT = (ConversationStatus.REJECTED, ConversationStatus.ARCHIVED)
 
@@ -71,6 +74,13 @@ class Duplicates:
             for one in own
         ]
         return Marked(len(own), len(approved), store.mark(self._db, [CODE], rows))
+
+    def mark_ended(self, job: Job) -> Marked | None:
+        """Mark a batch that has just ended, where that takes a moment; None where it waits to be asked for."""
+        if job.kind is not JobKind.WRITE or job.counts.completed < 1:
+            return None
+        approved = store.number(self._db, [("status", "eq", "approved")])
+        return self.mark_job(job.id) if job.counts.completed + approved <= AT_ONCE else None
 
 
 def _marks(own: Sequence[Told], approved: Sequence[Told], likeness: float) -> dict[str, dict[str, object]]:

@@ -62,6 +62,10 @@ class Enrichment:
             raise
         store.set_enrichment(self._db, conversation_id, EnrichmentStatus.COMPLETED, path=enriched)
 
+    def states(self, job_id: JobId) -> dict[EnrichmentStatus, int]:
+        """Return how many conversations of a job are in each state of enrichment."""
+        return store.count_enriched(self._db, job_id)
+
     def enrich_job(self, job_id: JobId) -> Iterator[Enriched]:
         """Enrich every conversation of a job, one a step, so that a page can show how far it is."""
         for conversation_id in store.of_job(self._db, job_id):

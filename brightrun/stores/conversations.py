@@ -142,6 +142,16 @@ def of_job(db: saol.Database, job_id: JobId) -> list[ConversationId]:
     return [ConversationId(row["id"]) for row in rows]
 
 
+def count_enriched(db: saol.Database, job_id: JobId) -> dict[EnrichmentStatus, int]:
+    """Return how many conversations of a job are in each state of enrichment."""
+    return {
+        status: saol.agent_count(
+            db, "conversations", where=[("job_id", "eq", job_id), ("enrichment_status", "eq", status.value)]
+        ).total()
+        for status in EnrichmentStatus
+    }
+
+
 def set_enrichment(
     db: saol.Database,
     conversation_id: ConversationId,

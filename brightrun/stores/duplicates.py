@@ -32,6 +32,11 @@ def told(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[To
     return sorted(map(_told, rows), key=lambda one: (one.created_at, one.id))
 
 
+def number(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> int:
+    """Return how many match."""
+    return saol.agent_count(db, "conversations", where=where).total()
+
+
 def mark(
     db: saol.Database,
     codes: Sequence[str],

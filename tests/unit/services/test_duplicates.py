@@ -50,6 +50,21 @@ def flagged(app: App) -> set[ConversationId]:
     return {ConversationId(row["id"]) for row in app.reviews.page(chosen)}
 
 
+def test_a_batch_that_has_ended_is_looked_through_by_itself(
+    app: App, start: Callable[..., Job], dsn: str
+) -> None:
+    """Nobody has to ask: with its last item, what repeats an earlier conversation is flagged."""
+    job = start(3)
+    for _ in range(2):
+        app.batches.process_next(job.id)
+    first, _ = say(dsn, job, [TEXT, TEXT])
+    assert not flagged(app)
+    assert not app.batches.process_next(job.id).job.is_open
+    (row,) = app.reviews.page(ConversationFilter(flag="NEAR_DUPLICATE"))
+    (mark,) = app.reviews.read(ConversationId(row["id"])).marks
+    assert mark["other"] == first
+
+
 def test_the_later_of_two_is_flagged_and_names_the_earlier(app: App, wrote: Write) -> None:
     """Rejecting what is flagged keeps one of each; a second look finds the same, and a corrected one is let go."""
     job, ids = wrote([TEXT, f"{TEXT} olo", " ".join(reversed(WORDS[:90]))])
