@@ -19,6 +19,7 @@ from brightrun.config import Database, Settings, supabase_folder
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES, DATASET_FILES, Bucket
 from brightrun.domain.errors import SetupFault, StorageFault
+from brightrun.domain.person import Action, Person, Role, may
 from brightrun.domain.writing import Writer
 from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
@@ -43,12 +44,14 @@ from brightrun.services.insight import Insight
 from brightrun.services.judging import Judging
 from brightrun.services.migration import SCAFFOLDING, Migration, Rows
 from brightrun.services.pace import Pace
+from brightrun.services.people import People
 from brightrun.services.plans import Planner
 from brightrun.services.previews import Previews
 from brightrun.services.prices import Prices
 from brightrun.services.reparsing import Reparsing
 from brightrun.services.reviews import Reviews
 from brightrun.services.revisions import Revisions
+from brightrun.services.rights import role_of
 from brightrun.services.scaffolding import Scaffolding
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spaces import Spaces
@@ -92,8 +95,24 @@ class App:
     exports: Exports
     insight: Insight
     system: System
+    people: People
     writer: Callable[[WriterName], Writer]
+    _db: saol.Database
+    _furnish: Callable[[saol.Database], App]
     _closing: ExitStack
+
+    @property
+    def role(self) -> Role:
+        """The role of who acts; the server itself, its shell and the person of this machine are admins."""
+        return role_of(self._db)
+
+    def may(self, action: Action) -> bool:
+        """Whether who acts may do something."""
+        return may(self.role, action)
+
+    def acting_as(self, person: Person) -> App:
+        """Return the same use cases for one person, asked by policy here and by the database again."""
+        return self._furnish(self._db.acting_as(person.claims()))
 
     def close(self) -> None:
         """Let go of the database; the last process to do so stops the embedded server."""
@@ -175,19 +194,41 @@ def _program() -> str:
     return Path(sys.argv[0]).name or "python"
 
 
+@dataclass(frozen=True, slots=True)
+class _Roads:
+    """What leads out of this process; opened once, whoever acts."""
+
+    buckets: tuple[Bucket, Bucket, Bucket]
+    spool: Spool
+    writer: Callable[[WriterName], Writer]
+    reader: Callable[[WriterName], Reader]
+    require_migrations: Callable[[], str]
+
+
 def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName, Writer]) -> App:
     db, require_migrations = _database(settings, closing)
-    files, logs, released = _buckets(settings, closing)
-    spool = Spool(files, LocalBucket(settings.home / "spool", CONVERSATION_FILES))
+    buckets = _buckets(settings, closing)
+    spool = Spool(buckets[0], LocalBucket(settings.home / "spool", CONVERSATION_FILES))
     _upload(spool)
-    writer = _writers(settings, given, closing)
+    roads = _Roads(
+        buckets,
+        spool,
+        _writers(settings, given, closing),
+        lambda name: _reader(name, given),
+        require_migrations,
+    )
+    return _furnish(settings, roads, db, closing)
+
+
+def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: ExitStack) -> App:
+    """Build the use cases for whom this database acts."""
+    files, logs, released = roads.buckets
+    spool, writer = roads.spool, roads.writer
     templates, scenarios = Templates(db), Scenarios(db)
     datasets = Datasets(db)
     enrichment = Enrichment(db, templates, scenarios, files, settings.quality)
     spending = Spending(db)
-    answers = Answers(
-        templates, scenarios, files, lambda name: _reader(name, given), spending, settings.quality
-    )
+    answers = Answers(templates, scenarios, files, roads.reader, spending, settings.quality)
     pace = Pace(db)
     estimator = Estimator(db, writer)
     judging = Judging(
@@ -195,7 +236,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         scenarios,
         estimator,
         spending,
-        lambda name: _reader(name, given),
+        roads.reader,
         standard=settings.quality,
         max_attempts=settings.max_attempts,
     )
@@ -246,8 +287,11 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         duplicates=duplicates,
         exports=Exports(datasets, released, settings.home / "exports"),
         insight=Insight(db, scenarios),
-        system=System(db, (files, logs, released), spool, writer, settings, require_migrations),
+        system=System(db, (files, logs, released), spool, writer, settings, roads.require_migrations),
+        people=People(db),
         writer=writer,
+        _db=db,
+        _furnish=lambda acting: _furnish(settings, roads, acting, closing),
         _closing=closing,
     )
 

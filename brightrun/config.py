@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     """So many items that fail in a row pause their job."""
     pause_after_refusals: int = Field(3, ge=1, le=1000)
     """So many items that the model declines in a row pause their job."""
+    session_hours: float = Field(12.0, gt=0, le=720)
+    """So long a login counts; then it has to be made again."""
     retry_base: float = Field(2.0, gt=0, le=60)
     """Seconds the first back-off lasts; it doubles with each attempt."""
     demo_seconds: float = Field(0.0, ge=0, le=60)

@@ -38,6 +38,7 @@ from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
+from brightrun.domain.text import terminal_safe
 from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
 from brightrun.services.reparsing import Found, summary
@@ -160,7 +161,7 @@ def log(job: JobArgument) -> None:
     """Print the log of a job."""
     with reported(), opened() as app:
         job_id = app.batches.find(job)
-        print(app.batches.log_text(job_id), end="")
+        print(terminal_safe(app.batches.log_text(job_id)), end="")
         try:
             app.batches.publish_log(job_id)
         except StorageFault as fault:

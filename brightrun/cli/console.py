@@ -7,18 +7,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job
 from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.price import dollars
+from brightrun.domain.text import ACTING, terminal_safe
 
 __all__ = [
     "ConversationArgument",
@@ -40,8 +42,16 @@ __all__ = [
 
 WIDEST = 180
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class SafeConsole(Console):
+    """Shows foreign text and obeys none of it: rich lets escapes through that a terminal would act on."""
+
+    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+        return super().render_str(terminal_safe(text), *arguments, **options)
+
+
+out = SafeConsole(soft_wrap=True, highlight=False)
+err = SafeConsole(stderr=True, soft_wrap=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 ConversationArgument = Annotated[
@@ -102,12 +112,13 @@ def write_file(path: Path, data: bytes) -> None:
 
 def emit(data: object) -> None:
     """Print one JSON value on standard output."""
-    print(json.dumps(data, ensure_ascii=False, default=str))
+    text = json.dumps(data, ensure_ascii=False, default=str)
+    print(ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
 
 
 def print_table(table: Table) -> None:
     """Print a table as wide as it is: a line that a terminal breaks is better than a cell that rich does."""
-    Console(width=max(out.width, WIDEST), highlight=False).print(table)
+    SafeConsole(width=max(out.width, WIDEST), highlight=False).print(table)
 
 
 def job_json(job: Job) -> dict[str, object]:

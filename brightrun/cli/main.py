@@ -19,6 +19,7 @@ from brightrun.cli import (
     insight,
     judging,
     migration,
+    people,
     previews,
     prices,
     reviews,
@@ -82,6 +83,7 @@ for command in (
 app.command("import")(imports.import_file)
 
 
+app.add_typer(people.app, name="people")
 app.add_typer(prices.app, name="prices")
 app.add_typer(saol.app, name="saol")
 app.add_typer(templates.app, name="templates")

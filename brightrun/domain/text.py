@@ -13,6 +13,10 @@ CONTROL_TOKEN = re.compile(
     re.IGNORECASE,
 )
 """What chat templates act on: in a text it would become a real control token at training time."""
+ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+)
+"""What a terminal obeys instead of showing it: escapes, carriage returns, changes of direction."""
 _MARKS = '.,;:!?…()[]{}<>"“”„–—/\\|*_#=+'
 _PLAIN = bytes(ord(" ") if chr(code) in _MARKS else ord(chr(code).lower()) for code in range(128)) + bytes(
     128
@@ -34,6 +38,11 @@ def clean(text: str) -> str:
     if is_storable(text):
         return text
     return UNSTORABLE.sub(lambda found: "�" if found.group() >= "\ud800" else "", text)
+
+
+def terminal_safe(text: str) -> str:
+    """Return text that a terminal only shows: what it would obey becomes the replacement character."""
+    return ACTING.sub("�", text) if ACTING.search(text) else text
 
 
 def words(text: str) -> list[str]:

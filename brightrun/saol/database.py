@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from brightrun.saol.failures import Refused
 from brightrun.saol.schema import Function, Schema, Table, read
@@ -12,10 +13,18 @@ from brightrun.saol.transports.port import Transport
 class Database:
     """Shared by threads; reads the schema once, and again when a name is not in it."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, claims: Mapping[str, str] | None = None) -> None:
         self.transport = transport
+        self.claims = claims
+        """Who acts, as the database hears it; None for the server itself."""
         self._schema: Schema | None = None
         self._lock = threading.Lock()
+
+    def acting_as(self, claims: Mapping[str, str]) -> Database:
+        """Return the same database for one person, whose claims every statement carries; never close it."""
+        acting = Database(self.transport.acting_as(claims), claims)
+        acting._schema = self._schema
+        return acting
 
     def table(self, name: str) -> Table:
         """Return a table or view, or refuse the name."""

@@ -16,6 +16,10 @@ class Refused(Exception):
         self.message = message
 
 
+ROLE_HINT = "It takes the role"
+"""How the database's own hint begins where a person lacks a right (`private.require_role`)."""
+
+
 class Rejected(Exception):
     """The database said no, with an SQLSTATE or a PostgREST code."""
 
@@ -127,7 +131,10 @@ def explain(fault: Refused | Rejected | Unreachable) -> Failure:
             state = fault.code
     else:
         kind, state, message, details = _kind(fault.state), fault.state, fault.message, fault.details
-    return Failure(kind.code, message, kind.remediation, kind.category, state, details, kind.is_transient)
+    remedy = kind.remediation
+    if details and details.startswith(ROLE_HINT):
+        remedy = details
+    return Failure(kind.code, message, remedy, kind.category, state, details, kind.is_transient)
 
 
 def _kind(state: str) -> Kind:

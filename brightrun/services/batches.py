@@ -25,6 +25,7 @@ from brightrun.domain.batch import (
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import Conflict, DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.domain.person import Action
 from brightrun.domain.progress import Progress
 from brightrun.domain.text import clean
 from brightrun.events.event import Event, about, emit
@@ -32,6 +33,7 @@ from brightrun.services.budgets import require_budget
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.pace import Pace
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row, tariff_of
+from brightrun.services.rights import needs
 from brightrun.stores import batches as store
 from brightrun.stores import prices, progress
 
@@ -76,6 +78,7 @@ class Batches:
         self._pause_after_refusals = pause_after_refusals
         self._pause = pause
 
+    @needs(Action.RUN_BATCH)
     def create(self, plan: Plan, *, name: str, actor: str, preview: int | None = None) -> Job:
         """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems.
 
@@ -97,6 +100,7 @@ class Batches:
         emit(Event.JOB_CREATED, job=created.id, items=len(plan.items), actor=actor, **_order(created))
         return created
 
+    @needs(Action.RUN_BATCH)
     def process_next(self, job_id: JobId) -> Step:
         """Advance a job by at most one item and return what a screen needs; raises NotFound."""
         try:
@@ -163,6 +167,7 @@ class Batches:
         if model:
             self._pace.give_back(model)
 
+    @needs(Action.RUN_BATCH)
     def prioritise(self, job_id: JobId, priority: int, *, actor: str) -> Job:
         """Let a job come before others with a lower number, -9 to 9; raises NotAllowed for an ended one."""
         if not -9 <= priority <= 9:
@@ -173,21 +178,25 @@ class Batches:
         """Return the jobs that want to be advanced, the first in line first."""
         return store.open_jobs(self._db)
 
+    @needs(Action.RUN_BATCH)
     def pause(self, job_id: JobId, *, actor: str, reason: str = "Paused by hand.") -> Job:
         """Stop handing out items; the one in flight is kept. Raises NotAllowed for an ended job."""
         return self._act("pause_job", job_id, "paused", reason=reason, actor=actor)
 
+    @needs(Action.RUN_BATCH)
     def resume(self, job_id: JobId, *, actor: str) -> Job:
         """Let a paused job go on; raises NotAllowed for an ended one, or one whose budget is used up."""
         require_budget(self._db, job_id)
         return self._act("resume_job", job_id, "resumed", actor=actor)
 
+    @needs(Action.RUN_BATCH)
     def cancel(self, job_id: JobId, *, actor: str) -> Job:
         """End a job for good; what is in flight is still kept. A second cancel changes nothing."""
         job = self._act("cancel_job", job_id, "cancelled", actor=actor)
         self._publish_log(job)
         return job
 
+    @needs(Action.RUN_BATCH)
     def retry_failed(self, job_id: JobId, *, actor: str) -> Job:
         """Queue the failed items again with fresh attempts; raises NotAllowed when there are none."""
         data = store.act(self._db, "retry_failed", job_id, actor=actor)

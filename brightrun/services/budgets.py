@@ -7,7 +7,9 @@ from brightrun.domain.batch import Job
 from brightrun.domain.budget import MAX_BUDGET, Outlook, at_least
 from brightrun.domain.errors import InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Action
 from brightrun.events.event import Event, emit
+from brightrun.services.rights import needs
 from brightrun.stores import batches as store
 from brightrun.stores import costs
 
@@ -29,6 +31,7 @@ class Budgets:
         """Return what a job may still spend and what going on needs; raises NotFound."""
         return costs.outlook(self._db, job_id)
 
+    @needs(Action.SET_BUDGET)
     def set(self, job_id: JobId, budget: float, *, actor: str) -> Job:
         """Set what a job may cost in all, and let it go on if it is paused.
 

@@ -9,6 +9,7 @@ from brightrun.domain.conversation import MAX_ANSWER_BYTES, Conversation, Conver
 from brightrun.domain.correction import Corrected, Correction
 from brightrun.domain.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
+from brightrun.domain.person import Action
 from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
@@ -16,6 +17,7 @@ from brightrun.domain.text import clean
 from brightrun.services.answers import content_columns
 from brightrun.services.enrichment import Enrichment
 from brightrun.services.reviews import person_name, remark
+from brightrun.services.rights import needs
 from brightrun.stores import conversations
 from brightrun.stores import corrections as store
 
@@ -32,6 +34,7 @@ class Corrections:
         """Return every correction of a conversation, oldest first."""
         return store.of_conversation(self._db, ConversationId(parse_uuid(conversation_id, "conversation")))
 
+    @needs(Action.CORRECT)
     def correct(
         self,
         conversation_id: ConversationId,
@@ -69,6 +72,7 @@ class Corrections:
             conversation, turn, changed, f"Turn {turn} corrected", corrector, row_version, note
         )
 
+    @needs(Action.CORRECT)
     def mark(
         self,
         conversation_id: ConversationId,

@@ -14,9 +14,11 @@ from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.formats import verdicts_by_format
 from brightrun.domain.ids import DatasetId, parse_uuid
+from brightrun.domain.person import Action, may
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.clusters import LIKENESS, Sketches
+from brightrun.services.rights import needs, role_of
 from brightrun.stores import conversations
 from brightrun.stores import datasets as store
 
@@ -37,10 +39,16 @@ class Datasets:
     def __init__(self, db: saol.Database) -> None:
         self._db = db
 
+    @property
+    def db(self) -> saol.Database:
+        """Whom this acts for."""
+        return self._db
+
     def matching(self, chosen: ConversationFilter) -> int:
         """Return how many approved conversations a filter names."""
         return conversations.count(self._db, _approved(chosen))
 
+    @needs(Action.FREEZE_DATASET)
     def freeze(
         self,
         chosen: ConversationFilter,
@@ -124,6 +132,8 @@ class Datasets:
         for row, prepared in self.prepared(dataset, progress):
             survey.add(row, prepared)
         found = survey.to_json() | {"generator": f"brightrun {__version__}"}
+        if not may(role_of(self._db), Action.FREEZE_DATASET):
+            return found
         return store.keep_report(self._db, dataset.id, found)
 
     def manifest(self, dataset: Dataset, progress: Progress | None = None) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from brightrun import saol
 from brightrun.domain.batch import Job, JobKind
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Action
 from brightrun.domain.rules import found
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.services.clusters import min_hash, shingles
+from brightrun.services.rights import needs
 from brightrun.stores import duplicates as store
 from brightrun.stores.duplicates import Told
 
@@ -61,6 +63,7 @@ class Duplicates:
         self._db = db
         self._standard = standard
 
+    @needs(Action.REVIEW)
     def mark_job(self, job_id: JobId) -> Marked:
         """Mark a batch's conversations that repeat an earlier or an approved one, and clear marks that are over."""
         own = store.told(self._db, [("job_id", "eq", job_id)])

@@ -13,10 +13,12 @@ from brightrun.domain.conversation import Conversation, EnrichmentStatus
 from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.ids import ConversationId, JobId
+from brightrun.domain.person import Action
 from brightrun.domain.quality import assess
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.services.answers import document_keys
 from brightrun.services.imports import Imports, imported_record
+from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import batches
@@ -49,6 +51,7 @@ class Enrichment:
         self._scenarios = scenarios
         self._files = files
 
+    @needs(Action.ENRICH)
     def enrich(self, conversation_id: ConversationId) -> None:
         """Write both documents of a conversation again and record it; a failure is recorded and raised."""
         conversation = store.get(self._db, conversation_id)
@@ -66,6 +69,7 @@ class Enrichment:
         """Return how many conversations of a job are in each state of enrichment."""
         return store.count_enriched(self._db, job_id)
 
+    @needs(Action.ENRICH)
     def enrich_job(self, job_id: JobId) -> Iterator[Enriched]:
         """Enrich every conversation of a job, one a step, so that a page can show how far it is."""
         for conversation_id in store.of_job(self._db, job_id):

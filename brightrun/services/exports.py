@@ -21,8 +21,10 @@ from brightrun.domain.card import HUB_CONFIGS, card
 from brightrun.domain.dataset import Dataset, Row, Split
 from brightrun.domain.errors import BrightRunError, NotAllowed, SetupFault
 from brightrun.domain.formats import SHAPES, Format
+from brightrun.domain.person import Action
 from brightrun.domain.recipes import recipes
 from brightrun.services.datasets import Datasets, Progress, slug
+from brightrun.services.rights import needs
 from brightrun.services.sinks import HashedFile, Sink, Written, sidecar, sink_for
 
 SIDECAR_SUFFIX = ".sidecar.ndjson"
@@ -54,6 +56,7 @@ class Exports:
 
     def __init__(self, datasets: Datasets, bucket: Bucket, workshop: Path) -> None:
         """`workshop` is a folder of our own, for what a page offers and what is uploaded."""
+        self._db = datasets.db
         self._datasets = datasets
         self._bucket = bucket
         self._workshop = workshop
@@ -91,6 +94,7 @@ class Exports:
             return there
         return self.write(dataset, chosen, self._workshop / str(dataset.id), progress).files[0]
 
+    @needs(Action.PUSH_DATASET)
     def upload(self, dataset: Dataset, progress: Progress | None = None) -> list[str]:
         """Put the folder into the bucket `datasets` under the dataset's id; returns the keys."""
         with self._built(dataset, progress) as (root, _):
@@ -102,6 +106,7 @@ class Exports:
                 self._bucket.put_file(key, root / name, overwrite=True)
         return keys
 
+    @needs(Action.PUSH_DATASET)
     def push(
         self,
         dataset: Dataset,
@@ -329,3 +334,6 @@ def _told(folder: Path) -> Iterator[None]:
             f"The export could not be written to {folder}: {fault.strerror or fault}.",
             remedy="Choose a folder you may write to, with enough space; nothing partial was left.",
         ) from fault
+
+
+# FIXME

@@ -20,12 +20,14 @@ from brightrun.domain.enrichment import Record, enrich, final_document
 from brightrun.domain.errors import InvalidInput, NotFound, ObjectExists
 from brightrun.domain.ids import ConversationKey, ImportId, parse_uuid
 from brightrun.domain.imports import IMPORT_WRITER, Import, ImportLine, Outcome, Told, read_entry
+from brightrun.domain.person import Action
 from brightrun.domain.quality import assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
 from brightrun.services.answers import conversation_row, document_keys
 from brightrun.services.entries import Entry, digest_of, entries
+from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.stores import conversations
 from brightrun.stores import imports as store
@@ -67,6 +69,7 @@ class Imports:
         self._scenarios = scenarios
         self._files = files
 
+    @needs(Action.IMPORT)
     def take(
         self,
         path: Path,

@@ -24,6 +24,7 @@ from brightrun.domain.judging import (
     marks_of,
     read_scores,
 )
+from brightrun.domain.person import Action
 from brightrun.domain.price import Tariff
 from brightrun.domain.review import ConversationFilter
 from brightrun.domain.scenario import Scenario
@@ -34,6 +35,7 @@ from brightrun.events.event import Event, emit
 from brightrun.services import statistics
 from brightrun.services.answers import Errand, Reader
 from brightrun.services.estimates import Estimator
+from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
 from brightrun.stores import batches, prices
@@ -127,6 +129,7 @@ class Judging:
         estimate, terms = self._estimator.estimate([(_RUBRIC, p) for p in prompts], options, known)
         return JudgePlan(options, [(t.subject, t.scenario) for t in texts], estimate, terms, again)
 
+    @needs(Action.RUN_BATCH)
     def start(self, plan: JudgePlan, *, name: str, actor: str) -> Job:
         """Accept a plan as a batch that judges; raises Conflict where somebody else was first."""
         plan.require()

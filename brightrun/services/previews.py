@@ -9,6 +9,7 @@ from brightrun import saol
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.space import SCAFFOLDING
 from brightrun.domain.template import Choice
@@ -16,6 +17,7 @@ from brightrun.events.event import Event, emit
 from brightrun.services.batches import PRICE_TRIES
 from brightrun.services.budgets import require_budget
 from brightrun.services.plans import MAX_ITEMS, Plan, Planner, estimate_row, item_rows, tariff_of
+from brightrun.services.rights import needs
 from brightrun.services.templates import Templates
 from brightrun.stores import batches as store
 from brightrun.stores import prices
@@ -73,6 +75,7 @@ class Previews:
             return Rest(job, items, self._planner.plan(scenarios, job.options, choices=choices))
         return Rest(job, items, self._planner.plan(scenarios, job.options, template=template))
 
+    @needs(Action.RUN_BATCH)
     def adjust(self, rest: Rest, *, actor: str) -> int:
         """Give the waiting items what was planned, all or none of it; returns how many changed.
 
@@ -94,6 +97,7 @@ class Previews:
             return int(data["adjusted"])
         raise Conflict("The price table is being changed.", remedy="Look at the plan again, then adjust.")
 
+    @needs(Action.RUN_BATCH)
     def start(self, job_id: JobId, *, actor: str, more: int | None = None) -> Job:
         """Start the rest, or so many `more` items of it; raises NotAllowed where nothing waits for that."""
         require_budget(self._db, job_id)

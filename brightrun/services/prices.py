@@ -10,7 +10,9 @@ from datetime import date
 
 from brightrun import saol
 from brightrun.domain.errors import Conflict, InvalidInput
+from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange, dearer_by, price_for, priced_as
+from brightrun.services.rights import needs
 from brightrun.stores import prices as store
 
 MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,119}$")
@@ -54,6 +56,7 @@ class Prices:
         """Return what was added and corrected, newest first."""
         return store.changes(self._db, model=model, limit=HISTORY)
 
+    @needs(Action.SET_PRICE)
     def save(self, price: Price, *, actor: str) -> None:
         """Add a price, or correct that of the same model, day and size; raises InvalidInput.
 

@@ -14,7 +14,9 @@ from brightrun.domain.conversation import EnrichmentStatus
 from brightrun.domain.enrichment import Record
 from brightrun.domain.errors import AnswerFault, InvalidInput, NotAllowed
 from brightrun.domain.ids import ConversationId, ItemId, JobId
+from brightrun.domain.person import Action
 from brightrun.services.answers import Answers, conversation_row, document_keys, raw_key
+from brightrun.services.rights import needs
 from brightrun.services.spool import Spool
 from brightrun.stores import answers as store
 from brightrun.stores import batches, conversations
@@ -75,6 +77,7 @@ class Reparsing:
         self._spool = spool
         self._page = page
 
+    @needs(Action.REPARSE)
     def reparse_item(self, item_id: ItemId, *, actor: str) -> Reread:
         """Read one item's stored answers again, newest first; raises NotAllowed where there is none."""
         answers = store.of_item(self._db, item_id)
@@ -84,6 +87,7 @@ class Reparsing:
         store.note(self._db, answers[0].job_id, f"Stored answer read again by {actor}: {WORDS[done.found]}")
         return done
 
+    @needs(Action.REPARSE)
     def reparse_job(self, job_id: JobId, *, actor: str) -> Iterator[Reread]:
         """Read every stored answer of a job again, one item a step, so that progress can be shown."""
         options = batches.view(self._db, job_id).options

@@ -9,8 +9,10 @@ from brightrun import saol
 from brightrun.domain.conversation import Conversation, ConversationStatus
 from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
+from brightrun.domain.person import Action
 from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict, read_reasons
 from brightrun.domain.text import clean
+from brightrun.services.rights import needs
 from brightrun.stores import conversations
 from brightrun.stores import reviews as store
 
@@ -107,6 +109,7 @@ class Reviews:
         """Return every decision on a conversation, newest first."""
         return store.history(self._db, conversation_id)
 
+    @needs(Action.REVIEW)
     def decide(
         self,
         seen: Sequence[Seen],
@@ -124,6 +127,7 @@ class Reviews:
             self._db, seen, decision, reviewer=person_name(reviewer), reason=why, note=remark(note)
         )
 
+    @needs(Action.REVIEW)
     def decide_matching(
         self,
         chosen: ConversationFilter,
@@ -139,6 +143,7 @@ class Reviews:
             self._db, chosen, decision, reviewer=person_name(reviewer), reason=why, note=remark(note)
         )
 
+    @needs(Action.REVIEW)
     def undo(self, operation_id: str, *, reviewer: str) -> tuple[int, int]:
         """Take a decision back; returns how many rows were undone, and how many others had changed since."""
         return store.undo(self._db, operation_id, reviewer=person_name(reviewer))
@@ -147,6 +152,7 @@ class Reviews:
         """Return the reasons a conversation may be rejected for."""
         return store.reasons(self._db)
 
+    @needs(Action.SET_REASONS)
     def set_reasons(self, before: Sequence[str], text: str) -> tuple[str, ...]:
         """Put the lines of a text in the place of the reasons its editor saw; older decisions keep theirs.
 

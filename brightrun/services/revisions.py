@@ -9,10 +9,12 @@ from brightrun.domain.batch import Job, JobOptions, WriterName
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, parse_uuid
+from brightrun.domain.person import Action
 from brightrun.domain.revision import MAX_NOTE, Again, Revision
 from brightrun.domain.text import clean
 from brightrun.services.batches import Batches
 from brightrun.services.plans import AUTO, Plan, Planner
+from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.templates import Templates
 from brightrun.stores import batches as jobs
@@ -72,6 +74,7 @@ class Revisions:
             [scenario], self._options(parent, wishes), template=wishes.template or self._template(parent)
         )
 
+    @needs(Action.RUN_BATCH)
     def start(self, plan: Plan, *, actor: str) -> Job:
         """Accept such a plan as a batch of one."""
         title = plan.items[0].scenario.title() if plan.items else ""

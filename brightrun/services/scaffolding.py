@@ -12,9 +12,11 @@ from pydantic import ValidationError
 
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.person import Action
 from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
 from brightrun.domain.scenario import EmotionalArc, Persona, Topic
 from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
+from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.sheets import Sheet, read_sheet
 from brightrun.stores import scaffolding as store
@@ -68,6 +70,7 @@ class Scaffolding:
         """Return how many items, imports, templates and other scaffolding use each key."""
         return Counter(store.uses(self._db, kind))
 
+    @needs(Action.EDIT_SCAFFOLDING)
     def save(self, kind: Kind, drafts: Sequence[Draft]) -> int:
         """Write drafts by their keys, all or none; raises InvalidInput for keys that nobody has."""
         self._require_known(kind, drafts)
@@ -75,11 +78,13 @@ class Scaffolding:
         self._scenarios.refresh()
         return saved
 
+    @needs(Action.EDIT_SCAFFOLDING)
     def offer(self, kind: Kind, key: str, *, active: bool) -> None:
         """Offer one, or stop offering it; raises NotFound."""
         draft = self._find(kind, key)
         self.save(kind, [draft.model_copy(update={"is_active": active})])
 
+    @needs(Action.EDIT_SCAFFOLDING)
     def remove(self, kind: Kind, key: str) -> tuple[Removal, int]:
         """Take one away, or stop offering it while it is used; returns that and its uses. Raises NotFound."""
         data = store.remove(self._db, kind, key)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
+from brightrun.domain.person import Action
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
 from brightrun.domain.variable import filled
 from brightrun.services.drafts import TemplateDraft, problems_of
 from brightrun.services.prompts import RESERVED, cast_variables, render
 from brightrun.services.rendering import MAX_PROMPT
+from brightrun.services.rights import needs
 from brightrun.stores import templates as store
 
 DEFAULT_TURNS = 6
@@ -133,6 +135,7 @@ class Templates:
         """Say what keeps a draft from being published; an empty list means nothing."""
         return problems_of(draft)
 
+    @needs(Action.PUBLISH_TEMPLATE)
     def publish(self, draft: TemplateDraft, *, actor: str) -> Template:
         """Write a draft as the next version of its key; raises TemplateFault when it has problems."""
         problems = self.problems(draft)
@@ -141,6 +144,7 @@ class Templates:
         template_id = store.publish(self._db, draft.model_dump(mode="json"), actor)
         return next(t for t in self.all(active_only=False) if t.id == template_id)
 
+    @needs(Action.PUBLISH_TEMPLATE)
     def set_active(self, template_id: TemplateId, *, active: bool) -> None:
         """Offer a template or stop offering it; jobs that use it go on."""
         store.set_active(self._db, template_id, active=active)

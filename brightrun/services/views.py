@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from brightrun import saol
+from brightrun.domain.person import Action
 from brightrun.domain.text import clean
 from brightrun.domain.view import SavedView, view_name
+from brightrun.services.rights import needs
 from brightrun.stores import views as store
 
 
@@ -20,12 +22,14 @@ class Views:
         """Return every saved view, by name."""
         return store.saved(self._db)
 
+    @needs(Action.SAVE_VIEW)
     def save(self, name: str, query: Mapping[str, str], *, person: str) -> SavedView:
         """Keep a view under a name, in place of one of that name; raises InvalidInput for an unusable one."""
         view = SavedView(view_name(name), {clean(n): clean(v) for n, v in query.items()}, person)
         store.save(self._db, view)
         return view
 
+    @needs(Action.SAVE_VIEW)
     def forget(self, name: str) -> None:
         store.forget(self._db, name)
 
@@ -35,6 +39,7 @@ class Views:
         kept = [name for name in known if chosen is None or name in chosen]
         return kept or list(known)
 
+    @needs(Action.CHOOSE_COLUMNS)
     def set_columns(self, listed: str, names: Sequence[str], *, person: str) -> None:
         """Remember the columns a person wants to see in a list."""
         store.set_columns(self._db, names, person=person, listed=listed)

@@ -11,6 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobKind, JobStatus
 from brightrun.domain.budget import Outlook
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.ui.answers import confirm_reparse
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.filters import ANY
@@ -37,21 +38,10 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
     """
     has_ended = job.status in ENDED
     with st.container(horizontal=True, vertical_alignment="center", key="batch-actions"):
-        if job.status is JobStatus.PAUSED:
-            _resume(app, job, _why_not(app, job, outlook))
+        if app.may(Action.RUN_BATCH):
+            _draw_changes(app, job, outlook)
         else:
-            _pause(app, job)
-        st.button(
-            "Cancel…",
-            key="batch-cancel",
-            disabled=has_ended,
-            help=f"It is {job.status.value} already." if has_ended else None,
-            on_click=_ask,
-            args=(Question.CANCEL, job),
-        )
-        _retry(app, job)
-        if job.kind is JobKind.WRITE:
-            _reparse(app, job)
+            st.caption("It takes the role author to change a batch.", width="content")
         draw_download(
             "Download log",
             lambda: app.batches.log_text(job.id),
@@ -66,6 +56,25 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
         confirm_cancel(app, job)
     elif asked == (Question.REPARSE, job.id):
         confirm_reparse(app, job)
+
+
+def _draw_changes(app: App, job: Job, outlook: Outlook | None) -> None:
+    has_ended = job.status in ENDED
+    if job.status is JobStatus.PAUSED:
+        _resume(app, job, _why_not(app, job, outlook))
+    else:
+        _pause(app, job)
+    st.button(
+        "Cancel…",
+        key="batch-cancel",
+        disabled=has_ended,
+        help=f"It is {job.status.value} already." if has_ended else None,
+        on_click=_ask,
+        args=(Question.CANCEL, job),
+    )
+    _retry(app, job)
+    if job.kind is JobKind.WRITE:
+        _reparse(app, job)
 
 
 @st.dialog("Cancel this batch?", on_dismiss=close_question)

@@ -12,6 +12,7 @@ from brightrun.domain.conversation import Conversation, Role, Turn
 from brightrun.domain.correction import Corrected, Correction
 from brightrun.domain.errors import BrightRunError, Conflict
 from brightrun.domain.ids import ConversationId
+from brightrun.domain.person import Action
 from brightrun.ui.desk import Editing
 from brightrun.ui.difference import draw_difference
 from brightrun.ui.session import begin, desk, person
@@ -34,6 +35,8 @@ def editing_field() -> str | None:
 
 def draw_tools(app: App, conversation: Conversation, number: int, turn: Turn) -> None:
     """Draw what can be done with one turn."""
+    if not app.may(Action.CORRECT):
+        return
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         _draw_buttons(app, conversation, number, turn)
 

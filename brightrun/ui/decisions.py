@@ -8,6 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError, NotAllowed
+from brightrun.domain.person import Action
 from brightrun.domain.review import ConversationFilter, Decision, Seen, Verdict
 from brightrun.ui.desk import Desk, Undo
 from brightrun.ui.grid import Press, hear_press
@@ -31,6 +32,9 @@ KEYS = {"a": Decision.APPROVED, "x": Decision.REJECTED, "n": Decision.NEEDS_REVI
 
 def draw_decisions(app: App, queue: Queue) -> None:
     """Draw what can be decided on the selection, or on the conversation being read."""
+    if not app.may(Action.REVIEW):
+        st.caption("You read here; it takes the role reviewer to decide.")
+        return
     if queue.presses:
         _decide_by_key(app, queue)
         st.rerun()
@@ -65,7 +69,7 @@ def _draw_decision(app: App, queue: Queue, decision: Decision) -> None:
 
 def draw_bulk(app: App, chosen: ConversationFilter, total: int) -> None:
     """Draw the way to decide on everything the filter matches."""
-    if st.button(f"Decide on all {total:,}…", key="bulk"):
+    if app.may(Action.REVIEW) and st.button(f"Decide on all {total:,}…", key="bulk"):
         _bulk(app, chosen, total)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Person
 from brightrun.domain.review import Seen
 from brightrun.domain.space import Rule
 from brightrun.ui.opened import Opened
@@ -55,6 +57,15 @@ class Editing:
     """Whether somebody else was faster, so that the text as it stands now is shown beside the draft."""
 
 
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who is logged in, the app with that person's rights, and when the list of people was last asked."""
+
+    person: Person
+    app: App
+    looked: float
+
+
 @dataclass(slots=True)
 class Desk:
     """A plain object, because every call of Streamlit may end the run, in a callback too.
@@ -68,6 +79,7 @@ class Desk:
     undo: Undo | None = None
     editing: Editing | None = None
     goal: Goal | None = None
+    acting: Acting | None = None
     reading: Seen | None = None
     """The conversation being read, as it was when that began."""
     ahead: Opened | None = None

@@ -13,7 +13,8 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.ui.session import current_app, desk, is_framed, place, set_place
+from brightrun.ui.login import draw_person
+from brightrun.ui.session import current_app, desk, is_admitted, is_framed, place, set_place
 from brightrun.ui.text import label_safe
 
 
@@ -29,6 +30,7 @@ class Place(StrEnum):
     DATASETS = "pages/datasets.py"
     TEMPLATES = "pages/templates.py"
     SCAFFOLDING = "pages/scaffolding.py"
+    PEOPLE = "pages/people.py"
     SYSTEM = "pages/system.py"
 
 
@@ -39,6 +41,7 @@ def draw_frame(app: App) -> None:
         name = next(iter(own.moves))
         set_place(name, own.moves[name])
         del own.moves[name]
+    draw_person(own)
     draw_banner(app)
     while own.notices:
         st.toast(own.notices[0].text, icon=own.notices[0].icon)
@@ -119,8 +122,13 @@ def empty_state(
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Show an error of ours where it happened, with its remedy, and go on with the rest of the page."""
+    """Show an error of ours where it happened, with its remedy, and go on with the rest of the page.
+
+    What renews itself is drawn for nobody who may not come in any more: the whole page then shows the door.
+    """
     try:
+        if not is_admitted():
+            st.rerun(scope="app")
         yield
     except BrightRunError as fault:
         show_error(fault)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.person import Action
 from brightrun.domain.progress import Progress
 from brightrun.ui.figures import draw_figures
 from brightrun.ui.frame import show_error, told
@@ -57,7 +58,7 @@ def draw_progress(app: App, job: Job) -> None:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
             tell_end(own, now)
             st.rerun(scope="app")
-        if now.is_open:
+        if now.is_open and app.may(Action.RUN_BATCH):
             runner.advance(now.id, slots)
 
     st.fragment(tick, run_every=every)()

@@ -8,6 +8,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.revision import MAX_NOTE
 from brightrun.services.plans import Plan
 from brightrun.services.revisions import Wishes
@@ -22,7 +23,7 @@ BUDGET = "again-budget"
 
 def draw_again(app: App, conversation: Conversation) -> None:
     """Draw the way to have it written again."""
-    if st.button("Write again…", key="again", type="tertiary"):
+    if app.may(Action.RUN_BATCH) and st.button("Write again…", key="again", type="tertiary"):
         _ask(app, conversation)
 
 

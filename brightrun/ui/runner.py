@@ -15,7 +15,7 @@ from brightrun.config import RunnerMode
 from brightrun.domain.batch import Step
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
-from brightrun.ui.session import current_app
+from brightrun.ui.session import server_app
 
 MOST_SLOTS = 16
 """Of one batch on a page: more belong to the shell, where no browser has to stay open."""
@@ -153,13 +153,13 @@ class Indexer:
 @st.cache_resource(show_spinner=False, on_release=Indexer.close)
 def current_indexer() -> Indexer:
     """Return the one indexer of this process."""
-    return Indexer(current_app().reviews.index_texts)
+    return Indexer(server_app().reviews.index_texts)
 
 
 @st.cache_resource(show_spinner=False, on_release=Runner.close)
 def current_runner() -> Runner:
-    """Return the one runner of this process."""
-    app = current_app()
+    """Return the one runner of this process: steps are the server's, whoever asked for them."""
+    app = server_app()
     return Runner(app.batches.process_next, app.settings.runner)
 
 

@@ -15,6 +15,7 @@ from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.errors import BrightRunError, SetupFault
 from brightrun.ui.desk import Desk
+from brightrun.ui.login import draw_door, visitor
 from brightrun.ui.text import label_safe
 
 DESK = "brightrun.desk"
@@ -25,7 +26,24 @@ _framed: ContextVar[bool] = ContextVar("framed", default=False)
 
 
 def current_app() -> App:
-    """Return the App of this process; where it cannot be opened, say why and what to do, and stop."""
+    """Return the app for who is looking at the page; who may not come in sees the door, and the run ends there."""
+    app = server_app()
+    try:
+        found = visitor(app, desk())
+        if found is None:
+            draw_door(app)
+    except BrightRunError as fault:
+        _stop(fault)
+    return found or st.stop()
+
+
+def is_admitted() -> bool:
+    """Whether who is looking may come in, as of now; draws nothing."""
+    return visitor(server_app(), desk()) is not None
+
+
+def server_app() -> App:
+    """Return the App of this process with all rights; where it cannot be opened, say why and what to do, and stop."""
     try:
         return _opened()
     except BrightRunError as fault:
@@ -35,8 +53,9 @@ def current_app() -> App:
 
 
 def person() -> str:
-    """Return who is acting: a login where there is one, else the operating system's user."""
-    return current_app().settings.person
+    """Return who is acting: the address of a login where there is one, else the operating system's user."""
+    app, acting = current_app(), desk().acting
+    return acting.person.email if acting else app.settings.person
 
 
 def desk() -> Desk:

@@ -73,9 +73,11 @@ def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str]) -> Iterato
 
 
 @contextmanager
-def serving(dsn: str, folder: Path, actor: str, extra: Mapping[str, str] | None = None) -> Iterator[Site]:
+def serving(
+    dsn: str, folder: Path, actor: str, extra: Mapping[str, str] | None = None, *, port: int = 0
+) -> Iterator[Site]:
     """Run the app for one person on this database until the block ends."""
-    port = _free_port()
+    port = port or free_port()
     home = folder / "home"
     environment = {
         **os.environ,
@@ -206,7 +208,7 @@ def _note(url: str, outside: list[str]) -> None:
         outside.append(url)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import psycopg
@@ -18,7 +19,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.changes import Change
-from brightrun.saol.failures import Rejected, Unreachable
+from brightrun.saol.failures import Refused, Rejected, Unreachable
 from brightrun.saol.schema import Function, Table
 from brightrun.saol.script import Ran, Script
 from brightrun.saol.transports.definitions import compose
@@ -79,6 +80,7 @@ class PostgresTransport:
             name="brightrun",
         )
         self._calls: dict[tuple[str, tuple[str, ...]], bytes] = {}
+        self._claims: sql.Composed | None = None
         try:
             self._pool.open(wait=True, timeout=CHECKOUT_SECONDS)
         except PoolTimeout as fault:
@@ -163,8 +165,20 @@ class PostgresTransport:
         return compose(change)
 
     def run(self, script: Script) -> list[Ran]:
+        if self._claims is not None:
+            raise Refused(
+                "42501", "A script runs with the server's own rights; a person's claims cannot hold it."
+            )
         with self._connection() as connection:
             return run(connection, script)
+
+    def acting_as(self, claims: Mapping[str, str]) -> Self:
+        """Return this transport for one person: each statement drops to `authenticated` and ends there."""
+        acting = copy.copy(self)
+        acting._claims = sql.SQL(
+            "set local role authenticated; select set_config('request.jwt.claims', {}, true)"
+        ).format(sql.Literal(orjson.dumps(dict(claims)).decode()))
+        return acting
 
     def close(self) -> None:
         self._closing.set()
@@ -182,7 +196,7 @@ class PostgresTransport:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            with self._checked_out() as connection:
+            with self._checked_out() as connection, _claiming(connection, self._claims):
                 yield connection
         except PoolTimeout as fault:
             raise self._unreachable() from fault
@@ -237,6 +251,17 @@ class PostgresTransport:
         """Say why no connection was to be had: the server is down, or all are lent."""
         busy = f"all {POOL_SIZE} connections of this process are in use."
         return Unreachable(f"The database does not answer: {self._down or busy}")
+
+
+@contextmanager
+def _claiming(connection: psycopg.Connection[Any], claims: sql.Composed | None) -> Iterator[None]:
+    """Hold one transaction in which a person's claims count; without claims every statement is its own."""
+    if claims is None:
+        yield
+        return
+    with connection.transaction():
+        connection.execute(claims)
+        yield
 
 
 def _patient(

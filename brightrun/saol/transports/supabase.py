@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -129,6 +129,10 @@ class SupabaseTransport:
 
     def run(self, script: Script) -> list[Ran]:
         raise _no_statements()
+
+    def acting_as(self, claims: Mapping[str, str]) -> Self:
+        """Return itself: the secret key passes Row Level Security, so here the services alone tell people apart."""
+        return self
 
     def close(self) -> None:
         self._http.close()

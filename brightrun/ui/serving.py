@@ -1,0 +1,131 @@
+"""The server's front door: which addresses it answers on, and what stands in every answer's head."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from typing import Final
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from brightrun.ui.login import is_configured
+
+REFUSED: Final = 78
+"""The exit code of a server that is set up wrongly (EX_CONFIG)."""
+REMEDY: Final = (
+    "Leave the address at 127.0.0.1, or set up a login first: docs/how-to/login.md says how, "
+    "in ten lines of .streamlit/secrets.toml."
+)
+POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # Streamlit and the grid build functions
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "frame-src 'self' data: blob:",
+        "frame-ancestors 'self'",  # the grid is a frame of our own
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+def front_door() -> list[Middleware]:
+    """Return what every request passes; a server that would answer strangers does not start at all."""
+    is_open = is_configured()
+    address = st.get_option("server.address")
+    if not is_open and not is_loopback(address):
+        sys.stderr.write(f"Bright Run does not start: {refusal(address)}\n{REMEDY}\n")
+        raise SystemExit(REFUSED)
+    return [Middleware(FrontDoor, is_open=is_open)]
+
+
+def refusal(address: str | None) -> str:
+    """Say what is wrong with an address."""
+    where = f"the address {address}" if address else "every address of this machine"
+    return f"without a login it serves 127.0.0.1 only, and it was asked to serve {where}."
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether an address reaches this machine alone; none, or a name that is not localhost, may not."""
+    if not address:
+        return False
+    bare = address.strip().strip("[]").rstrip(".").lower()
+    if bare == "localhost":
+        return True
+    try:
+        found = ipaddress.ip_address(bare)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
+
+
+class FrontDoor:
+    """Turns away, without a login, who did not come by this machine; writes the heads of all answers.
+
+    The address is looked at again for each request: another server than `streamlit run` may hold the
+    socket. So is the name that was asked for, or a page elsewhere could point its own name here.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_open: bool) -> None:
+        self._app = app
+        self._is_open = is_open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if not self._is_open and not _is_from_here(scope):
+            await _turn_away(scope, receive, send)
+            return
+        await self._app(scope, receive, _with_headers(send))
+
+
+def _is_from_here(scope: Scope) -> bool:
+    server = scope.get("server")
+    names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return is_loopback(server[0] if server else None) and all(is_loopback(_host(name)) for name in names)
+
+
+def _host(value: str) -> str:
+    """Return the name of a Host header without its port."""
+    return value[: value.find("]") + 1] if value.startswith("[") else value.partition(":")[0]
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await WebSocketClose(1008, "Without a login, only this machine is served.")(scope, receive, send)
+        return
+    text = f"Without a login, Bright Run serves 127.0.0.1 only. {REMEDY}\n"
+    await PlainTextResponse(text, status_code=403)(scope, receive, _with_headers(send))
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [
+                (name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS
+            ]
+            ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            message = {**message, "headers": [*kept, *ours]}
+        await send(message)
+
+    return send_on
