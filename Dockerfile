@@ -3,12 +3,12 @@ FROM python:3.12-slim
 
 RUN useradd --create-home --uid 10001 brightrun && install -d -o brightrun -g brightrun /data
 WORKDIR /app
-COPY pyproject.toml README.md Home.py ./
+COPY pyproject.toml constraints.txt README.md Home.py ./
 COPY brightrun brightrun
 COPY pages pages
 COPY supabase supabase
 COPY .streamlit/config.toml .streamlit/config.toml
-RUN pip install --no-cache-dir .
+RUN pip install --no-cache-dir -c constraints.txt .
 
 USER brightrun
 WORKDIR /home/brightrun

@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -96,6 +96,9 @@ trainers: $(DEV) ## load and train by LLaMA-Factory and Axolotl, and write docs/
 	for name in llamafactory axolotl; do .trainers/$$name/bin/python tests/training/load.py $$name \
 	  "$$(tail -1 build/trainers/folder)" build/trainers/$$name build/trainers/$$name.json || exit 1; done
 	$(BIN)/python -m tests.training.page docs/trainers.md build/trainers/llamafactory.json build/trainers/axolotl.json
+
+constraints: $(DEV) ## write constraints.txt: the exact versions this environment runs on
+	$(BIN)/python -m tests.constraints > constraints.txt
 
 licences: ## list every dependency with its licence, audit them, and write docs/licences.md
 	rm -rf .licences && $(PYTHON) -m venv .licences/app && $(PYTHON) -m venv .licences/tools

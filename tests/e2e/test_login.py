@@ -27,6 +27,8 @@ PROVIDER = Path(__file__).parent / "oidc" / "provider.mjs"
 PACKAGES = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brightrun-tests" / "oidc"
 VERSION = "9.13.3"
 SHORT_HOURS = 0.004
+COOKIES, CLIENT, KEY = "canary-cookie-secret-that-is-long", "canary-client-secret-41", "sk-ant-canary-7f3a91"
+"""Secrets that no page may tell."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def _provider(ports: list[int], packages: Path) -> Iterator[str]:
     redirects = [f"http://127.0.0.1:{port}/oauth2callback" for port in ports[1:]]
     process = subprocess.Popen(
         ["node", str(PROVIDER), str(ports[0]), *redirects],
-        env={**os.environ, "OIDC_PACKAGES": str(packages)},
+        env={**os.environ, "OIDC_PACKAGES": str(packages), "OIDC_CLIENT_SECRET": CLIENT},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -122,13 +124,13 @@ def _secrets(folder: Path, port: int, issuer: str) -> dict[str, str]:
     secrets.write_text(
         "[auth]\n"
         f'redirect_uri = "http://127.0.0.1:{port}/oauth2callback"\n'
-        'cookie_secret = "a long random text that only the tests know"\n'
+        f'cookie_secret = "{COOKIES}"\n'
         'client_id = "bright-run"\n'
-        'client_secret = "a-secret-of-the-tests"\n'
+        f'client_secret = "{CLIENT}"\n'
         f'server_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
         'client_kwargs = { prompt = "login" }\n'
     )
-    return {"STREAMLIT_SECRETS_FILES": str(secrets)}
+    return {"STREAMLIT_SECRETS_FILES": str(secrets), "ANTHROPIC_API_KEY": KEY}
 
 
 @pytest.fixture
@@ -228,6 +230,20 @@ def test_who_is_not_on_the_list_stays_outside_until_an_admin_lets_in(
     door.site.app.people.remove("stranger@example.org", actor="setup")
     stranger.goto(f"{door.site.url}/batches")
     expect(stranger.get_by_text("stranger@example.org is not on the list")).to_be_visible(timeout=30_000)
+
+
+def test_no_page_tells_a_secret(door: Door, visit: Callable[[str], Page]) -> None:
+    """Whoever may see everything sees no key and no secret of the login, in no page's source either."""
+    page = visit(door.site.url)
+    log_in(page, "admin@example.org")
+    expect(page.get_by_text("Admin · admin")).to_be_visible(timeout=30_000)
+    for path in [*PAGES, "insight", "people"]:
+        page.goto(f"{door.site.url}/{path}?job={door.job}" if path == "batch" else f"{door.site.url}/{path}")
+        expect(page.locator("h1").first).to_be_visible(timeout=30_000)
+        settle(page)
+        source = page.content()
+        assert "Admin · admin" in page.inner_text("body")
+        assert not [word for word in (COOKIES, CLIENT, KEY) if word in source], path
 
 
 def test_an_address_that_was_not_checked_opens_nothing(door: Door, visit: Callable[[str], Page]) -> None:

@@ -40,6 +40,7 @@ class SupabaseTransport:
 
     def __init__(self, url: str, key: str) -> None:
         _require_address(url)
+        self._key = key
         self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=True)
         options = ClientOptions(
             auto_refresh_token=False,
@@ -57,7 +58,7 @@ class SupabaseTransport:
             ) from fault
 
     def describe(self) -> Mapping[str, Any]:
-        with _faults():
+        with _faults(self._key):
             data: Mapping[str, Any] = self._client.rpc("describe_schema", {}).execute().data  # type: ignore[assignment]
         return data
 
@@ -83,7 +84,7 @@ class SupabaseTransport:
         total = 0
         for part in _parts(where):
             query = self._client.table(table.name).select("*", count=CountMethod.exact, head=True)
-            with _faults():
+            with _faults(self._key):
                 total += _filtered(query, table, part).execute().count or 0
         return total
 
@@ -113,7 +114,7 @@ class SupabaseTransport:
 
     def call(self, function: Function, params: Mapping[str, Any]) -> Any:
         count = CountMethod.exact if function.returns_set else None
-        with _faults():
+        with _faults(self._key):
             answer = self._client.rpc(function.name, dict(params), count=count).execute()
         data: Any = answer.data
         if answer.count is not None and answer.count > len(data):
@@ -158,7 +159,7 @@ class SupabaseTransport:
             for entry in order:
                 query = query.order(entry.column, desc=entry.descending, nullsfirst=entry.nulls_first)
             start = offset + len(found)
-            with _faults():
+            with _faults(self._key):
                 answer = query.range(start, start + size - 1).execute()
             total = answer.count if total is None else total
             found += answer.data  # type: ignore[arg-type]
@@ -167,7 +168,7 @@ class SupabaseTransport:
         return found
 
     def _rows(self, query: Any) -> list[Row]:
-        with _faults():
+        with _faults(self._key):
             rows: list[Row] = query.execute().data
         return rows
 
@@ -191,11 +192,12 @@ def _no_statements() -> Refused:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _faults(secret: str) -> Iterator[None]:
+    """Turn what a project refuses into ours; a gateway that says the key back is not repeated."""
     try:
         yield
     except APIError as fault:
-        raise _rejected(fault) from fault
+        raise _rejected(fault, secret) from fault
     except UnicodeEncodeError as fault:
         raise Rejected(
             "22021", f"A text holds half a character and cannot be sent: {fault.reason}."
@@ -204,11 +206,11 @@ def _faults() -> Iterator[None]:
         raise Unreachable(f"The Supabase project does not answer: {fault}") from fault
 
 
-def _rejected(fault: APIError) -> Exception:
+def _rejected(fault: APIError, secret: str) -> Exception:
     """A code of three digits is an HTTP status: the answer came from a gateway before PostgREST."""
     state = str(fault.code or "XX000")
-    message = str(fault.message or fault)
-    details = str(fault.details or fault.hint or "") or None
+    message = str(fault.message or fault).replace(secret, "***")
+    details = str(fault.details or fault.hint or "").replace(secret, "***") or None
     if state in ("401", "403"):
         return Rejected(UNAUTHORIZED, message, details)
     if re.fullmatch(r"5\d\d", state):

@@ -9,7 +9,7 @@ const [port, ...redirects] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: 'bright-run', client_secret: 'a-secret-of-the-tests', redirect_uris: redirects,
+  clients: [{ client_id: 'bright-run', client_secret: process.env.OIDC_CLIENT_SECRET, redirect_uris: redirects,
     post_logout_redirect_uris: redirects }],
   cookies: { keys: ['only for tests'] },
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
