@@ -68,7 +68,7 @@ rows = load_dataset("PATH OR HUB ID OF THIS FOLDER", "messages")
 | scores (0 to 10) | average {report["scores"]["average"]}, {report["scores"]["minimum"]} to {report["scores"]["maximum"]} |
 | cost of generation | ${report["cost_usd"]:.4f} |
 | length | median {report["tokens"]["median"]:,}, 95 % up to {report["tokens"]["p95"]:,} tokens (estimate: {report["tokens"]["estimate"]}) |
-| generator | {manifest["generator"]} |
+| generator | {manifest["generator"]} |{_variety(report)}
 
 ## Splits
 
@@ -119,6 +119,16 @@ def _splits(report: Mapping[str, Any]) -> str:
         count = report["splits"][split.value]
         lines.append(f"| {split.value} | {count:,} | {100 * count / total:.1f} % |")
     return "\n".join(lines)
+
+
+def _variety(report: Mapping[str, Any]) -> str:
+    figures = report.get("variety", {}).get("figures")
+    if not figures:
+        return ""
+    listed = ", ".join(f"{name.replace('_', ' ')} {found['value']}" for name, found in figures.items())
+    return (
+        f"\n| variety | {report['variety']['verdict']} Of {report['variety']['sample_rows']} rows: {listed} |"
+    )
 
 
 def _sides(manifest: Mapping[str, Any]) -> str:

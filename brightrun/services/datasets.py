@@ -11,6 +11,7 @@ from brightrun.domain.canonical import Prepared, prepare
 from brightrun.domain.cluster import NAMED, place, told
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
+from brightrun.domain.diversity import Figure
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.formats import verdicts_by_format
 from brightrun.domain.ids import DatasetId, parse_uuid
@@ -18,9 +19,11 @@ from brightrun.domain.person import Action, may
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.clusters import LIKENESS, Sketches
+from brightrun.services.diversity import SAMPLE, measure
 from brightrun.services.rights import needs, role_of
 from brightrun.stores import conversations
 from brightrun.stores import datasets as store
+from brightrun.stores.diversity import Said
 
 Progress = Callable[[int, int], None]
 """Told now and then how many rows of how many are done."""
@@ -128,10 +131,11 @@ class Datasets:
         """Return what the checks found; counted at the first call and kept with the dataset."""
         if dataset.report is not None:
             return dataset.report
-        survey = Survey()
+        survey, sample = Survey(), _Sample()
         for row, prepared in self.prepared(dataset, progress):
             survey.add(row, prepared)
-        found = survey.to_json() | {"generator": f"brightrun {__version__}"}
+            sample.add(row, prepared)
+        found = survey.to_json() | {"variety": sample.to_json(), "generator": f"brightrun {__version__}"}
         if not may(role_of(self._db), Action.FREEZE_DATASET):
             return found
         return store.keep_report(self._db, dataset.id, found)
@@ -172,6 +176,44 @@ class Datasets:
         """Yield the rows that may leave, rejected ones at the end."""
         for _, prepared in self.prepared(dataset, progress):
             yield from prepared.rows
+
+
+class _Sample:
+    """The conversations with the first ids, which are random: what the figures of the whole set are taken from."""
+
+    def __init__(self) -> None:
+        self._said: list[Said] = []
+
+    def add(self, row: Row, prepared: Prepared) -> None:
+        if row.decision != "approved" or not prepared.rows:
+            return
+        text = "\n".join(message["content"] for message in row.spoken)
+        answers = [message["content"] for message in row.spoken if message["role"] == "assistant"]
+        keys = (row.persona_key, row.arc_key, row.topic_key)
+        cell = " ".join(map(str, keys)) if any(keys) else ""
+        self._said.append(Said(str(row.key), text, answers, cell))
+        if len(self._said) >= 2 * SAMPLE:
+            self._cut()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return each figure beside its limit, and the verdict; near-duplicates are told of the whole set elsewhere."""
+        self._cut()
+        found = measure(self._said)
+        return {
+            "sample_rows": found.measured,
+            "verdict": found.story(),
+            "figures": {
+                tell.figure.value: {
+                    "value": round(tell.value, 3),
+                    "at_least" if tell.limit.is_least else "at_most": tell.limit.value,
+                }
+                for tell in found.tells
+                if tell.figure is not Figure.NEAR_DUPLICATES
+            },
+        }
+
+    def _cut(self) -> None:
+        self._said = sorted(self._said, key=lambda said: said.id)[:SAMPLE]
 
 
 def _counted(entries: Iterator[T], total: int, progress: Progress | None) -> Iterator[T]:

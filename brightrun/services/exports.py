@@ -244,8 +244,15 @@ def _spread(rows: Iterable[Row], root: Path, manifest: dict[str, Any]) -> list[W
             sink.drop()
     for entry in written:
         if not entry.rows:
-            (root / entry.path).unlink()
+            _remove(root / entry.path)
     return [entry for entry in written if entry.rows]
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, and its folder where that was all it held."""
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
 
 
 def _splits(written: Iterable[Written]) -> dict[str, list[str]]:

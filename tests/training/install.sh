@@ -21,8 +21,8 @@ if ! "$folder/llamafactory/bin/python" -c 'import llamafactory, torchaudio' 2>/d
 	fi
 fi
 
-# Axolotl's whole list brings kernels and quantisers built for GPUs; here it gets what loading and tokenizing need, with
-# its own pins.
+# Axolotl's whole list brings much that is built for GPUs; here it gets what loading and training by our recipe ask for,
+# with its own pins. Two of those are imported though they have nothing to do without a GPU: bitsandbytes and triton.
 environment axolotl
 pip="$folder/axolotl/bin/python -m pip"
 if ! $pip show --quiet axolotl 2>/dev/null; then
@@ -31,5 +31,7 @@ if ! $pip show --quiet axolotl 2>/dev/null; then
 		requests einops colorama 'numba>=0.63.1,<1.0' 'numpy>=2.1,<3.0' typer==0.25.1 evaluate==0.4.1 scipy art \
 		python-dotenv==1.0.1 zstandard==0.22.0 langdetect==1.0.9 immutabledict==4.2.0 schedulefree==1.4.1 \
 		posthog==6.7.11 sentencepiece fastcore mistral-common==1.11.5 nvidia-ml-py==12.560.30
+	$pip install --quiet wandb==0.31.0
+	$pip install --quiet --no-deps bitsandbytes==0.50.2 triton==3.9.0
 	$pip install --quiet --no-deps axolotl==0.19.0 axolotl-contribs-lgpl==0.0.7 axolotl-contribs-mit==0.0.6
 fi

@@ -1,7 +1,7 @@
 """Give an exported folder to LLaMA-Factory or Axolotl by the folder's own recipe, and read back what they made of it.
 
-Runs in that trainer's environment and knows nothing of Bright Run but the folder. The trainer's own command loads
-and tokenizes, LLaMA-Factory's also trains; afterwards the labels it made are held against the assistant's texts in the folder.
+Runs in that trainer's environment and knows nothing of Bright Run but the folder. The trainer's own command loads,
+tokenizes and trains; afterwards the labels it made are held against the assistant's texts in the folder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 STEPS = 10
 IGNORED = -100
 """The label of a token that is not trained."""
+NO_GPU_KERNELS = ("--no-lora-mlp-kernel", "--no-lora-qkv-kernel", "--no-lora-o-kernel")
+"""Axolotl takes its fused LoRA kernels where nothing is said; they are written for GPUs."""
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "CUDA_VISIBLE_DEVICES": "",
@@ -89,11 +91,25 @@ def _llamafactory(folder: Path, model: Path, work: Path) -> dict[str, Any]:
 
 
 def _axolotl(folder: Path, model: Path, work: Path) -> dict[str, Any]:
-    """Load and tokenize by `axolotl preprocess` on the recipe, and look at the labels of what it prepared."""
-    prepared = work / "prepared"
+    """Prepare and train by Axolotl's own commands on the recipe, and look at the labels of what it prepared."""
+    prepared, adapter = work / "prepared", work / "adapter"
     recipe = str(folder / "recipes" / "axolotl.yaml")
-    paths = ("--base-model", str(model), "--dataset-prepared-path", str(prepared), "--output-dir", str(work))
+    paths = (
+        "--base-model",
+        str(model),
+        "--dataset-prepared-path",
+        str(prepared),
+        "--output-dir",
+        str(adapter),
+    )
     seconds = _run(["axolotl", "preprocess", recipe, *paths], folder)
+    loud = ("--learning-rate", "0.01", "--max-steps", str(STEPS), "--logging-steps", "1")
+    seconds += _run(["axolotl", "train", recipe, *paths, *loud, *NO_GPU_KERNELS], folder)
+    assert (adapter / "adapter_model.safetensors").is_file(), "no adapter was written"
+    (state,) = sorted(adapter.glob("checkpoint-*/trainer_state.json"))[-1:]
+    losses = [
+        float(entry["loss"]) for entry in json.loads(state.read_text())["log_history"] if "loss" in entry
+    ]
 
     from datasets import load_from_disk
     from transformers import AutoTokenizer
@@ -103,8 +119,8 @@ def _axolotl(folder: Path, model: Path, work: Path) -> dict[str, Any]:
     parts.sort(key=len, reverse=True)
     return {
         "trainer": "Axolotl",
-        "command": "axolotl preprocess recipes/axolotl.yaml",
-        "losses": [],
+        "command": "axolotl train recipes/axolotl.yaml",
+        "losses": [losses[0], losses[-1]],
         "seconds": seconds,
         "splits": {
             name: _count(folder, name, part, tokenizer)

@@ -16,7 +16,8 @@ def main(page: Path, found: list[dict[str, Any]]) -> None:
     lines, versions, bad = [], [], []
     for result in found:
         losses = result["losses"]
-        fell = f"{losses[0]:.3f} to {losses[1]:.3f}" if losses else "not trained"
+        fell = f"{losses[0]:.3f} to {losses[1]:.3f}"
+        bad += [] if losses[1] < losses[0] else [f"{result['trainer']}: the loss went from {fell}"]
         versions.append(
             f"- {result['trainer']}: " + ", ".join(f"{k} {v}" for k, v in result["versions"].items())
         )
@@ -32,13 +33,13 @@ def main(page: Path, found: list[dict[str, Any]]) -> None:
     page.write_text(
         f"""# What LLaMA-Factory and Axolotl made of an exported folder
 
-By the steps of `make trainers`, {time.strftime("%Y-%m-%d")}, on a machine without a GPU, each trainer in an environment of its own:
+By `make trainers`, {time.strftime("%Y-%m-%d")}, on a machine without a GPU, each trainer in an environment of its own:
 
 {listed}
 
 The folder is a batch of the demo writer, exported as **Everything**. Each trainer ran the folder's own recipe by its own
-command, changed only in the model (the random one of [training](training.md)) and, for LLaMA-Factory, the number of steps
-({STEPS}), the learning rate and the batch:
+command, changed only in the model (the random one of [training](training.md)), the number of steps ({STEPS}), the learning
+rate and LLaMA-Factory's batch; Axolotl's fused LoRA kernels, which are written for GPUs, are switched off by its options:
 
 {commands}
 
@@ -50,9 +51,8 @@ Words are compared without the space between them: where a turn ends, and whethe
 trainer's template.
 
 In an environment without a GPU, LLaMA-Factory runs without `torchvision` and with an empty `torchaudio`: PyPI's builds of
-both want a GPU's libraries, and serve pictures and sound alone. Axolotl is installed with its own pins, but only with the
-packages that loading and tokenizing need: the rest of its list brings kernels and quantisers that are built for GPUs, and
-its training does not start without them.
+both want a GPU's libraries, and serve pictures and sound alone. Axolotl is installed with its own pins, without those of
+its packages that neither loading nor training by this recipe asks for.
 """,
         encoding="utf-8",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import json
@@ -181,6 +182,40 @@ def test_a_verdict_on_a_turn_reaches_the_files_recipes_and_the_preflight(
     assert "prompt_completion/" in advice[Trainer.TRL]
     assert "openai/" in advice[Trainer.AXOLOTL]
     assert "no way to skip" in advice[Trainer.LLAMAFACTORY]
+
+
+def test_the_spreadsheet_names_the_answers_kept_out_of_training(app: App, dsn: str, tmp_path: Path) -> None:
+    """Whoever reads the table sees which answers are skipped, without looking into the sidecar."""
+    seed_conversations(dsn, [Seed(number=1)])
+    row = app.reviews.page(ConversationFilter())[0]
+    app.corrections.mark(row["id"], 4, train=False, corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    dataset = app.datasets.freeze(ConversationFilter(), name="table", actor="ana")
+    path = app.exports.write(dataset, Format.CSV, tmp_path).files[0]
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        marks = [(cells["role"], cells["skipped"]) for cells in csv.DictReader(file)]
+    assert marks == [("system", ""), ("user", ""), ("assistant", ""), ("user", ""), ("assistant", "yes")]
+
+
+def test_a_folder_without_pairs_has_no_folder_for_them(app: App, dsn: str, tmp_path: Path) -> None:
+    """No empty folder is left where a format has no rows, so that no loader finds one."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(3)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    assert (folder / "kto").is_dir()
+    assert not (folder / "dpo").exists()
+    assert all(any(path.iterdir()) for path in folder.rglob("*") if path.is_dir())
+
+
+def test_the_manifest_tells_how_varied_the_whole_set_is(app: App, dsn: str, tmp_path: Path) -> None:
+    """Each figure of the set stands beside its limit in the manifest and with its verdict on the card."""
+    seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
+    variety = json.loads((folder / "manifest.json").read_text())["report"]["variety"]
+    assert variety["sample_rows"] == 30
+    assert set(variety["figures"]["self_bleu"]) == {"value", "at_most"}
+    assert variety["verdict"] in (folder / "README.md").read_text()
 
 
 def test_decisions_become_labels(app: App, dsn: str, tmp_path: Path) -> None:
