@@ -8,7 +8,7 @@ COPY brightrun brightrun
 COPY pages pages
 COPY supabase supabase
 COPY .streamlit/config.toml .streamlit/config.toml
-RUN pip install --no-cache-dir -c constraints.txt .
+RUN pip install --no-cache-dir -c constraints.txt '.[worker]'
 
 USER brightrun
 WORKDIR /home/brightrun

@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,9 +42,9 @@ fix: $(DEV) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-e2e: $(DEV) ## drive the app in a real Chromium
+e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, and with the larger sheet
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
-	$(BIN)/pytest -m e2e -n 2 -q --reruns 2 --reruns-delay 3 -rR
+	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest -m e2e -n 2 -q --reruns 2 --reruns-delay 3 -rR
 
 interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS=cancel say how
 	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) BRIGHTRUN_CANCEL_SECONDS=1 \
@@ -54,6 +54,10 @@ interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS
 soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CURVE names a CSV file
 	BRIGHTRUN_SOAK=$(or $(SOAK),5000) BRIGHTRUN_SOAK_CURVE=$(CURVE) BRIGHTRUN_RERUN_SECONDS=2 \
 	  $(BIN)/pytest tests/e2e/test_soak.py -q -s
+
+fleet: $(DEV) ## kill a worker of a fleet every two seconds; ITEMS, SECONDS say how long
+	BRIGHTRUN_FLEET_ITEMS=$(or $(ITEMS),2000) BRIGHTRUN_FLEET_SECONDS=$(or $(SECONDS),120) \
+	  $(BIN)/pytest tests/faults/test_fleet.py -q -s
 
 faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, REVIEWERS, BULK, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \

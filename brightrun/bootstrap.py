@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brightrun import __version__, saol
 from brightrun.buckets.local import LocalBucket
@@ -38,6 +39,7 @@ from brightrun.services.enrichment import Enrichment
 from brightrun.services.errands import Errands
 from brightrun.services.estimates import Estimator
 from brightrun.services.exports import Exports
+from brightrun.services.fleet import Fleet
 from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
@@ -62,6 +64,9 @@ from brightrun.services.templates import Templates
 from brightrun.services.views import Views
 from brightrun.writers.demo import DemoWriter
 from brightrun.writers.envelope import read_envelope
+
+if TYPE_CHECKING:
+    from brightrun.queue.crew import Crew
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +101,7 @@ class App:
     insight: Insight
     system: System
     people: People
+    fleet: Fleet
     writer: Callable[[WriterName], Writer]
     _db: saol.Database
     _furnish: Callable[[saol.Database], App]
@@ -135,6 +141,40 @@ def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, W
         raise
     closing.callback(emit, Event.APP_CLOSED)
     return app
+
+
+@contextmanager
+def open_crew(settings: Settings, slots: int) -> Iterator[tuple[App, Crew]]:
+    """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be."""
+    if settings.database is Database.SUPABASE:
+        raise SetupFault(
+            "A worker speaks to Postgres itself, and SUPABASE_URL is the project's HTTP door.",
+            remedy="Set DATABASE_URL to the project's connection string (session mode), beside SUPABASE_URL.",
+        )
+    try:
+        from brightrun.queue.crew import Crew
+    except ModuleNotFoundError as fault:
+        raise SetupFault(
+            "procrastinate is not installed.", remedy="pip install 'brightrun[worker]', or `brightrun work`."
+        ) from fault
+    with ExitStack() as closing:
+        app = open_app(settings)
+        closing.callback(app.close)
+        if settings.database_url:
+            dsn = settings.database_url.get_secret_value()
+        else:
+            server = EmbeddedServer(settings.home, settings.pg_bin)
+            dsn = server.acquire()
+            closing.callback(server.release)
+        crew = Crew(
+            dsn,
+            slots=slots,
+            listed=app.batches.open_jobs,
+            drain=app.fleet.drain,
+            beat=lambda: app.fleet.beat(slots),
+        )
+        closing.callback(app.fleet.leave)
+        yield app, crew
 
 
 @contextmanager
@@ -289,6 +329,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         insight=Insight(db, scenarios),
         system=System(db, (files, logs, released), spool, writer, settings, roads.require_migrations),
         people=People(db),
+        fleet=Fleet(db, batches.process_next),
         writer=writer,
         _db=db,
         _furnish=lambda acting: _furnish(settings, roads, acting, closing),

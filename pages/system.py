@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from brightrun.ui.checks import draw_checks, draw_commands, draw_settings
+from brightrun.ui.fleet import draw_workers
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.prices import draw_prices
 from brightrun.ui.quality import draw_standard
@@ -15,6 +16,8 @@ app = open_page()
 page_head("System", "What a batch needs, what is set, and what a model costs.")
 with told():
     draw_checks(app)
+st.subheader("Workers", anchor=False)
+draw_workers(app)
 st.subheader("Prices", anchor=False)
 with told():
     draw_prices(app)

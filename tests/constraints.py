@@ -13,7 +13,7 @@ HEAD = "# The versions the tests ran with: pip install -c constraints.txt .   Ma
 def pinned(root: str = "brightrun") -> dict[str, str]:
     """Return the version of every package that a package brings with it, by its name."""
     seen: dict[tuple[str, tuple[str, ...]], str] = {}
-    waiting = [(root, ())]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(root, ("hub", "worker"))]
     while waiting:
         name, extras = waiting.pop()
         key = (canonicalize_name(name), extras)
@@ -27,7 +27,7 @@ def pinned(root: str = "brightrun") -> dict[str, str]:
         for line in found.requires or []:
             needed = Requirement(line)
             if needed.marker is None or any(needed.marker.evaluate({"extra": e}) for e in (*extras, "")):
-                waiting.append((needed.name, tuple(sorted(needed.extras))))  # type: ignore[arg-type]
+                waiting.append((needed.name, tuple(sorted(needed.extras))))
     return {name: version for (name, _), version in sorted(seen.items()) if name != root}
 
 

@@ -73,9 +73,11 @@ EXPECTED = {
     "templates": Row("viewer", "author", "author"),
     "training_topics": Row("viewer", "author", "author", "author"),
     "verdicts": Row("viewer"),
+    "workers": Row("viewer"),
 }
 SERVER_ONLY = {
     "add_money",
+    "beat_worker",
     "claim_item",
     "complete_item",
     "describe_project",

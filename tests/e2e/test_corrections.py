@@ -11,7 +11,7 @@ from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -46,7 +46,7 @@ def read(page: Page, conversation: Conversation) -> None:
     settled(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_turn_is_corrected_where_it_stands(
     site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str
 ) -> None:

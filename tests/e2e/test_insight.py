@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from brightrun.domain.insight import Scope
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 from tests.fakes import options, scenarios
 from tests.planting import fill
 
@@ -42,7 +42,7 @@ def choose(page: Page, number: str) -> Locator:
     return box
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_part_draws_its_chart(
     site: Site, dsn: str, open_tab: OpenTab, shoot: Shoot, scheme: str
 ) -> None:

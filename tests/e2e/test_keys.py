@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from brightrun.domain.conversation import Conversation, ConversationStatus
 from brightrun.domain.review import ConversationFilter
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 from tests.e2e.test_corrections import OpenTab, Shoot, read, settled, write
 from tests.e2e.test_tabs import until
 
@@ -42,7 +42,7 @@ def comes_to(site: Site, one: Conversation, wanted: ConversationStatus) -> None:
     until(lambda: status(site, one) is wanted, f"It is {status(site, one)}, not {wanted}.", 30)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_sheet_lists_every_key(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """A question mark opens the list of keys, Escape closes it."""
     first = write(site)[0]

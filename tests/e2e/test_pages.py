@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.services.scenarios import read_sheet
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -49,7 +49,7 @@ def fill(site: Site) -> str:
     return job.id
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """A link to a dataset shows its report, its files, its preflight and what changed, in light and dark."""
     fill(site)
@@ -71,7 +71,7 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     shoot(page, f"datasets-list-{scheme}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """Each page opens by its own address, shows its title and no error, and asks nobody outside for anything."""
     job = fill(site)

@@ -6,12 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from brightrun.domain.batch import JobStatus
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 from tests.e2e.test_corrections import HOSTILE, OpenTab, Shoot, read, settled, write
 from tests.e2e.test_tabs import until
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_feedback_becomes_another_conversation_that_knows_its_parent(
     site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str
 ) -> None:

@@ -19,7 +19,7 @@ from brightrun.domain.batch import ItemStatus, JobStatus
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter
 from tests.conftest import SHARED
-from tests.e2e.conftest import ROOT, Site, choose
+from tests.e2e.conftest import ALL, ROOT, Site, choose
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -28,10 +28,9 @@ OpenTab = Callable[..., Page]
 def sheets() -> list[pytest.param]:  # type: ignore[valid-type]
     shared = SHARED / "star_scenarios.csv"
     skip = pytest.mark.skipif(not shared.exists(), reason="the shared data folder is not beside the checkout")
-    return [
-        pytest.param(ROOT / "examples" / "scenarios.csv", 24, id="examples"),
-        pytest.param(shared, 30, id="star", marks=[skip, pytest.mark.shared]),
-    ]
+    examples = pytest.param(ROOT / "examples" / "scenarios.csv", 24, id="examples")
+    star = pytest.param(shared, 100, id="star", marks=[skip, pytest.mark.shared])
+    return [examples, star] if ALL else [examples]
 
 
 @pytest.mark.parametrize(("sheet", "number"), sheets())

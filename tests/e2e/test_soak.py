@@ -24,7 +24,7 @@ from tests.e2e.conftest import Site
 from tests.fakes import scenarios
 
 OpenTab = Callable[..., Page]
-ITEMS = int(os.environ.get("BRIGHTRUN_SOAK", "60"))
+ITEMS = int(os.environ.get("BRIGHTRUN_SOAK", "32"))
 CURVE = os.environ.get("BRIGHTRUN_SOAK_CURVE")
 WARM = min(200, ITEMS // 4)
 """Items after which everything has been loaded once; growth is counted from here."""
