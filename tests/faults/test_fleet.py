@@ -32,7 +32,7 @@ SECONDS = float(os.environ.get("BRIGHTRUN_FLEET_SECONDS", "6"))
 EVERY = 2.0
 WORKERS = 4
 SLOTS = 2
-CALL_SECONDS = 0.3
+CALL_SECONDS = float(os.environ.get("BRIGHTRUN_FLEET_CALL", "0.3"))
 LEASE = {"BRIGHTRUN_CALL_TIMEOUT": "3", "BRIGHTRUN_LEASE_MARGIN": "1", "BRIGHTRUN_MAX_ATTEMPTS": "20"}
 
 
@@ -108,7 +108,8 @@ def storm(app: App, api: MessagesApi, crew: Crew, dsn: str) -> None:
         kills += 1
     until(lambda: not app.batches.get(job.id).is_open, 600, crew)
     took = time.monotonic() - began
-    assert crew.end() == [0] * WORKERS, crew.said.read_text()[-3000:]
+    # one that has only just been started ends before it has begun
+    assert set(crew.end()) <= {0, -signal.SIGTERM}, crew.said.read_text()[-3000:]
     ended = app.batches.get(job.id)
     assert (ended.status, ended.counts.completed) == (JobStatus.COMPLETED, ITEMS)
     with psycopg.connect(dsn) as connection:
