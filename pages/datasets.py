@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from brightrun.domain.person import Action
 from brightrun.ui.datasets import (
     draw_comparison,
     draw_datasets,
@@ -13,7 +14,7 @@ from brightrun.ui.datasets import (
     draw_report,
     opened_dataset,
 )
-from brightrun.ui.frame import open_page, page_head, told
+from brightrun.ui.frame import open_page, page_head, tell_role, told
 from brightrun.ui.preflight import draw_preflight
 
 app = open_page()
@@ -22,6 +23,7 @@ with told():
     dataset = opened_dataset(app)
     if dataset is None:
         page_head("Datasets", "Freeze what is approved, then download it for a trainer or a spreadsheet.")
+        tell_role(app, Action.FREEZE_DATASET)
         draw_maker(app)
         draw_datasets(app)
     else:

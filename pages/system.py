@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from brightrun.domain.person import Action
 from brightrun.ui.checks import draw_checks, draw_commands, draw_settings
 from brightrun.ui.fleet import draw_workers
-from brightrun.ui.frame import open_page, page_head, told
+from brightrun.ui.frame import open_page, page_head, tell_role, told
 from brightrun.ui.prices import draw_prices
 from brightrun.ui.quality import draw_standard
 from brightrun.ui.reasons import draw_reasons
@@ -14,6 +15,7 @@ from brightrun.ui.reasons import draw_reasons
 app = open_page()
 
 page_head("System", "What a batch needs, what is set, and what a model costs.")
+tell_role(app, Action.SET_PRICE)
 with told():
     draw_checks(app)
 st.subheader("Workers", anchor=False)

@@ -13,6 +13,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import LOWEST, Action
 from brightrun.ui.login import draw_person
 from brightrun.ui.session import current_app, desk, is_admitted, is_framed, place, set_place
 from brightrun.ui.text import label_safe
@@ -100,6 +101,12 @@ def page_head(title: str, caption: str = "") -> None:
     st.title(title, anchor=False)
     if caption:
         st.caption(caption)
+
+
+def tell_role(app: App, action: Action) -> None:
+    """Say it where who looks may read a page and not use it; what is tried all the same is refused with its reason."""
+    if not app.may(action):
+        st.caption(f"You read here as {app.role}; to {action.value} takes the role {LOWEST[action]}.")
 
 
 def empty_state(
