@@ -57,7 +57,7 @@ soak: $(DEV) ## a long batch through the real page; SOAK=5000 says how long, CUR
 
 fleet: $(DEV) ## kill a worker of a fleet every two seconds; ITEMS, SECONDS say how long
 	BRIGHTRUN_FLEET_ITEMS=$(or $(ITEMS),2000) BRIGHTRUN_FLEET_SECONDS=$(or $(SECONDS),120) BRIGHTRUN_FLEET_CALL=0.7 \
-	  $(BIN)/pytest tests/faults/test_fleet.py -q -s
+	  $(BIN)/pytest tests/faults/test_fleet.py -n 2 -q -rA
 
 faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT, ANSWERS, BUDGETS, REVIEWERS, BULK, SEED, ONLY=test_kill say which
 	BRIGHTRUN_FAULTS=$(or $(FAULTS),50) BRIGHTRUN_KILLS=$(or $(KILLS),1000) BRIGHTRUN_RESTARTS=$(or $(RESTARTS),50) \

@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import JobStatus, WriterName
+from brightrun.domain.batch import ItemStatus, JobStatus, WriterName
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -33,7 +33,8 @@ EVERY = 2.0
 WORKERS = 4
 SLOTS = 2
 CALL_SECONDS = float(os.environ.get("BRIGHTRUN_FLEET_CALL", "0.3"))
-LEASE = {"BRIGHTRUN_CALL_TIMEOUT": "3", "BRIGHTRUN_LEASE_MARGIN": "1", "BRIGHTRUN_MAX_ATTEMPTS": "20"}
+LEASE = {"BRIGHTRUN_CALL_TIMEOUT": "3", "BRIGHTRUN_LEASE_MARGIN": "1.7", "BRIGHTRUN_MAX_ATTEMPTS": "20"}
+"""A lease that ends just when the next one is killed would hand an item from one victim to another."""
 
 
 NAMED = 'hostname "$0"; exec "$@"'
@@ -84,7 +85,14 @@ class Crew:
 @contextmanager
 def opened(home: Path, dsn: str, url: str) -> Iterator[App]:
     app = open_app(
-        Settings(home=home, database_url=dsn, anthropic_api_key=KEY, anthropic_base_url=url, actor="ana")
+        Settings(
+            home=home,
+            database_url=dsn,
+            anthropic_api_key=KEY,
+            anthropic_base_url=url,
+            actor="ana",
+            max_attempts=20,
+        )
     )
     try:
         yield app
@@ -111,7 +119,11 @@ def storm(app: App, api: MessagesApi, crew: Crew, dsn: str) -> None:
     # one that has only just been started ends before it has begun
     assert set(crew.end()) <= {0, -signal.SIGTERM}, crew.said.read_text()[-3000:]
     ended = app.batches.get(job.id)
-    assert (ended.status, ended.counts.completed) == (JobStatus.COMPLETED, ITEMS)
+    failed = [
+        (item.position, item.attempts, item.error_code, item.error_message)
+        for item in app.batches.items(job.id, status=ItemStatus.FAILED, limit=50)
+    ]
+    assert (ended.status, ended.counts.completed, failed) == (JobStatus.COMPLETED, ITEMS, [])
     with psycopg.connect(dsn) as connection:
         outcomes = Counter(
             outcome
