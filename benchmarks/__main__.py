@@ -75,7 +75,7 @@ Ratios, measured in one run on one machine by `make bench`; the absolute figures
 ## The durable step
 
 Time per item outside the writer's call (median), beside plain scripts that do three commits for an item (claim, keep
-the raw answer, finish) on the same server in the same run, in turns of {step.ROUND} items.
+the raw answer, finish) on the same server in the same run, in turns of {step.ROUND} items; a place of a small job is measured in several jobs.
 *Bare* keeps a queue, the answers and the turns. *Same rows* leaves what our step leaves in the database: the attempt
 with its request, the conversation with its indexes, the log line. *Same rows and files* writes the two documents too.
 Ours also renders the prompt, parses, validates, scores, enriches, and keeps and returns the job's figures; its raw
