@@ -19,7 +19,7 @@ from brightrun.domain.batch import ItemStatus, JobStatus
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter
 from tests.conftest import SHARED
-from tests.e2e.conftest import ALL, ROOT, Site, choose
+from tests.e2e.conftest import ALL, ROOT, Site, choose, settle
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -157,6 +157,7 @@ def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     assert (rejected.status, rejected.review_reason) == (ConversationStatus.REJECTED, "Repetitive")
     assert rejected.reviewed_by == "ana"
 
+    settle(page)  # the buttons move while the page draws what the last decision led to
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone: 1 conversation")).to_be_visible()
     assert statuses(site)["rejected"] == 0

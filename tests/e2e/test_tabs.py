@@ -17,7 +17,7 @@ from tests.fakes import scenarios
 from tests.messages_api import KEY, MessagesApi
 
 OpenTab = Callable[..., Page]
-TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "4"))
+TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "3"))
 CALL_SECONDS = 0.4
 QUIET_SECONDS = 2.5
 """Longer than two ticks of a page: what had not stopped would have called again."""

@@ -1,6 +1,6 @@
 """Two processes on one job, each killed again and again at random moments, and replaced.
 
-BRIGHTRUN_KILLS says how often (20 in `make test`, 1,000 in `make faults`), BRIGHTRUN_ITEMS how long a job is.
+BRIGHTRUN_KILLS says how often (12 in `make test`, 1,000 in `make faults`), BRIGHTRUN_ITEMS how long a job is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.faults.road import SEED
 from tests.faults.workers import Worker
 from tests.messages_api import KEY, MessagesApi
 
-KILLS = int(os.environ.get("BRIGHTRUN_KILLS", "20"))
+KILLS = int(os.environ.get("BRIGHTRUN_KILLS", "12"))
 ITEMS = int(os.environ.get("BRIGHTRUN_ITEMS", "200" if KILLS >= 100 else "40"))
 WORKERS = 2
 LIVES = (0.05, 0.5)

@@ -14,7 +14,7 @@ import pytest
 from brightrun.domain.errors import TemplateFault
 from brightrun.services.prompts import render, variables_of
 
-FUZZED = int(os.environ.get("BRIGHTRUN_TEMPLATES", "400"))
+FUZZED = int(os.environ.get("BRIGHTRUN_TEMPLATES", "200"))
 SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261125"))
 SECONDS = 5.0
 MEGABYTES = 200
