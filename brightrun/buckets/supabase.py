@@ -36,7 +36,7 @@ def connect_storage(url: str, key: str, *, timeout: float = 30.0) -> SyncStorage
     return SyncStorageClient(
         f"{url}/storage/v1/",
         {"apikey": key, "Authorization": f"Bearer {key}"},
-        http_client=httpx.Client(http2=False, timeout=timeout, follow_redirects=True),
+        http_client=httpx.Client(http2=False, timeout=timeout, follow_redirects=False),
     )
 
 

@@ -41,7 +41,7 @@ class SupabaseTransport:
     def __init__(self, url: str, key: str) -> None:
         _require_address(url)
         self._key = key
-        self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=True)
+        self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=False)
         options = ClientOptions(
             auto_refresh_token=False,
             persist_session=False,
