@@ -162,8 +162,17 @@ def shoot() -> Callable[[Page, str], None]:
 
 
 def settle(page: Page) -> None:
-    """Wait until the page has finished its run."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    """Wait until the page has finished its run, and that of what was just asked of it."""
+    rests = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(rests).to_be_visible()
+    page.wait_for_timeout(100)  # a run begins a moment after what asks for it
+    expect(rests).to_be_visible()
+
+
+def press(button: Locator) -> None:
+    """Press what stands still: what a run is about to replace takes a click and does nothing."""
+    settle(button.page)
+    button.click()
 
 
 def choose(part: Page | Locator, label: str, name: str, *, exact: bool = False) -> None:

@@ -11,7 +11,7 @@ from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter
-from tests.e2e.conftest import SCHEMES, Site
+from tests.e2e.conftest import SCHEMES, Site, press
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -57,7 +57,7 @@ def test_a_turn_is_corrected_where_it_stands(
     read(page, first)
     expect(page.frame_locator("iframe").first.locator("[row-id]").first).to_be_visible(timeout=30_000)
     shoot(page, f"reader-{scheme}")
-    page.locator(".st-key-edit-2 button").click()
+    press(page.locator(".st-key-edit-2 button"))
     field = page.locator(".st-key-reader").get_by_label("Turn 2", exact=True)
     expect(field).to_have_value(before)
     shoot(page, f"edit-{scheme}")
@@ -66,7 +66,7 @@ def test_a_turn_is_corrected_where_it_stands(
     page.locator(".st-key-reader").get_by_label("Why").fill("Said more calmly.")
     field.press("Control+Enter")
     expect(page.get_by_text("Corrected by ana")).to_be_visible(timeout=30_000)
-    page.get_by_text("Corrected by ana").click()
+    press(page.get_by_text("Corrected by ana"))
     expect(page.locator(".st-key-corrected-2 ins").first).to_be_visible()
     expect(page.locator(".st-key-corrected-2 del").first).to_be_visible()
     expect(page.locator(".st-key-corrected-2")).to_contain_text("⟨U+200B⟩")
@@ -86,7 +86,7 @@ def test_the_second_of_two_editors_is_told_and_keeps_the_draft(
     first = write(site)[0]
     page = open_tab(f"review?id={first.id}")
     read(page, first)
-    page.locator(".st-key-edit-2 button").click()
+    press(page.locator(".st-key-edit-2 button"))
     field = page.locator(".st-key-reader").get_by_label("Turn 2", exact=True)
     field.fill("My own words, by ana.")
     site.app.corrections.correct(first.id, 2, "What ben wrote first.", corrector="ben")
@@ -97,7 +97,7 @@ def test_the_second_of_two_editors_is_told_and_keeps_the_draft(
     settled(page)
     shoot(page, "edit-late")
     assert site.app.reviews.read(first.id).turns[1].content == "What ben wrote first."
-    page.locator(".st-key-edit-save-2 button").click()
+    press(page.locator(".st-key-edit-save-2 button"))
     expect(page.get_by_text("Saved as version 3")).to_be_visible(timeout=30_000)
     assert site.app.reviews.read(first.id).turns[1].content == "My own words, by ana."
 
@@ -107,15 +107,15 @@ def test_a_draft_outlives_a_look_at_another_conversation(site: Site, open_tab: O
     first, second, _ = write(site)
     page = open_tab(f"review?id={first.id}")
     read(page, first)
-    page.locator(".st-key-edit-2 button").click()
+    press(page.locator(".st-key-edit-2 button"))
     field = page.locator(".st-key-reader").get_by_label("Turn 2", exact=True)
     field.fill("A draft that is not lost.")
     field.blur()
     settled(page)
     grid = page.frame_locator("iframe").first
-    grid.locator(f'[row-id="{second.id}"] [col-id="opening"]').click()
+    press(grid.locator(f'[row-id="{second.id}"] [col-id="opening"]'))
     read(page, second)
-    grid.locator(f'[row-id="{first.id}"] [col-id="opening"]').click()
+    press(grid.locator(f'[row-id="{first.id}"] [col-id="opening"]'))
     expect(field).to_have_value("A draft that is not lost.", timeout=30_000)
     field.press("Escape")
     expect(page.locator(".st-key-edit-2 button")).to_be_visible(timeout=30_000)
@@ -127,11 +127,11 @@ def test_a_turn_is_kept_out_of_training(site: Site, open_tab: OpenTab, shoot: Sh
     first = write(site)[0]
     page = open_tab(f"review?id={first.id}")
     read(page, first)
-    page.locator(".st-key-skip-2").get_by_role("button").click()
+    press(page.locator(".st-key-skip-2").get_by_role("button"))
     expect(page.get_by_role("button", name="train again", exact=False)).to_be_visible(timeout=30_000)
     settled(page)
     shoot(page, "skipped")
     assert not site.app.reviews.read(first.id).turns[1].train
-    page.get_by_role("button", name="train again", exact=False).click()
+    press(page.get_by_role("button", name="train again", exact=False))
     expect(page.get_by_role("button", name="train again", exact=False)).to_have_count(0)
     assert site.app.reviews.read(first.id).turns[1].train

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import JobOptions, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 
 
 def test_a_batch_tells_how_varied_it_is(
@@ -28,20 +28,20 @@ def test_a_batch_tells_how_varied_it_is(
     while site.app.batches.process_next(job.id).job.is_open:
         pass
     page = open_tab(f"batch?job={job.id}")
-    page.get_by_text("How varied is it?").click()
-    page.get_by_role("button", name="Measure").click()
+    press(page.get_by_text("How varied is it?"))
+    press(page.get_by_role("button", name="Measure"))
     expect(page.get_by_text("These conversations").first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("figures warn").first).to_be_visible()
     expect(page.get_by_text("Measured on 20 of 20 conversations")).to_be_visible()
     page.get_by_text("How varied is it?").scroll_into_view_if_needed()
     shoot(page, "diversity-light")
-    page.get_by_role("button", name="Flag near-duplicates").click()
+    press(page.get_by_role("button", name="Flag near-duplicates"))
     expect(page.get_by_text("20 conversations are nearly the same as").first).to_be_visible(timeout=30_000)
-    page.get_by_text("Final and enriched documents").click()
+    press(page.get_by_text("Final and enriched documents"))
     expect(page.get_by_text("20 completed")).to_be_visible()
-    page.get_by_role("button", name="Make 20 pairs again").click()
+    press(page.get_by_role("button", name="Make 20 pairs again"))
     expect(page.get_by_text("20 pairs of documents made again").first).to_be_visible(timeout=30_000)
     page.goto(f"{site.url}/insight?show=Variety")
-    page.get_by_role("button", name="Measure").click()
+    press(page.get_by_role("button", name="Measure"))
     expect(page.get_by_text("too few to say how varied").first).to_be_visible(timeout=30_000)
     shoot(page, "variety-light")

@@ -13,7 +13,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -126,7 +126,7 @@ def test_hostile_texts_stay_texts(site: Site, open_tab: OpenTab, shoot: Shoot, t
     grid = grid_of(page)
     harmless(page)
     newest_first = list(reversed(ids.items()))
-    grid.locator(f"[row-id='{newest_first[0][1]}'] [col-id=scenario]").click()
+    press(grid.locator(f"[row-id='{newest_first[0][1]}'] [col-id=scenario]"))
     for number, (text, row_id) in enumerate(newest_first):
         if number:
             page.keyboard.press("ArrowDown")
@@ -137,9 +137,9 @@ def test_hostile_texts_stay_texts(site: Site, open_tab: OpenTab, shoot: Shoot, t
             shows(page, first)
         if number in (10, 28, 29):
             shoot(page, f"hostile-{number}")
-    reader.get_by_role("tab", name="History", exact=True).click()
+    press(reader.get_by_role("tab", name="History", exact=True))
     harmless(page)
-    page.get_by_role("button", name="Views").click()
+    press(page.get_by_role("button", name="Views"))
     page.get_by_role("combobox", name="Reason for rejecting").press_sequentially("s")
     harmless(page)
     page.keyboard.press("Escape")
@@ -149,7 +149,7 @@ def test_hostile_texts_stay_texts(site: Site, open_tab: OpenTab, shoot: Shoot, t
     page.goto(f"{site.url}/review?id={ids[TEXTS[0]]}")
     grid_of(page)
     harmless(page)
-    page.get_by_role("button", name="Needs revision", exact=True).last.click()
+    press(page.get_by_role("button", name="Needs revision", exact=True).last)
     expect(page.get_by_role("button", name="Undo “Needs revision: 1 conversation”")).to_be_visible(
         timeout=60_000
     )
@@ -170,12 +170,12 @@ def imported(site: Site, page: Page, folder: Path) -> None:
     page.locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/jsonl", "buffer": body.encode()}
     )
-    page.get_by_role("button", name="Import", exact=True).click()
+    press(page.get_by_role("button", name="Import", exact=True))
     expect(page.get_by_role("link", name="Review the 1 conversation")).to_be_visible(timeout=60_000)
     harmless(page)
     page.get_by_role("combobox", name="Import").press_sequentially("s")
     harmless(page)
     page.keyboard.press("Escape")
-    page.get_by_role("link", name="Review the 1 conversation").click()
+    press(page.get_by_role("link", name="Review the 1 conversation"))
     expect(page.get_by_text("Only from the import")).to_be_visible(timeout=60_000)
     harmless(page)

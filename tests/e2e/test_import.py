@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -25,12 +25,12 @@ def test_a_file_is_imported_and_opens_in_the_review(
     page = open_tab("imports")
     page.locator("input[type=file]").set_input_files(str(path))
     expect(page.get_by_text("mine.jsonl")).to_be_visible()
-    page.get_by_role("button", name="Import", exact=True).click()
+    press(page.get_by_role("button", name="Import", exact=True))
     expect(page.get_by_role("heading", name="Refused")).to_be_visible()
     expect(page.get_by_role("link", name="Review the 2 conversations")).to_be_visible()
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     shoot(page, "import")
-    page.get_by_role("link", name="Review the 2 conversations").click()
+    press(page.get_by_role("link", name="Review the 2 conversations"))
     expect(page.get_by_text("Only from the import mine.jsonl")).to_be_visible()
     expect(page.get_by_text("2 conversations match.")).to_be_visible()
     assert [found.imported for found in site.app.imports.page()] == [2]

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from brightrun.domain.insight import Scope
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import SCHEMES, Site
+from tests.e2e.conftest import SCHEMES, Site, press
 from tests.fakes import options, scenarios
 from tests.planting import fill
 
@@ -65,7 +65,7 @@ def test_a_filled_cell_leads_to_its_conversations(
     box = choose(page, number)
     shoot(page, "insight-cell")
     expect(box).to_contain_text(f"{number} written")
-    box.get_by_role("link", name="Review these").click()
+    press(box.get_by_role("link", name="Review these"))
     expect(page.get_by_role("heading", name="Review", level=1)).to_be_visible()
     expect(page.get_by_text(f"{number} conversations match.")).to_be_visible()
 
@@ -80,7 +80,7 @@ def test_an_empty_cell_leads_to_a_batch_that_fills_it(
     expect(box).to_contain_text("0 planned, 0 written, 0 approved")
     expect(box.get_by_role("link", name="Review these")).to_have_count(0)
     persona, topic = box.locator("strong").inner_text().split(" × ")
-    box.get_by_role("link", name="New batch for this").click()
+    press(box.get_by_role("link", name="New batch for this"))
     expect(page.get_by_role("heading", name="New batch", level=1)).to_be_visible()
     expect(page.locator(".st-key-axis-personas").get_by_label("Selected values")).to_contain_text(persona)
     expect(page.locator(".st-key-axis-topics").get_by_label("Selected values")).to_contain_text(topic)
@@ -119,6 +119,6 @@ def test_a_scope_without_conversations_says_so(site: Site, dsn: str, open_tab: O
     page = open_tab("insight?since=2030-01-01")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     shoot(page, "insight-nothing-matches")
-    page.get_by_role("button", name="Show everything").click()
+    press(page.get_by_role("button", name="Show everything"))
     expect(page.get_by_text("100%", exact=True).first).to_be_visible()
     assert "since" not in unquote_plus(page.url)

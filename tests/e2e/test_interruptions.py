@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 
 from brightrun import saol
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -99,19 +99,19 @@ class Reader:
 
     def _leave(self, page: Page) -> None:
         name = self.dice.choice(["Review", "Batches", "Templates", "New batch"])
-        page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        press(page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True))
         expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
         page.goto(f"{self.site.url}/{self._address()}")
 
     def _ask_to_cancel(self, page: Page) -> None:
-        page.get_by_role("button", name="Cancel…").click()
+        press(page.get_by_role("button", name="Cancel…"))
         expect(page.get_by_role("button", name="Cancel the batch")).to_be_visible()
 
     def _cancel(self, page: Page) -> None:
         """Time Cancel from the click's own event to the row; browser and test read the same clock."""
         job = self.jobs[-1]
         page.evaluate(NOTE_CLICKS)
-        page.get_by_role("button", name="Cancel the batch").click()
+        press(page.get_by_role("button", name="Cancel the batch"))
         wait_for(
             lambda: self.site.app.batches.get(job.id).status is JobStatus.CANCELLED, "Cancel did not arrive."
         )
@@ -129,7 +129,7 @@ def test_a_question_stays_open_while_the_batch_goes_on_beneath_it(
     plan = site.app.planner.plan(scenarios(40), JobOptions(WriterName.CLAUDE, "claude-sonnet-5-5", 4000))
     job = site.app.batches.create(plan, name="Harbour", actor="ana")
     page = open_tab(f"batch?job={job.id}")
-    page.get_by_role("button", name="Cancel…").click()
+    press(page.get_by_role("button", name="Cancel…"))
     gone = page.get_by_role("button", name="Cancel the batch")
     expect(gone).to_be_visible()
     wait_for(lambda: site.app.batches.get(job.id).counts.completed >= 2, "Nothing was written.")
@@ -141,12 +141,12 @@ def test_a_question_stays_open_while_the_batch_goes_on_beneath_it(
     expect(gone).to_have_count(0)
     wait_for(lambda: site.app.batches.get(job.id).counts.completed >= 5, "Nothing more was written.")
     expect(gone).to_have_count(0)
-    page.get_by_role("button", name="Cancel…").click()
-    page.get_by_role("button", name="Keep it").click()
+    press(page.get_by_role("button", name="Cancel…"))
+    press(page.get_by_role("button", name="Keep it"))
     expect(gone).to_have_count(0)
     assert site.app.batches.get(job.id).is_open
-    page.get_by_role("button", name="Cancel…").click()
-    gone.click()
+    press(page.get_by_role("button", name="Cancel…"))
+    press(gone)
     expect(page.get_by_text("The batch is cancelled.")).to_be_visible()
     expect(gone).to_have_count(0)
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site, settle
+from tests.e2e.conftest import Site, press, settle
 from tests.fakes import scenarios
 from tests.messages_api import KEY, MessagesApi
 from tests.messages_api.replies import judged, verdict_for
@@ -45,15 +45,15 @@ def test_a_batch_is_judged_and_the_judge_is_held_against_people(
     while site.app.batches.process_next(job.id).job.is_open:
         pass
     page = open_tab(f"batch?job={job.id}")
-    page.get_by_text("What does Claude make of it?").click()
-    page.get_by_role("button", name="See what judging costs").click()
+    press(page.get_by_text("What does Claude make of it?"))
+    press(page.get_by_role("button", name="See what judging costs"))
     start = page.get_by_role("button", name=f"Have {NUMBER} conversations judged")
     expect(start).to_be_visible(timeout=30_000)
     expect(page.get_by_text("Expected cost")).to_be_visible()
     assert not api.requests, "the price was bought"
     settle(page)
     shoot(page, "judging-price")
-    start.click()
+    press(start)
     expect(page.get_by_role("heading", name="Verdicts on Errands")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(f"{NUMBER} of {NUMBER} ended", exact=False).first).to_be_visible(timeout=90_000)
     shoot(page, "judging-batch")
@@ -65,9 +65,9 @@ def test_a_batch_is_judged_and_the_judge_is_held_against_people(
     waiting = ConversationFilter(job_id=job.id, status=ConversationStatus.PENDING_REVIEW)
     site.app.reviews.decide_matching(waiting, Decision.APPROVED, reviewer="ben")
 
-    page.get_by_role("link", name="Review what it marked").click()
+    press(page.get_by_role("link", name="Review what it marked"))
     expect(page.locator(".st-key-reader")).to_be_visible(timeout=30_000)
-    page.get_by_role("tab", name="Score").click()
+    press(page.get_by_role("tab", name="Score"))
     expect(page.get_by_text("Judged by claude", exact=False)).to_be_visible(timeout=30_000)
     shoot(page, "judging-verdict")
     page.goto(f"{site.url}/insight?show=Judge&job={job.id}")

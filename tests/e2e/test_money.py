@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobStatus, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site, choose
+from tests.e2e.conftest import Site, choose, press
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -46,7 +46,7 @@ def figure(page: Page, label: str) -> Locator:
 
 
 def upload(page: Page, sheet: Path) -> None:
-    page.get_by_text("A CSV file", exact=True).click()
+    press(page.get_by_text("A CSV file", exact=True))
     page.locator("input[type=file]").set_input_files(sheet)
     expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
 
@@ -69,7 +69,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     expect(page.get_by_text("There is no price for the model")).to_be_visible()
     expect(page.get_by_role("button", name="Start batch")).to_have_count(0)
     shoot(page, "generate-unpriced-light")
-    page.get_by_role("link", name="Add its price on the System page").click()
+    press(page.get_by_role("link", name="Add its price on the System page"))
     expect(page.get_by_role("heading", name="Prices")).to_be_visible()
     assert site.app.batches.count() == 0
 
@@ -77,24 +77,24 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
 def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
     """A wrong figure is one change; nothing is accepted as free; the history says who changed what."""
     page = open_tab("system")
-    page.get_by_text("Add or correct a price").click()
+    press(page.get_by_text("Add or correct a price"))
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
     choose(page, "Start from", f"{MODEL} from 2026-10-01")
     field = page.get_by_role("spinbutton", name="Output, $")
     expect(field).to_have_value("10.0000")
     field.fill("0")
-    page.get_by_role("button", name="Save price").click()
+    press(page.get_by_role("button", name="Save price"))
     expect(page.get_by_text("A model that costs nothing would make every budget useless")).to_be_visible()
     field.fill("12")
     field.press("Tab")
     shoot(page, "prices-form-light")
-    page.get_by_role("button", name="Save price").click()
+    press(page.get_by_role("button", name="Save price"))
     expect(page.get_by_text("is saved")).to_be_visible()
     saved = next(p for p in site.app.prices.in_force() if p.model == MODEL)
     assert (saved.input_usd, saved.output_usd) == (2, 12)
     newest = site.app.prices.history(model=MODEL)[0]
     assert (newest.by, newest.story()) == ("ana", "corrected: out 10 → 12")
-    page.get_by_text("History", exact=True).click()
+    press(page.get_by_text("History", exact=True))
     chosen = page.get_by_role("combobox", name="Model")
     expect(chosen).to_be_visible()
     chosen.scroll_into_view_if_needed()
@@ -119,11 +119,11 @@ def test_a_batch_stopped_by_its_budget_is_given_more_and_goes_on(
     amount = page.get_by_role("spinbutton", name="Budget in dollars")
     enough = amount.input_value()
     amount.fill("0.01")
-    page.get_by_role("button", name="Set the budget and go on").click()
+    press(page.get_by_role("button", name="Set the budget and go on"))
     expect(page.get_by_text("is spent already, may be, or is reserved")).to_be_visible()
     amount = page.get_by_role("spinbutton", name="Budget in dollars")
     amount.fill(enough)
-    page.get_by_role("button", name="Set the budget and go on").click()
+    press(page.get_by_role("button", name="Set the budget and go on"))
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
     page.wait_for_function(f"document.body.innerText.includes('{ROWS} of {ROWS} ended')", timeout=60_000)
     ended = site.app.batches.get(paused.id)
@@ -150,7 +150,7 @@ def test_a_template_shows_what_its_conversations_cost(site: Site, open_tab: Open
         app.templates.version(app.batches.items(job)[0].template_version_id)
     ).template_key
     page = open_tab(f"templates?template={key}")
-    page.get_by_role("tab", name="Cost").click()
+    press(page.get_by_role("tab", name="Cost"))
     expect(page.get_by_text("includes what failed or was rejected on the way")).to_be_visible()
     shoot(page, "template-costs-light")
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import Job, JobOptions, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import scenarios
 
 OpenTab = Callable[..., Page]
@@ -89,7 +89,7 @@ def test_without_leave_nothing_is_announced_and_the_page_says_so(site: Site, ope
     offer, refused = page.get_by_role("button", name=OFFER), page.get_by_text("This browser blocks notices")
     expect(offer.or_(refused)).to_be_visible()
     if offer.is_visible():
-        offer.click()
+        press(offer)
         expect(refused).to_be_visible()
     page.evaluate(AWAY)
     expect(page.get_by_text("Harbour: completed, 8 written", exact=False).first).to_be_visible(timeout=60_000)

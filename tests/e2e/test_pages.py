@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.services.scenarios import read_sheet
-from tests.e2e.conftest import SCHEMES, Site
+from tests.e2e.conftest import SCHEMES, Site, press
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -59,14 +59,14 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     expect(page.get_by_role("heading", name="first steps v2", level=1)).to_be_visible()
     expect(page.get_by_role("button", name="Prepare the file")).to_be_visible(timeout=30_000)
     shoot(page, f"dataset-{scheme}")
-    page.get_by_role("tab", name="Preflight").click()
+    press(page.get_by_role("tab", name="Preflight"))
     expect(page.get_by_text("One row as the model sees it")).to_be_visible(timeout=30_000)
     shoot(page, f"dataset-preflight-{scheme}")
-    page.get_by_role("tab", name="Compare").click()
+    press(page.get_by_role("tab", name="Compare"))
     expect(page.get_by_text("Added")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     shoot(page, f"dataset-compare-{scheme}")
-    page.get_by_role("link", name="All datasets").click()
+    press(page.get_by_role("link", name="All datasets"))
     expect(page.get_by_text("Frozen so far")).to_be_visible()
     shoot(page, f"datasets-list-{scheme}")
 

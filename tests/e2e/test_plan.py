@@ -7,7 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from tests.e2e.conftest import Site, pick, settle
+from tests.e2e.conftest import Site, pick, press, settle
 from tests.e2e.test_road import watch
 
 Shoot = Callable[[Page, str], None]
@@ -16,7 +16,7 @@ OpenTab = Callable[..., Page]
 
 def open_rules(page: Page) -> None:
     settle(page)
-    page.get_by_text("Rules: never together").click()
+    press(page.get_by_text("Rules: never together"))
     expect(page.get_by_role("button", name="Add this rule")).to_be_visible()
 
 
@@ -31,7 +31,7 @@ def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(
     pick(page, "Emotional arcs: how the feeling moves", *(a.name for a in axes.arcs[:3]))
     pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:4]))
     expect(page.get_by_text("36 combinations")).to_be_visible()
-    page.get_by_text("As few as cover every pair", exact=True).click()
+    press(page.get_by_text("As few as cover every pair", exact=True))
     expect(page.get_by_text("33 of 33 pairs of values are covered")).to_be_visible()
     expect(page.get_by_role("button", name="Start batch of 12", exact=True)).to_be_visible()
 
@@ -39,7 +39,7 @@ def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(
     rules = page.locator("[data-testid=stExpander]").filter(has_text="Rules: never together")
     pick(rules, "Persona", persona.name)
     pick(rules, "Topic", topic.name)
-    page.get_by_role("button", name="Add this rule").click()
+    press(page.get_by_role("button", name="Add this rule"))
     expect(page.get_by_text(f"Never together: persona {persona.name} and topic {topic.name}")).to_be_visible()
     expect(page.get_by_text("33 of 36 combinations are allowed")).to_be_visible()
     expect(page.get_by_text("32 of 32 pairs of values are covered")).to_be_visible()
@@ -49,7 +49,7 @@ def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(
 
     start = page.get_by_role("button", name="Start batch of")
     number = int(start.inner_text().split()[-1])
-    start.click()
+    press(start)
     watch(page, site, number)
     job = site.app.batches.page(limit=1)[0]
     items = site.app.batches.items(job.id, limit=100)
@@ -60,11 +60,11 @@ def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(
     site.app.reviews.decide(
         [Seen(row["id"], row["row_version"]) for row in rows], Decision.REJECTED, reviewer="ana"
     )
-    page.get_by_role("link", name="New batch").click()
-    page.get_by_text("What was rejected", exact=True).click()
+    press(page.get_by_role("link", name="New batch"))
+    press(page.get_by_text("What was rejected", exact=True))
     expect(page.get_by_text(f"{len(rows)} scenarios lost every conversation")).to_be_visible()
     shoot(page, "top-up-light")
-    page.get_by_role("button", name=f"Start batch of {len(rows)}", exact=True).click()
+    press(page.get_by_role("button", name=f"Start batch of {len(rows)}", exact=True))
     watch(page, site, len(rows))
     assert site.app.spaces.emptied() == []
 
@@ -76,9 +76,9 @@ def test_a_plan_that_cannot_be_is_said_with_a_way_out(site: Site, open_tab: Open
     pick(page, "Personas: who asks", *(p.name for p in axes.personas[:2]))
     pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:2]))
     open_rules(page)
-    page.get_by_role("button", name="Add this rule").click()
+    press(page.get_by_role("button", name="Add this rule"))
     expect(page.get_by_text("needs values on at least two axes").first).to_be_visible()
-    page.get_by_text("Let something else vary").click()
+    press(page.get_by_text("Let something else vary"))
     page.get_by_role("textbox", name="Variables of your own").fill("mood calm")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("is not a variable with values").first).to_be_visible()

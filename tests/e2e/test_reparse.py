@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import JobOptions, JobStatus, StepOutcome, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import scenarios
 from tests.messages_api import KEY, Fault, MessagesApi
 
@@ -41,10 +41,10 @@ def test_answers_are_read_again_from_the_page_and_nobody_is_called(
     calls = len(api.requests)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("update conversations set quality_score = 1")
-    page.get_by_role("button", name="Read answers again…").click()
+    press(page.get_by_role("button", name="Read answers again…"))
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Free: nothing is called.")).to_be_visible()
-    dialog.get_by_role("button", name="Read them again").click()
+    press(dialog.get_by_role("button", name="Read them again"))
     expect(page.get_by_text("4 conversations scored anew, 2 still of no use.")).to_be_visible()
     shoot(page, "reparse")
     assert len(api.requests) == calls

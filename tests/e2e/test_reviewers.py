@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.conversation import ConversationStatus
-from tests.e2e.conftest import Site, serving
+from tests.e2e.conftest import Site, press, serving
 from tests.e2e.test_road import grid_of, row_ids, statuses
 from tests.seed import Seed, seed_conversations
 
@@ -37,12 +37,12 @@ def test_the_second_of_two_reviewers_is_told_who_was_first(
         assert row_ids(grid_of(theirs))[0] == row_id
         settled(theirs)
         settled(mine)
-        mine.get_by_role("button", name="Approve", exact=True).click()
+        press(mine.get_by_role("button", name="Approve", exact=True))
         expect(mine.get_by_role("button", name="Undo “Approved: 1 conversation”")).to_be_visible()
         theirs.get_by_role("textbox", name="Note").fill("I would not train on this.")
         theirs.get_by_role("textbox", name="Note").press("Enter")
         settled(theirs)
-        theirs.get_by_role("button", name="Reject", exact=True).click()
+        press(theirs.get_by_role("button", name="Reject", exact=True))
         expect(theirs.get_by_text(re.compile("ana was first and set it to approved at"))).to_be_visible()
         settled(theirs)
         shoot(theirs, "second-reviewer")
@@ -59,17 +59,17 @@ def test_a_list_is_kept_and_comes_back(site: Site, open_tab: OpenTab, shoot: Sho
     page = open_tab("review?status=Approved&sort=Worst+score+first&q=matter&score=8.5")
     grid = grid_of(page)
     expect(page.get_by_text(re.compile(r"^4 conversations match\."))).to_be_visible()
-    page.get_by_role("button", name="Views").click()
+    press(page.get_by_role("button", name="Views"))
     page.get_by_role("textbox", name="Keep this view as").fill("Worst approved")
     page.get_by_role("textbox", name="Keep this view as").press("Enter")
     settled(page)
-    page.get_by_role("button", name="Save view").click()
+    press(page.get_by_role("button", name="Save view"))
     expect(page.get_by_role("button", name="Worst approved")).to_be_visible()
     settled(page)
     shoot(page, "views")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Columns").click()
-    page.get_by_role("button", name="Template", exact=True).click()
+    press(page.get_by_role("button", name="Columns"))
+    press(page.get_by_role("button", name="Template", exact=True))
     settled(page)
     shoot(page, "columns")
     page.keyboard.press("Escape")
@@ -81,8 +81,8 @@ def test_a_list_is_kept_and_comes_back(site: Site, open_tab: OpenTab, shoot: Sho
     other = open_tab("review")
     expect(other.get_by_text(re.compile(r"^6 conversations match\."))).to_be_visible()
     settled(other)
-    other.get_by_role("button", name="Views").click()
-    other.get_by_role("button", name="Worst approved").click()
+    press(other.get_by_role("button", name="Views"))
+    press(other.get_by_role("button", name="Worst approved"))
     expect(other.get_by_text(re.compile(r"^4 conversations match\."))).to_be_visible()
     expect(other).to_have_url(re.compile("score=8.5"))
     expect(other).to_have_url(re.compile("sort=Worst"))
@@ -102,15 +102,15 @@ def test_a_whole_filter_is_decided_on_and_undone(
     page = open_tab("review")
     grid_of(page)
     settled(page)
-    page.get_by_role("button", name="Decide on all 120").click()
-    page.get_by_role("dialog").get_by_text("Reject", exact=True).click()
+    press(page.get_by_role("button", name="Decide on all 120"))
+    press(page.get_by_role("dialog").get_by_text("Reject", exact=True))
     expect(page.get_by_role("button", name="Reject: 120")).to_be_visible()
     shoot(page, "bulk")
-    page.get_by_role("button", name="Reject: 120").click()
+    press(page.get_by_role("button", name="Reject: 120"))
     undo = page.get_by_role("button", name="Undo “Rejected: 120 conversations”")
     expect(undo).to_be_visible()
     assert statuses(site)["rejected"] == 120
     settled(page)
-    undo.click()
+    press(undo)
     expect(page.get_by_text("Undone: 120 conversations")).to_be_visible()
     assert statuses(site)["pending_review"] == 120

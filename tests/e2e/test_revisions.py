@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from brightrun.domain.batch import JobStatus
-from tests.e2e.conftest import SCHEMES, Site
+from tests.e2e.conftest import SCHEMES, Site, press
 from tests.e2e.test_corrections import HOSTILE, OpenTab, Shoot, read, settled, write
 from tests.e2e.test_tabs import until
 
@@ -19,31 +19,31 @@ def test_feedback_becomes_another_conversation_that_knows_its_parent(
     first = write(site)[0]
     page = open_tab(f"review?id={first.id}", scheme=scheme)
     read(page, first)
-    page.locator(".st-key-again button").click()
+    press(page.locator(".st-key-again button"))
     note = page.get_by_role("dialog").get_by_label("What should be otherwise")
     note.fill(f"Name one step. {HOSTILE}")
     note.press("Control+Enter")
     expect(page.get_by_role("dialog").get_by_text("at most")).to_be_visible(timeout=30_000)
     settled(page)
     shoot(page, f"again-{scheme}")
-    page.locator(".st-key-again-start button").click()
+    press(page.locator(".st-key-again-start button"))
     expect(page.get_by_role("heading", name="Again: ", level=1)).to_be_visible(timeout=30_000)
     jobs = site.app.batches.page(limit=1)
     until(lambda: site.app.batches.get(jobs[0].id).status is JobStatus.COMPLETED, "It was not written.")
     (again,) = site.app.revisions.of(first.id)
     page.goto(f"{site.url}/review?id={first.id}")
     read(page, first)
-    page.get_by_role("tab", name="Origin").click()
+    press(page.get_by_role("tab", name="Origin"))
     link = page.get_by_role("link", name="Written again")
     expect(link).to_be_visible(timeout=30_000)
     settled(page)
     shoot(page, f"origin-parent-{scheme}")
-    link.click()
+    press(link)
     assert again.conversation_id
     expect(page.get_by_role("link", name="From version 1")).to_be_visible(timeout=30_000)
     expect(page.locator(".st-key-reader").get_by_text("Name one step.")).to_be_visible()
     settled(page)
     assert again.conversation_id in page.url
     shoot(page, f"origin-child-{scheme}")
-    page.get_by_role("link", name="From version 1").click()
+    press(page.get_by_role("link", name="From version 1"))
     expect(page.get_by_role("link", name="Written again")).to_be_visible(timeout=30_000)

@@ -19,7 +19,7 @@ from brightrun.domain.batch import ItemStatus, JobStatus
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter
 from tests.conftest import SHARED
-from tests.e2e.conftest import ALL, ROOT, Site, choose, settle
+from tests.e2e.conftest import ALL, ROOT, Site, choose, press, settle
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -51,25 +51,25 @@ def test_a_sheet_becomes_a_downloaded_dataset(
     assert job.status is JobStatus.COMPLETED
     shoot(page, "batch-light")
 
-    page.get_by_role("link", name="Review what it wrote").click()
+    press(page.get_by_role("link", name="Review what it wrote"))
     approve_and_reject(site, page, shoot)
     download(site, page, shoot, tmp_path)
 
 
 def start_batch(page: Page, sheet: Path, number: int, *, name: str) -> None:
-    page.get_by_role("link", name="New batch").click()
+    press(page.get_by_role("link", name="New batch"))
     start = prepare(page, sheet, number)
     expect(start).to_be_enabled()
     expect(page.get_by_text("Expected cost")).to_be_visible()
     page.get_by_role("textbox", name="Name", exact=True).fill(name)
     page.get_by_role("textbox", name="Name", exact=True).press("Enter")
-    start.click()
+    press(start)
     expect(page.get_by_role("heading", name=name)).to_be_visible()
 
 
 def prepare(page: Page, sheet: Path, number: int) -> Locator:
     """Upload a sheet, take its first rows, and return the button that starts them."""
-    page.get_by_text("A CSV file", exact=True).click()
+    press(page.get_by_text("A CSV file", exact=True))
     page.locator("input[type=file]").set_input_files(sheet)
     expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
     page.get_by_role("spinbutton", name="At most this many").fill(str(number))
@@ -79,11 +79,11 @@ def prepare(page: Page, sheet: Path, number: int) -> Locator:
 
 def cancel_half_way(site: Site, page: Page) -> None:
     page.wait_for_function("document.body.innerText.match(/([1-9]\\d*) of \\d+ ended/)")
-    page.get_by_role("button", name="Cancel…").click()
+    press(page.get_by_role("button", name="Cancel…"))
     confirm = page.get_by_role("button", name="Cancel the batch")
     expect(confirm).to_be_visible()
     began = time.monotonic()
-    confirm.click()
+    press(confirm)
     while site.app.batches.page(limit=1)[0].status is not JobStatus.CANCELLED:
         assert time.monotonic() - began < 30, "Cancel did not reach the database."
         time.sleep(0.02)
@@ -124,7 +124,7 @@ def row_ids(grid: FrameLocator) -> list[str]:
 
 
 def tick(grid: FrameLocator, row_id: str) -> None:
-    grid.locator(f"[row-id='{row_id}'] input[type=checkbox]").first.click()
+    press(grid.locator(f"[row-id='{row_id}'] input[type=checkbox]").first)
 
 
 def statuses(site: Site) -> dict[str, int]:
@@ -134,7 +134,7 @@ def statuses(site: Site) -> dict[str, int]:
 def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     grid = grid_of(page)
     ids = row_ids(grid)
-    grid.locator(f"[row-id='{ids[2]}'] [col-id=scenario]").click()
+    press(grid.locator(f"[row-id='{ids[2]}'] [col-id=scenario]"))
     reader = page.locator(".st-key-reader")
     first = site.app.reviews.read(ids[2]).turns[0].content  # type: ignore[arg-type]
     expect(reader.get_by_text(first[:60]).first).to_be_visible()
@@ -142,7 +142,7 @@ def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
 
     for row_id in ids[:3]:
         tick(grid, row_id)
-    page.get_by_role("button", name="Approve 3").click()
+    press(page.get_by_role("button", name="Approve 3"))
     expect(page.get_by_role("button", name="Undo “Approved: 3 conversations”")).to_be_visible()
     assert statuses(site)["approved"] == 3
     expect(grid.locator(f"[row-id='{ids[0]}']")).to_have_count(0)
@@ -151,20 +151,20 @@ def approve_and_reject(site: Site, page: Page, shoot: Shoot) -> None:
     left = row_ids(grid)
     tick(grid, left[0])
     choose(page, "Reason for rejecting", "Repetitive")
-    page.get_by_role("button", name="Reject 1").click()
+    press(page.get_by_role("button", name="Reject 1"))
     expect(page.get_by_role("button", name="Undo “Rejected: 1 conversation”")).to_be_visible()
     rejected = site.app.reviews.read(left[0])  # type: ignore[arg-type]
     assert (rejected.status, rejected.review_reason) == (ConversationStatus.REJECTED, "Repetitive")
     assert rejected.reviewed_by == "ana"
 
     settle(page)  # the buttons move while the page draws what the last decision led to
-    page.get_by_role("button", name="Undo").click()
+    press(page.get_by_role("button", name="Undo"))
     expect(page.get_by_text("Undone: 1 conversation")).to_be_visible()
     assert statuses(site)["rejected"] == 0
 
     decide_by_keyboard(site, page)
-    page.get_by_role("button", name="Decide on all").click()
-    page.get_by_role("button", name=re.compile(r"Approve: \d+")).click()
+    press(page.get_by_role("button", name="Decide on all"))
+    press(page.get_by_role("button", name=re.compile(r"Approve: \d+")))
     expect(page.get_by_text(re.compile("All caught up|Nothing matches"))).to_be_visible()
 
 
@@ -175,7 +175,7 @@ def decide_by_keyboard(site: Site, page: Page) -> None:
     expect(page.get_by_text(f"{site.app.reviews.count(pending)} conversations match.")).to_be_visible()
     grid = grid_of(page)
     ids = row_ids(grid)[:3]
-    grid.locator(f"[row-id='{ids[0]}'] [col-id=scenario]").click()
+    press(grid.locator(f"[row-id='{ids[0]}'] [col-id=scenario]"))
     for key, row_id in zip("axn", ids, strict=True):
         expect(grid.locator(f"[row-id='{row_id}'] .ag-cell-focus")).to_have_count(1)
         page.keyboard.press(key)
@@ -189,10 +189,10 @@ def decide_by_keyboard(site: Site, page: Page) -> None:
 
 
 def download(site: Site, page: Page, shoot: Shoot, folder: Path) -> None:
-    page.get_by_role("link", name="Datasets", exact=True).click()
+    press(page.get_by_role("link", name="Datasets", exact=True))
     approved = statuses(site)["approved"]
     shoot(page, "datasets-maker-light")
-    page.get_by_role("button", name=f"Freeze {approved} conversations").click()
+    press(page.get_by_role("button", name=f"Freeze {approved} conversations"))
     expect(page.get_by_text("Prepare the file")).to_be_visible(timeout=30_000)
     expect(page).to_have_url(re.compile("dataset="))
     shoot(page, "datasets-light")
@@ -218,7 +218,7 @@ def download(site: Site, page: Page, shoot: Shoot, folder: Path) -> None:
 
 def read_preflight(page: Page, shoot: Shoot) -> None:
     """Each trainer's verdict stands there, and a template that refuses the rows says so before a run does."""
-    page.get_by_role("tab", name="Preflight").click()
+    press(page.get_by_role("tab", name="Preflight"))
     expect(page.get_by_text("tokens, ").first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("<|im_start|>assistant").first).to_be_visible()
     shoot(page, "preflight-light")
@@ -233,11 +233,11 @@ def read_preflight(page: Page, shoot: Shoot) -> None:
 def save(page: Page, label: str, folder: Path) -> Path:
     """Pick a format, have it prepared, and download it."""
     choose(page, "Format", label)
-    page.get_by_role("button", name="Prepare the file").click()
+    press(page.get_by_role("button", name="Prepare the file"))
     button = page.get_by_role("button", name=re.compile("Download .*B"))
     expect(button).to_be_visible(timeout=30_000)
     with page.expect_download() as started:
-        button.click()
+        press(button)
     path = folder / started.value.suggested_filename
     started.value.save_as(path)
     return path
@@ -246,7 +246,7 @@ def save(page: Page, label: str, folder: Path) -> Path:
 def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site, open_tab: OpenTab) -> None:
     """What the pages wrote is linked by primary key, and the log and the files are where they belong."""
     page = open_tab("generate")
-    prepare(page, ROOT / "examples" / "scenarios.csv", 3).click()
+    press(prepare(page, ROOT / "examples" / "scenarios.csv", 3))
     watch(page, site, 3)
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()  # drawn again for the last time
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
@@ -259,17 +259,17 @@ def test_every_item_of_the_browsers_batch_points_at_its_conversation(site: Site,
             assert path
             assert json.loads(site.app.enrichment.document(path))
     with page.expect_download() as started:
-        page.get_by_role("button", name="Download log").click()
+        press(page.get_by_role("button", name="Download log"))
     assert "completed" in Path(started.value.path()).read_text(encoding="utf-8")
 
 
 def test_a_file_waits_for_a_slow_browser(site: Site, open_tab: OpenTab) -> None:
     """What a download button made is still there seconds later, however often pages were drawn meanwhile."""
     page = open_tab("generate")
-    prepare(page, ROOT / "examples" / "scenarios.csv", 24).click()
+    press(prepare(page, ROOT / "examples" / "scenarios.csv", 24))
     page.wait_for_function("document.body.innerText.match(/([1-9]\\d*) of \\d+ ended/)")
     with page.expect_download() as started:
-        page.get_by_role("button", name="Download log").click()
+        press(page.get_by_role("button", name="Download log"))
     ended = site.app.batches.page(limit=1)[0].counts.completed
     while site.app.batches.page(limit=1)[0].counts.completed < ended + 5:
         page.wait_for_timeout(200)

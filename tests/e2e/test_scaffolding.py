@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site, choose, settle
+from tests.e2e.conftest import Site, choose, press, settle
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -22,25 +22,25 @@ def test_a_persona_is_edited_and_a_table_brings_another(
     occupation = page.get_by_role("textbox", name="Occupation")
     occupation.fill("lighthouse keeper")
     shoot(page, "scaffolding-light")
-    page.get_by_role("button", name="Save", exact=True).click()
+    press(page.get_by_role("button", name="Save", exact=True))
     expect(page.get_by_text("overwhelmed_avoider is saved.").first).to_be_visible()
     assert "lighthouse keeper" in {p.occupation for p in site.app.scenarios.axes().personas}
 
     settle(page)
-    page.get_by_text("All of them as a table").click()
+    press(page.get_by_text("All of them as a table"))
     with page.expect_download() as started:
-        page.get_by_role("button", name="Download the CSV").click()
+        press(page.get_by_role("button", name="Download the CSV"))
     table = Path(started.value.path()).read_bytes()
     upload(page, tmp_path / "wrong.csv", table.replace(b"overwhelmed_avoider", b"Not a key"))
     expect(page.get_by_text("column persona_key").first).to_be_visible()
     upload(page, tmp_path / "more.csv", table.replace(b"overwhelmed_avoider", b"harbour_master"))
     expect(page.get_by_text("1 new, 0 changed, 3 as they are.")).to_be_visible()
     shoot(page, "scaffolding-table-light")
-    page.get_by_role("button", name="Save all of it").click()
+    press(page.get_by_role("button", name="Save all of it"))
     expect(page.get_by_text("1 new and 0 changed are saved.").first).to_be_visible()
     assert "harbour_master" in {p.persona_key for p in site.app.scenarios.axes().personas}
     settle(page)
-    page.get_by_role("button", name="Stop offering it").click()
+    press(page.get_by_role("button", name="Stop offering it"))
     expect(page.get_by_role("button", name="Offer it again")).to_be_visible()
 
 

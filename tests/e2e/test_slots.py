@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -27,7 +27,7 @@ def test_a_page_writes_several_items_at_a_time(
     plan = site.app.planner.plan(scenarios(12), options(WriterName.CLAUDE))
     job = site.app.batches.create(plan, name="Together", actor="ana")
     page = open_tab(f"batch?job={job.id}")
-    page.get_by_role("radio", name="4", exact=True).click()
+    press(page.get_by_role("radio", name="4", exact=True))
     expect(page).to_have_url(re.compile("slots=4"))
     expect(page.get_by_text(re.compile("[4-8] of 12 ended"))).to_be_visible(timeout=60_000)
     shoot(page, "slots-light")

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, CDPSession, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import scenarios
 
 OpenTab = Callable[..., Page]
@@ -113,7 +113,7 @@ def watch(site: Site, page: Page, job: Job, scales: Scales) -> list[Sample]:
             keep(samples)
             if len(samples) % 10 == 0:
                 name = "Completed" if len(samples) % 20 else "All"
-                page.get_by_role("radiogroup", name="Show").get_by_text(name, exact=True).click()
+                press(page.get_by_role("radiogroup", name="Show").get_by_text(name, exact=True))
     page.wait_for_timeout(3000)
     return [*samples, scales.weigh(site.app.batches.get(job.id))]
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import JobStatus
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from tests.e2e.conftest import Site, choose, pick, settle
+from tests.e2e.conftest import Site, choose, pick, press, settle
 from tests.e2e.test_road import watch
 
 Shoot = Callable[[Page, str], None]
@@ -22,14 +22,14 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     page = open_tab("templates")
     build(page)
     describe(page, shoot)
-    page.get_by_role("tab", name="Preview").click()
+    press(page.get_by_role("tab", name="Preview"))
     expect(page.get_by_text("The visitor is calm.")).to_be_visible()
     expect(page.get_by_text("tokens in and")).to_be_visible()
     page.get_by_role("combobox", name="What one conversation costs with").scroll_into_view_if_needed()
     shoot(page, "studio-template-light")
 
     axes = site.app.scenarios.axes()
-    page.get_by_role("link", name="New batch").click()
+    press(page.get_by_role("link", name="New batch"))
     pick(page, "Personas: who asks", *(p.name for p in axes.personas[:3]))
     pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:4]))
     choose(page, "Template", "Harbour desk", exact=True)
@@ -37,7 +37,7 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     first = page.get_by_role("button", name="Write 3 first, then decide")
     first.scroll_into_view_if_needed()
     shoot(page, "studio-plan-light")
-    first.click()
+    press(first)
 
     start = page.get_by_role("button", name="Start the remaining 9")
     expect(start).to_be_visible(timeout=60_000)
@@ -47,7 +47,7 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     page.get_by_role("heading", name="Preview: the first 3 of 12").scroll_into_view_if_needed()
     shoot(page, "preview-light")
 
-    page.get_by_text("Adjust the rest").click()
+    press(page.get_by_text("Adjust the rest"))
     variables = page.get_by_role("textbox", name="Variables that all of the rest gets")
     variables.fill("mood: in a hury")
     page.keyboard.press("Control+Enter")
@@ -59,9 +59,9 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     expect(adjust).to_be_enabled()
     page.get_by_role("button", name="Preview one more").scroll_into_view_if_needed()
     shoot(page, "preview-adjust-light")
-    adjust.click()
+    press(adjust)
     expect(page.get_by_text("9 items adjusted.").first).to_be_visible()
-    start.click()
+    press(start)
     watch(page, site, 12)
     items = site.app.batches.items(job.id, limit=20)
     assert [item.scenario.variables.get("mood") for item in items] == [None] * 3 + ["in a hurry"] * 9
@@ -73,11 +73,11 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     site.app.reviews.decide(
         [Seen(row["id"], row["row_version"]) for row in rows], Decision.REJECTED, reviewer="ana"
     )
-    page.get_by_role("link", name="New batch").click()
-    page.get_by_text("What was rejected", exact=True).click()
+    press(page.get_by_role("link", name="New batch"))
+    press(page.get_by_text("What was rejected", exact=True))
     expect(page.get_by_text("1 scenario lost every conversation")).to_be_visible()
     shoot(page, "studio-top-up-light")
-    page.get_by_role("button", name="Start batch of 1", exact=True).click()
+    press(page.get_by_role("button", name="Start batch of 1", exact=True))
     watch(page, site, 1)
     assert site.app.spaces.emptied() == []
 
@@ -99,19 +99,19 @@ def build(page: Page) -> None:
         "persona_name, persona_communication_style, topic_name"
     )
     page.get_by_role("textbox", name="Variables it may do without").fill("mood")
-    page.get_by_role("button", name="Publish", exact=True).click()
+    press(page.get_by_role("button", name="Publish", exact=True))
     expect(page.get_by_text("Harbour desk v1 is published.").first).to_be_visible()
     settle(page)
 
 
 def describe(page: Page, shoot: Shoot) -> None:
     """Say what the template's own variable may hold, and publish that."""
-    page.get_by_role("tab", name="Variables").click()
+    press(page.get_by_role("tab", name="Variables"))
     choose(page, "Type of mood", "Choice")
     page.get_by_role("textbox", name="Allowed values of mood").fill("calm, in a hurry")
     page.get_by_role("textbox", name="Default of mood").fill("calm")
     page.get_by_role("textbox", name="What mood is for").fill("How the visitor feels")
     shoot(page, "studio-variables-light")
-    page.get_by_role("button", name="Publish the next version with these").click()
+    press(page.get_by_role("button", name="Publish the next version with these"))
     expect(page.get_by_text("Harbour desk v2 is published.").first).to_be_visible()
     settle(page)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from brightrun import saol
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, press
 from tests.fakes import scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -104,12 +104,12 @@ def test_reloading_resumes_a_paused_page_where_it_was(
     page = open_tab(f"batch?job={job.id}")
     until(lambda: site.app.batches.get(job.id).counts.completed >= 1, "Nothing was written.")
     page.reload()
-    page.get_by_role("button", name="Pause").click()
+    press(page.get_by_role("button", name="Pause"))
     until(lambda: site.app.batches.get(job.id).status is JobStatus.PAUSED, "Pausing did not hold.")
     until(lambda: site.app.batches.get(job.id).counts.processing == 0, "The item in flight did not end.")
     calls = len(api.requests)
     time.sleep(QUIET_SECONDS)
     assert len(api.requests) == calls
-    page.get_by_role("button", name="Resume").click()
+    press(page.get_by_role("button", name="Resume"))
     until(lambda: site.app.batches.get(job.id).status is JobStatus.COMPLETED, "The batch did not end.")
     check(site, api, job)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Site, choose, settle
+from tests.e2e.conftest import Site, choose, press, settle
 
 Shoot = Callable[[Page, str], None]
 OpenTab = Callable[..., Page]
@@ -26,10 +26,10 @@ def test_a_template_is_built_published_and_carried_on(
     order = page.get_by_role("textbox", name="Order sent to the writer")
     order.fill("About {{ scenrio }}.{% for i in 'abc' %} {{ persona_name }}{% endfor %}")
     page.get_by_role("textbox", name="Variables it needs").fill("scenario, persona_name")
-    page.get_by_role("button", name="Publish", exact=True).click()
+    press(page.get_by_role("button", name="Publish", exact=True))
     expect(page.get_by_text("Did you mean scenario?")).to_be_visible()
     order.fill("About {{ scenario }}.{% for i in 'abc' %} {{ persona_name }}{% endfor %}")
-    page.get_by_role("button", name="Publish", exact=True).click()
+    press(page.get_by_role("button", name="Publish", exact=True))
     expect(page.get_by_text("Harbour desk v1 is published.").first).to_be_visible()
     settle(page)
     page.get_by_role("textbox", name="scenario").fill("a lost boat key")
@@ -39,20 +39,20 @@ def test_a_template_is_built_published_and_carried_on(
     shoot(page, "template-preview-light")
 
     with page.expect_download() as started:
-        page.get_by_role("button", name="Download it as a file").click()
+        press(page.get_by_role("button", name="Download it as a file"))
     held = json.loads(Path(started.value.path()).read_text(encoding="utf-8"))
     held["user_text"] = (
         "{% for a in '123456789' %}" * 9 + "{{ scenario }}{{ persona_name }}" + "{% endfor %}" * 9
     )
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(held), encoding="utf-8")
-    page.get_by_text("Publish a template from a file").click()
+    press(page.get_by_text("Publish a template from a file"))
     page.locator("input[type=file]").set_input_files(changed)
-    page.get_by_role("button", name="Publish it").click()
+    press(page.get_by_role("button", name="Publish it"))
     expect(page.get_by_text("Harbour desk v2 is published.").first).to_be_visible()
     expect(
         page.get_by_text("renders to more than").or_(page.get_by_text("s of computing")).first
     ).to_be_visible()
-    page.get_by_role("tab", name="Versions").click()
+    press(page.get_by_role("tab", name="Versions"))
     expect(page.get_by_text("+++ v2 user_text")).to_be_visible()
     shoot(page, "template-versions-light")
