@@ -104,14 +104,14 @@ class Reader:
         page.goto(f"{self.site.url}/{self._address()}")
 
     def _ask_to_cancel(self, page: Page) -> None:
-        press(page.get_by_role("button", name="Cancel…"))
+        page.get_by_role("button", name="Cancel…").click()
         expect(page.get_by_role("button", name="Cancel the batch")).to_be_visible()
 
     def _cancel(self, page: Page) -> None:
         """Time Cancel from the click's own event to the row; browser and test read the same clock."""
         job = self.jobs[-1]
         page.evaluate(NOTE_CLICKS)
-        press(page.get_by_role("button", name="Cancel the batch"))
+        page.get_by_role("button", name="Cancel the batch").click()
         wait_for(
             lambda: self.site.app.batches.get(job.id).status is JobStatus.CANCELLED, "Cancel did not arrive."
         )
@@ -129,7 +129,7 @@ def test_a_question_stays_open_while_the_batch_goes_on_beneath_it(
     plan = site.app.planner.plan(scenarios(40), JobOptions(WriterName.CLAUDE, "claude-sonnet-5-5", 4000))
     job = site.app.batches.create(plan, name="Harbour", actor="ana")
     page = open_tab(f"batch?job={job.id}")
-    press(page.get_by_role("button", name="Cancel…"))
+    page.get_by_role("button", name="Cancel…").click()
     gone = page.get_by_role("button", name="Cancel the batch")
     expect(gone).to_be_visible()
     wait_for(lambda: site.app.batches.get(job.id).counts.completed >= 2, "Nothing was written.")
@@ -141,12 +141,12 @@ def test_a_question_stays_open_while_the_batch_goes_on_beneath_it(
     expect(gone).to_have_count(0)
     wait_for(lambda: site.app.batches.get(job.id).counts.completed >= 5, "Nothing more was written.")
     expect(gone).to_have_count(0)
-    press(page.get_by_role("button", name="Cancel…"))
-    press(page.get_by_role("button", name="Keep it"))
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Keep it").click()
     expect(gone).to_have_count(0)
     assert site.app.batches.get(job.id).is_open
-    press(page.get_by_role("button", name="Cancel…"))
-    press(gone)
+    page.get_by_role("button", name="Cancel…").click()
+    gone.click()
     expect(page.get_by_text("The batch is cancelled.")).to_be_visible()
     expect(gone).to_have_count(0)
 
