@@ -46,6 +46,7 @@ from brightrun.services.insight import Insight
 from brightrun.services.judging import Judging
 from brightrun.services.migration import SCAFFOLDING, Migration, Rows
 from brightrun.services.pace import Pace
+from brightrun.services.parts import Parts
 from brightrun.services.people import People
 from brightrun.services.plans import Planner
 from brightrun.services.previews import Previews
@@ -85,6 +86,7 @@ class App:
     costs: Costs
     budgets: Budgets
     batches: Batches
+    parts: Parts
     previews: Previews
     reparsing: Reparsing
     enrichment: Enrichment
@@ -291,11 +293,22 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
     )
     duplicates = Duplicates(db, settings.quality)
     planner = Planner(db, templates, scenarios, estimator)
+    parts = Parts(
+        db,
+        generation,
+        spool,
+        writer,
+        lease_seconds=settings.lease_seconds,
+        lease_margin=settings.lease_margin,
+        look_seconds=settings.overnight_look,
+        most=settings.overnight_part,
+    )
     batches = Batches(
         db,
         logs,
         generation,
         pace,
+        parts,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         pause_after_failures=settings.pause_after_failures,
@@ -313,6 +326,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         costs=Costs(db),
         budgets=Budgets(db),
         batches=batches,
+        parts=parts,
         previews=Previews(db, planner, templates),
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from brightrun.domain.batch import WriterName
+from brightrun.domain.part import MOST_REQUESTS
 from brightrun.domain.standard import STANDARD, Standard
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     """How long the demo writer takes over one conversation, so that progress can be watched."""
     lease_margin: float = Field(60.0, gt=0)
     """Seconds a lease outlives the call's time-out."""
+    overnight_part: int = Field(1_000, ge=1, le=MOST_REQUESTS)
+    """So many items are handed over to Message Batches at once."""
+    overnight_look: float = Field(60.0, gt=0, le=3600)
+    """Seconds between two looks at what is out."""
     quality: Standard = Field(STANDARD)
     """What conversations are held against; each line of it has a setting of its own."""
     runner: RunnerMode = Field(RunnerMode.THREAD)

@@ -16,6 +16,7 @@ from brightrun.domain.ids import (
     TemplateVersionId,
 )
 from brightrun.domain.judging import Subject
+from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
 
@@ -173,6 +174,7 @@ class JobOptions:
     """US dollars the job may never exceed."""
     retry_cut: bool = False
     """Buy an answer that was cut at the token limit once more."""
+    delivery: Delivery = Delivery.DIRECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,13 @@ class Job:
     priority: int = 0
     """Jobs with a higher number come first; equals share."""
     kind: JobKind = JobKind.WRITE
+    parts_out: int = 0
+    """Parts of it that are on their way through Message Batches."""
+
+    @property
+    def is_out(self) -> bool:
+        """Whether something of it is still to come, whatever became of the job."""
+        return self.is_open or self.parts_out > 0
 
     @property
     def is_open(self) -> bool:

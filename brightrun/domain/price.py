@@ -138,6 +138,11 @@ class Tariff:
         """Return the price of a call with a prompt of that size."""
         return next(p for p in reversed(self._now) if _reaches(input_tokens, p))
 
+    def batch_share(self) -> float:
+        """Return what Message Batches cost at most, as a share of the usual price, to four digits, rounded up."""
+        share = max(price.batch_factor for price in self._met)
+        return min(1.0, math.ceil(share * 10_000 - 1e-9) / 10_000)
+
     def ceiling(self, input_bound: int, max_tokens: int) -> float:
         """Return the most one call of at most so many tokens can cost, rounded up to what money is kept in.
 
@@ -157,6 +162,7 @@ def dearer_by(before: Sequence[Price], after: Sequence[Price], model: str, *, on
         except InvalidInput:
             continue  # nothing was reserved at a price that was not there
         factors.append(new.output_usd / old.output_usd)
+        factors.append(new.batch_factor / old.batch_factor)
         factors.append(new.input_usd * _input_factor(new) / (old.input_usd * _input_factor(old)))
     return max(factors)
 

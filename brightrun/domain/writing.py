@@ -63,6 +63,8 @@ class Answer:
     """None where the writer does not say: what the call cost is then unknown, and not nothing."""
     refusal_category: str | None = None
     refusal_explanation: str | None = None
+    is_batched: bool = False
+    """It came through Message Batches, and costs their share of the price."""
 
 
 class Writer(Protocol):

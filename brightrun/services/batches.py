@@ -25,6 +25,7 @@ from brightrun.domain.batch import (
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.errors import Conflict, DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
 from brightrun.domain.ids import JobId, parse_uuid
+from brightrun.domain.part import Delivery
 from brightrun.domain.person import Action
 from brightrun.domain.progress import Progress
 from brightrun.domain.text import clean
@@ -32,6 +33,7 @@ from brightrun.events.event import Event, about, emit
 from brightrun.services.budgets import require_budget
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.pace import Pace
+from brightrun.services.parts import Parts
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row, tariff_of
 from brightrun.services.rights import needs
 from brightrun.stores import batches as store
@@ -57,6 +59,7 @@ class Batches:
         logs: Bucket,
         generation: Generation,
         pace: Pace,
+        parts: Parts,
         *,
         lease_seconds: float,
         max_attempts: int,
@@ -72,6 +75,8 @@ class Batches:
         self._generation = generation
         self._pace = pace
         self._models: dict[JobId, str | None] = {}
+        self._direct: set[JobId] = set()
+        self._parts = parts
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._pause_after_failures = pause_after_failures
@@ -85,6 +90,11 @@ class Batches:
         preview: how many of its first items are written before a person starts the rest.
         """
         plan.require()
+        if plan.options.delivery is Delivery.OVERNIGHT and plan.options.writer is not WriterName.CLAUDE:
+            raise InvalidInput(
+                "The demo writer writes at once and for nothing.",
+                remedy="Let Claude write it, or not overnight.",
+            )
         if preview is not None and not 1 <= preview <= MAX_PREVIEW:
             raise InvalidInput(f"A preview has 1 to {MAX_PREVIEW} conversations.")
         name = " ".join(name.split())
@@ -111,6 +121,8 @@ class Batches:
             return self._stopped(job_id, fault)
 
     def _advance(self, job_id: JobId) -> Step:
+        if self._is_overnight(job_id):
+            return self._overnight(job_id)
         wait = self._take_turn(job_id)
         if wait:
             return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
@@ -139,6 +151,10 @@ class Batches:
             reason = clean(f"Unexpected fault: {type(fault).__name__}: {fault}"[:1000])
             entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
             result = Unwritten("failed", entry | {"error_message": reason})
+        return self._conclude(claim, result)
+
+    def _conclude(self, claim: Claim, result: Written | Unwritten) -> Step:
+        """Record what became of an item, and tell it."""
         settled, result = self._settle(claim, result)
         _tell(settled, result)
         if settled.finished or not settled.job.is_open:
@@ -153,6 +169,23 @@ class Batches:
             conversation_id=settled.conversation_id,
             message=message,
         )
+
+    def _overnight(self, job_id: JobId) -> Step:
+        step = self._parts.advance(job_id, _worker(), self._conclude)
+        if step.outcome is StepOutcome.DONE:
+            self._publish_log(step.job)
+        return step
+
+    def _is_overnight(self, job_id: JobId) -> bool:
+        """Whether a job's items are handed over in parts: its preview is written at once."""
+        if job_id not in self._direct:
+            job = store.view(self._db, job_id)
+            if job.options.delivery is Delivery.OVERNIGHT:
+                if job.status is JobStatus.CANCELLED:
+                    return job.parts_out > 0
+                return job.preview is None or not job.is_open
+            self._direct.add(job_id)
+        return False
 
     def _take_turn(self, job_id: JobId) -> float:
         """Return the seconds until the job's writer allows another call; nothing is claimed while it waits."""
@@ -279,8 +312,13 @@ class Batches:
         """Reserve by today's prices; where they change in the same moment, reserve again."""
         for _ in range(PRICE_TRIES):
             seen = prices.mark(self._db)
-            items = item_rows(plan, tariff_of(self._db, plan.options))
-            created = store.create(self._db, job, items, estimate_row(plan), seen=seen)
+            tariff = tariff_of(self._db, plan.options)
+            share = {}
+            if plan.options.delivery is Delivery.OVERNIGHT and tariff:
+                share = {"price_share": tariff.batch_share()}
+            created = store.create(
+                self._db, job | share, item_rows(plan, tariff), estimate_row(plan), seen=seen
+            )
             if created is not None:
                 return created
         raise Conflict("The price table is being changed.", remedy="Look at the plan again, then start it.")

@@ -16,6 +16,7 @@ from brightrun.domain.caching import pays, saving, standing_characters, standing
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.estimate import Estimate, OutputHistory, Terms, approximate_output
 from brightrun.domain.ids import TemplateId, TemplateVersionId
+from brightrun.domain.part import Delivery
 from brightrun.domain.price import (
     CHARACTERS_PER_TOKEN,
     Price,
@@ -83,7 +84,8 @@ class Estimator:
         tariff = Tariff(known, options.model, on=prices.today(self._db))
         length = self._length([prompt for _, prompt in items], options.model)
         history = self._history(groups, options.model)
-        saved, note = _cache(groups, terms, length, tariff.price(0))
+        share = tariff.batch_share() if options.delivery is Delivery.OVERNIGHT else 1.0
+        saved, note = _cache(groups, terms, length, tariff.price(0)) if share == 1.0 else _overnight(share)
         expected = high = 0.0
         tokens_in = tokens_out = 0
         for version, prompt in items:
@@ -97,9 +99,10 @@ class Estimator:
             items=len(items),
             input_tokens=tokens_in,
             output_tokens=tokens_out,
-            expected_usd=expected - saved,
-            high_usd=high - saved,
-            worst_usd=sum(
+            expected_usd=expected * share - saved,
+            high_usd=high * share - saved,
+            worst_usd=share
+            * sum(
                 len(groups[key]) * tariff.ceiling(kept.input_bound, options.max_tokens)
                 for key, kept in terms.items()
             ),
@@ -152,6 +155,11 @@ class Estimator:
         wanted = sorted(versions)
         found = costs.output_history(self._db, model, wanted) if wanted else {}
         return {key: history for key, history in found.items() if history.answers >= ENOUGH}
+
+
+def _overnight(share: float) -> tuple[float, list[str]]:
+    """Batches are not marked for caching: whether its reads come is a matter of luck there."""
+    return 0.0, [f"Overnight: at {share:.0%} of every price."]
 
 
 def _free(items: Sequence[Planned], options: JobOptions) -> Estimate:

@@ -88,18 +88,66 @@ class Generation:
 
     def write(self, claim: Claim, *, leased_at: float) -> Written | Unwritten:
         """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
+
+        def answered(errand: Errand, ledger: dict[str, object]) -> bytes | None:
+            ledger["request"] = request_of(errand.prompt, claim)
+            return self._answer(claim, leased_at, errand, ledger)
+
+        result = self._become(claim, answered)
+        if isinstance(result, Written) or result.attempt.get("judged"):
+            self._count(claim, result.attempt)
+        return result
+
+    def order(self, claim: Claim) -> Order | Unwritten:
+        """Return what an item asks of a writer that answers later; or what becomes of it where it cannot be asked."""
         ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
         try:
             errand = self._errands.errand(claim)
-            ledger["request"] = _request(errand.prompt, claim)
-            body = self._answer(claim, leased_at, errand, ledger)
+            self._spending.permit(claim, errand.prompt)
+        except WriterFault as fault:
+            return _not_answered(fault, claim, ledger, self._retry_base)
+        except (SetupFault, InvalidInput) as fault:
+            return _not_asked(fault, ledger)
+        return _order(errand, claim, None)
+
+    def receive(self, claim: Claim, body: bytes, request_id: str) -> Written | Unwritten:
+        """Keep an answer that came by another way than a call, then bring its item as far as it goes.
+
+        Raises StorageFault where it can be kept nowhere: nothing is said of the item then.
+        """
+        key = raw_key(claim, claim.attempt)
+        self._spool.keep(key, body)
+        emit(Event.ANSWER_STORED, raw_path=key)
+        ledger = {"number": claim.attempt, "outcome": "stored", "raw_path": key, "request_id": request_id}
+        return self._become(claim, lambda errand, ledger: body, ledger)
+
+    def go_on(self, claim: Claim) -> Written | Unwritten | None:
+        """Bring an item on whose answer is stored already; None where it is to be asked for."""
+        ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
+        try:
+            found = self._stored(claim)
+        except StorageFault as fault:
+            return _not_stored(fault, claim, ledger)
+        if found is None:
+            return None if claim.may_call else _crashed(claim, ledger)
+        stored = found
+        return self._become(claim, lambda errand, ledger: _reused(stored, ledger))
+
+    def _become(
+        self,
+        claim: Claim,
+        answer: Callable[[Errand, dict[str, object]], bytes | None],
+        known: Mapping[str, object] | None = None,
+    ) -> Written | Unwritten:
+        """Turn an item's answer into its row, and every way in which that can fail into what becomes of the item."""
+        ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed", **(known or {})}
+        try:
+            errand = self._errands.errand(claim)
+            body = answer(errand, ledger)
             if body is None:
                 return _crashed(claim, ledger)
-            row = errand.finish(body, ledger)
-            self._count(claim, ledger)
-            return Written(ledger, row)
+            return Written(ledger, errand.finish(body, ledger))
         except AnswerFault as fault:
-            self._count(claim, ledger)
             return _of_no_use(fault, claim, ledger)
         except WriterFault as fault:
             self._pace.answered(claim.options.model, fault.limits)
@@ -122,11 +170,8 @@ class Generation:
         """Return a stored answer where there is one, else call once and store before anything else."""
         found = self._stored(claim)
         if found:
-            ledger["number"], ledger["raw_path"], body = found
-            ledger["outcome"] = "stored"
             self._pace.give_back(claim.options.model)
-            emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
-            return body
+            return _reused(found, ledger)
         if not claim.may_call:
             self._pace.give_back(claim.options.model)
             return None
@@ -135,16 +180,7 @@ class Generation:
         standing = self._spending.permit(claim, errand.prompt)
         if uptime() - leased_at > self._lease_margin:
             raise _LeaseOver  # another worker may have the item by the time an answer came
-        writer, options = self._writers(claim.options.writer), claim.options
-        order = Order(
-            errand.prompt,
-            errand.cast,
-            options.model,
-            options.max_tokens,
-            options.seed,
-            standing,
-            errand.shape,
-        )
+        writer, order = self._writers(claim.options.writer), _order(errand, claim, standing)
         emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
         raw = writer.write(order)
         self._pace.answered(order.model, raw.limits)
@@ -158,7 +194,7 @@ class Generation:
         emit(Event.ANSWER_SPOOLED if is_spooled else Event.ANSWER_STORED, raw_path=key)
         return raw.body
 
-    def _count(self, claim: Claim, ledger: dict[str, object]) -> None:
+    def _count(self, claim: Claim, ledger: Mapping[str, object]) -> None:
         """Let the next turns be as long as this answer, where it is a new one."""
         if claim.options.writer is WriterName.CLAUDE and ledger["number"] == claim.attempt:
             read, cached, said = (
@@ -184,13 +220,34 @@ class Generation:
         return None
 
 
-def _request(prompt: Prompt, claim: Claim) -> dict[str, object]:
+def request_of(prompt: Prompt, claim: Claim) -> dict[str, object]:
+    """Return what the ledger keeps of a call."""
     return {
         "system": prompt.system,
         "user": prompt.user,
         "model": claim.options.model,
         "max_tokens": claim.options.max_tokens,
     }
+
+
+def _order(errand: Errand, claim: Claim, standing: int | None) -> Order:
+    options = claim.options
+    return Order(
+        errand.prompt,
+        errand.cast,
+        options.model,
+        options.max_tokens,
+        options.seed,
+        standing,
+        errand.shape,
+    )
+
+
+def _reused(found: tuple[int, str, bytes], ledger: dict[str, object]) -> bytes:
+    """Go on from the answer of an earlier attempt."""
+    ledger |= {"number": found[0], "raw_path": found[1], "outcome": "stored"}
+    emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
+    return found[2]
 
 
 class _LeaseOver(Exception):

@@ -56,12 +56,13 @@ class Spending:
             )
         return terms.standing
 
-    def cost(self, assignment: Assignment, usage: Usage) -> float:
+    def cost(self, assignment: Assignment, usage: Usage, *, is_batched: bool = False) -> float:
         """Return the dollars a call cost; raises InvalidInput where its model has no price any more."""
         if assignment.options.writer is not WriterName.CLAUDE:
             return 0.0
         total = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        return cost_of(usage, self._tariff(assignment).price(total))
+        price = self._tariff(assignment).price(total)
+        return cost_of(usage, price) * (price.batch_factor if is_batched else 1.0)
 
     def used(self, assignment: Assignment, answer: Answer) -> dict[str, object]:
         """Return what an answer used and cost, by column of the ledger."""
@@ -69,7 +70,7 @@ class Spending:
         if usage is None or (assignment.options.writer is WriterName.CLAUDE and usage == Usage()):
             return {"stop_reason": answer.stop_reason}  # an unknown cost is not nothing
         return {
-            "cost_usd": self.cost(assignment, usage),
+            "cost_usd": self.cost(assignment, usage, is_batched=answer.is_batched),
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "cache_read_tokens": usage.cache_read_tokens,

@@ -35,6 +35,7 @@ from brightrun.domain.ids import (
 )
 from brightrun.domain.judging import Subject
 from brightrun.domain.log import LogLine
+from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
 
@@ -72,13 +73,15 @@ def create(
     """
     params = {"p_job": dict(job), "p_items": list(items), "p_estimate": dict(estimate), "p_mark": seen}
     function = "create_judge_job" if kind is JobKind.JUDGE else "create_priced_job"
+    if job.get("price_share") is not None:
+        function = "create_overnight_job"
     data = saol.agent_execute_rpc(db, function, params).value()
     if data and data.get("outcome") == "taken":
         raise Conflict(
             "Somebody is having some of these conversations judged just now.",
             remedy="Wait for that batch, or cancel it; then ask again.",
         )
-    return None if data is None else _job(data)
+    return None if data is None else job_of(data)
 
 
 def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Claim | Nothing:
@@ -87,8 +90,8 @@ def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -
     if data["outcome"] == "missing":
         raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
     if data["outcome"] != "claimed":
-        return Nothing(data["outcome"], _job(data["job"]), float(data.get("seconds") or 0.0))
-    return _claim(data)
+        return Nothing(data["outcome"], job_of(data["job"]), float(data.get("seconds") or 0.0))
+    return claim_of(data)
 
 
 def complete(
@@ -138,7 +141,7 @@ def view(db: saol.Database, job_id: JobId) -> Job:
     data = saol.agent_execute_rpc(db, "job_view", {"p_job": job_id}).value()
     if data is None:
         raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
-    return _job(data)
+    return job_of(data)
 
 
 def reclaim(db: saol.Database, job_id: JobId) -> int:
@@ -151,7 +154,7 @@ def act(db: saol.Database, function: str, job_id: JobId, **params: object) -> di
     data = _call(db, function, p_job=job_id, **{f"p_{name}": value for name, value in params.items()})
     if data["outcome"] == "missing":
         raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
-    return {**data, "job": _job(data["job"])}
+    return {**data, "job": job_of(data["job"])}
 
 
 def adjust(
@@ -185,7 +188,7 @@ def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Job]:
         limit=limit,
         offset=offset,
     )
-    return [_job(row) for row in result.rows()]
+    return [job_of(row) for row in result.rows()]
 
 
 def count(db: saol.Database) -> int:
@@ -236,13 +239,14 @@ def _settled(data: Mapping[str, Any], claim: Claim) -> Settled:
     key = data.get("conversation_id")
     return Settled(
         str(data["outcome"]),
-        _job(data["job"]),
+        job_of(data["job"]),
         bool(data.get("finished")),
         ConversationId(key) if key else None,
     )
 
 
-def _claim(data: Mapping[str, Any]) -> Claim:
+def claim_of(data: Mapping[str, Any]) -> Claim:
+    """Read a leased item as claim_item tells it."""
     subject = data["parameters"].get("judging")
     return Claim(
         item_id=ItemId(data["item_id"]),
@@ -275,10 +279,12 @@ def _options(data: Mapping[str, Any]) -> JobOptions:
         stop_on_error=bool(data.get("stop_on_error")),
         budget=float(budget) if budget is not None else None,
         retry_cut=bool(data.get("retry_cut")),
+        delivery=Delivery(data.get("delivery") or Delivery.DIRECT),
     )
 
 
-def _job(data: Mapping[str, Any]) -> Job:
+def job_of(data: Mapping[str, Any]) -> Job:
+    """Read a job as job_view tells it."""
     options = _options(data)
     return Job(
         id=JobId(data["id"]),
@@ -304,6 +310,7 @@ def _job(data: Mapping[str, Any]) -> Job:
         preview=data.get("preview"),
         priority=int(data.get("priority") or 0),
         kind=JobKind(data["kind"]),
+        parts_out=int(data.get("parts_out") or 0),
     )
 
 

@@ -25,6 +25,7 @@ from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key, is_this_machine
 from brightrun.writers.allowance import allowed
+from brightrun.writers.batches import MessageBatches
 from brightrun.writers.deadline import DeadlinePassed, within
 from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
@@ -64,7 +65,7 @@ class _ErrorStatus(Exception):
         self.response = response
 
 
-class ClaudeWriter:
+class ClaudeWriter(MessageBatches):
     """Writes with the Messages API of Anthropic, or of any server that speaks it; safe between threads."""
 
     name = "claude"
@@ -136,6 +137,20 @@ class ClaudeWriter:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+
+    def _data(
+        self,
+        call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
+        model: str,
+        seconds: float,
+    ) -> dict[str, Any]:
+        return _object(self._send(call, model, seconds).body)
+
+    def _fault(self, broke: BaseException, seconds: float) -> WriterFault:
+        if isinstance(broke, _ErrorStatus):
+            return self._refused(_error_of(broke, time.monotonic() + _NAMING_SECONDS), "")
+        cause = broke.__cause__ if isinstance(broke, anthropic.APIConnectionError) else None
+        return fault_of_transport(cause or broke, seconds)
 
     def _retrieve(self, model: str) -> Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]]:
         return lambda: self._client.models.with_streaming_response.retrieve(
@@ -228,14 +243,18 @@ def _received(
                     break
             return _Response(response.status_code, response.headers, bytes(received))
     except _ErrorStatus as exc:
-        refused = exc.response
-        with suppress(httpx2.HTTPError):
-            for piece in refused.iter_bytes():
-                received += piece
-                if len(received) > _ERROR_BYTES or time.monotonic() > until:
-                    break
-        refused.close()
-        return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
+        return _error_of(exc, until)
+
+
+def _error_of(exc: _ErrorStatus, until: float) -> _Response:
+    refused, received = exc.response, bytearray()
+    with suppress(httpx2.HTTPError):
+        for piece in refused.iter_bytes():
+            received += piece
+            if len(received) > _ERROR_BYTES or time.monotonic() > until:
+                break
+    refused.close()
+    return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
 
 
 def _connections(address: str, timeout: float) -> httpx2.Client:

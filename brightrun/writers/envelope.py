@@ -85,6 +85,9 @@ def read_envelope(body: bytes) -> Answer:
         data = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
         raise _unreadable("is not JSON", body) from exc
+    is_batched = isinstance(data, dict) and "custom_id" in data
+    if is_batched:  # a line of a batch's results, which is kept as it came
+        data = _mapping(data.get("result")).get("message")
     if not isinstance(data, dict):
         raise _unreadable("is no message", body)
     content, stop = data.get("content"), data.get("stop_reason")
@@ -98,6 +101,7 @@ def read_envelope(body: bytes) -> Answer:
         usage=_usage(data.get("usage")),
         refusal_category=_text(details.get("category")),
         refusal_explanation=_text(details.get("explanation")),
+        is_batched=is_batched,
     )
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,7 +22,8 @@ from brightrun.buckets.local import LocalBucket
 from brightrun.domain.batch import StepOutcome
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES
 from brightrun.domain.errors import StorageFault
-from brightrun.domain.ids import JobId
+from brightrun.domain.ids import ItemId, JobId
+from brightrun.domain.part import Remote, Result
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.saol.schema import Function
 from brightrun.saol.transports.postgres import PostgresTransport
@@ -33,6 +34,7 @@ from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation
 from brightrun.services.judging import Judging
 from brightrun.services.pace import Pace
+from brightrun.services.parts import Parts
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
@@ -40,6 +42,7 @@ from brightrun.services.templates import Templates
 from brightrun.writers.claude import ClaudeWriter
 from tests.messages_api import KEY
 
+PART_ITEMS = 4
 Reached = Callable[[str], None]
 
 
@@ -115,6 +118,22 @@ class Writer(ClaudeWriter):
         self._reached("after the call")
         return raw
 
+    def submit(self, orders: Sequence[tuple[ItemId, Order]]) -> Remote:
+        self._reached("before the hand-over")
+        remote = super().submit(orders)
+        self._reached("after the hand-over")
+        return remote
+
+    def look(self, remote_id: str) -> Remote:
+        self._reached("before a look")
+        return super().look(remote_id)
+
+    def results(self, remote_id: str) -> Iterator[Result | bytes]:
+        self._reached("before the results")
+        for number, line in enumerate(super().results(remote_id), start=1):
+            self._reached(f"result {number}")
+            yield line
+
     def _die_once_called(self) -> None:
         """Die when the server has the request, which it answers later than it tells of it."""
         while not any(entry["number"] for entry in httpx.get(f"{self._url}/journal").json()["requests"]):
@@ -152,7 +171,17 @@ def batches(
         retry_base=0.05,
         lease_margin=lease,
     )
-    return Batches(db, logs, generation, pace, lease_seconds=lease, max_attempts=5)
+    parts = Parts(
+        db,
+        generation,
+        spool,
+        lambda _: writer,
+        lease_seconds=lease,
+        lease_margin=lease,
+        look_seconds=0.05,
+        most=PART_ITEMS,
+    )
+    return Batches(db, logs, generation, pace, parts, lease_seconds=lease, max_attempts=5)
 
 
 def main() -> None:

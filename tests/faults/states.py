@@ -26,6 +26,7 @@ from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation, Unwritten, Written, uptime
 from brightrun.services.judging import Judging
 from brightrun.services.pace import Pace
+from brightrun.services.parts import Parts
 from brightrun.services.plans import AUTO, Planner
 from brightrun.services.previews import KEPT, Previews
 from brightrun.services.reparsing import Reparsing
@@ -89,6 +90,16 @@ class World:
             retry_base=60,
             lease_margin=60,
         )
+        self.parts = Parts(
+            self.db,
+            self.generation,
+            self.spool,
+            lambda _: self.writer,
+            lease_seconds=LEASE,
+            lease_margin=60,
+            look_seconds=60,
+            most=100,
+        )
         self.reparsing = Reparsing(self.db, answers, self.spool)
         self.planner = Planner(self.db, self.templates, scenarios, estimator)
         self.previews = Previews(self.db, self.planner, self.templates)
@@ -110,6 +121,7 @@ class World:
             self.logs,
             self.generation,
             self.pace,
+            self.parts,
             lease_seconds=LEASE,
             max_attempts=max_attempts,
             pause_after_failures=failures,

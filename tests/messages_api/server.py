@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.messages_api.allowance import Allowance
+from tests.messages_api.batches import Batch, Batches, writes
 from tests.messages_api.billing import Bill, PromptCache, mark_complaint
 from tests.messages_api.replies import (
     complaint,
@@ -93,6 +95,7 @@ class MessagesApi:
         self.bill = bill or PromptCache().bill
         self.allowance = allowance
         self.journal = Journal()
+        self.batches = Batches(writes(turns_for, lambda prompt: self.verdict(prompt), message))
         self.key, self.seconds, self.other_seconds = key, seconds, other_seconds
         self.stopping = threading.Event()
         api = self
@@ -168,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._authorize(path)
             if is_message:
                 self._message(body, number)
+            elif path.startswith("/v1/messages/batches"):
+                self._batch(path.removeprefix("/v1/messages/batches").strip("/"), body)
             else:
                 self._json(200, self._other(path, body))
         except _Refused as refused:
@@ -187,6 +192,36 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(401, "authentication_error", "invalid x-api-key")
         if not self.headers.get("anthropic-version"):
             raise _Refused(400, "invalid_request_error", "anthropic-version: header is required")
+
+    def _batch(self, rest: str, body: Any) -> None:
+        """Answer what is asked of Message Batches: POST and GET of them, of one, of its results, its cancel."""
+        batches, (key, _, deed) = self.messages_api.batches, rest.partition("/")
+        if not key and self.command == "GET":
+            asked = parse_qs(urlsplit(self.path).query)
+            self._json(200, batches.page(*asked.get("after_id", [None]), int(asked.get("limit", ["20"])[0])))
+        elif not key:
+            self._take_batch(batches.create(body))
+        else:
+            found = batches.cancel(key) if deed == "cancel" else batches.look(key)
+            if found is None or (deed == "results" and not found.ended_at):
+                raise _Refused(404, "not_found_error", f"not found: {rest}")
+            if deed != "results":
+                self._json(200, found.tell())
+                return
+            data = batches.results(found)
+            self._head(200, len(data), "application/binary", 0, {})
+            sent = batches.cut(data)
+            self.wfile.write(sent)
+            self.close_connection = len(sent) < len(data)
+
+    def _take_batch(self, taken: Batch | tuple[int, str, str]) -> None:
+        if not isinstance(taken, Batch):
+            raise _Refused(*taken)
+        if self.messages_api.batches.loses:
+            self.messages_api.batches.loses -= 1
+            self._reset()
+            return
+        self._json(200, taken.tell())
 
     def _other(self, path: str, body: Any) -> Any:
         """Answer the calls that cost nothing."""
