@@ -262,6 +262,42 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
     return _furnish(settings, roads, db, closing)
 
 
+def _parts(settings: Settings, roads: _Roads, db: saol.Database, generation: Generation) -> Parts:
+    return Parts(
+        db,
+        generation,
+        roads.spool,
+        roads.writer,
+        lease_seconds=settings.lease_seconds,
+        lease_margin=settings.lease_margin,
+        look_seconds=settings.overnight_look,
+        most=settings.overnight_part,
+    )
+
+
+def _batches(
+    settings: Settings,
+    logs: Bucket,
+    db: saol.Database,
+    generation: Generation,
+    pace: Pace,
+    parts: Parts,
+    duplicates: Duplicates,
+) -> Batches:
+    return Batches(
+        db,
+        logs,
+        generation,
+        pace,
+        parts,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        pause_after_failures=settings.pause_after_failures,
+        pause_after_refusals=settings.pause_after_refusals,
+        after_end=duplicates.mark_ended,
+    )
+
+
 def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: ExitStack) -> App:
     """Build the use cases for whom this database acts."""
     files, logs, released = roads.buckets
@@ -293,28 +329,8 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
     )
     duplicates = Duplicates(db, settings.quality)
     planner = Planner(db, templates, scenarios, estimator)
-    parts = Parts(
-        db,
-        generation,
-        spool,
-        writer,
-        lease_seconds=settings.lease_seconds,
-        lease_margin=settings.lease_margin,
-        look_seconds=settings.overnight_look,
-        most=settings.overnight_part,
-    )
-    batches = Batches(
-        db,
-        logs,
-        generation,
-        pace,
-        parts,
-        lease_seconds=settings.lease_seconds,
-        max_attempts=settings.max_attempts,
-        pause_after_failures=settings.pause_after_failures,
-        pause_after_refusals=settings.pause_after_refusals,
-        after_end=duplicates.mark_ended,
-    )
+    parts = _parts(settings, roads, db, generation)
+    batches = _batches(settings, logs, db, generation, pace, parts, duplicates)
     return App(
         settings=settings,
         templates=templates,

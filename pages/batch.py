@@ -15,6 +15,7 @@ from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
 from brightrun.ui.judging import draw_judging
+from brightrun.ui.parts import draw_parts
 from brightrun.ui.previews import draw_preview
 from brightrun.ui.progress import draw_progress
 from brightrun.ui.session import place
@@ -49,6 +50,7 @@ first = st.container()  # there in every run, so that nothing below it changes i
 draw_actions(app, job, outlook)
 draw_preview(app, job)
 draw_progress(app, job)
+draw_parts(app, job)
 draw_helpers(app, job)
 if outlook:  # where nothing else helps, it comes first
     with first if outlook.is_stuck else st.container():

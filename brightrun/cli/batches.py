@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,12 @@ from brightrun.cli.costs import (
     show_versions,
     version_json,
 )
+from brightrun.cli.parts import call_off, show_parts
 from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
+from brightrun.domain.part import Delivery
 from brightrun.domain.text import terminal_safe
 from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
@@ -72,12 +75,16 @@ def generate(
         int | None,
         typer.Option(min=1, max=MAX_PREVIEW, help="Write the first so many, and wait to be told to go on."),
     ] = None,
+    overnight: Annotated[
+        bool, typer.Option(help="Hand it to Message Batches: within a day, at a share of the price.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the plan and its price; create nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Create a batch job from a file of scenarios and print its id."""
     with reported(as_json=as_json), opened() as app:
         options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut)
+        options = replace(options, delivery=Delivery.OVERNIGHT if overnight else Delivery.DIRECT)
         sheet = read_sheet(read_file(scenarios, remedy="Give the path of a CSV file."), scenarios.name)
         planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
         plan = app.planner.plan(planned.scenarios, options, template=template)
@@ -169,8 +176,14 @@ def log(job: JobArgument) -> None:
 
 
 def cancel(job: JobArgument, as_json: Json = False) -> None:
-    """End a job for good; the item in flight is kept."""
-    _change(job, "cancel", as_json=as_json)
+    """End a job for good; the item in flight is kept, and what is at Claude overnight is called off there."""
+    with reported(as_json=as_json), opened() as app:
+        ended = app.batches.cancel(app.batches.find(job), actor=app.settings.person)
+        ended = call_off(app, ended, quiet=as_json)
+        if as_json:
+            emit(job_json(ended))
+        else:
+            _show_job(app, ended)
 
 
 def pause(job: JobArgument, as_json: Json = False) -> None:
@@ -257,7 +270,7 @@ def _drive(app: App, job: Job, stopping: Stopping, *, quiet: bool) -> Job:
                 bar.console.print(f"[yellow]{escape(step.message)}[/yellow]")
             if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
                 break
-            if not job.is_open and not job.counts.processing:
+            if not job.is_out and not job.counts.processing:
                 break
             if step.again_in:
                 time.sleep(min(step.again_in, 1.0))
@@ -328,6 +341,7 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
 
 def _show_job(app: App, job: Job) -> None:
     out.print(_table([job]))
+    show_parts(app, job)
     if job.pause_reason:
         out.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
     if job.status is JobStatus.PAUSED and job.money.budget is not None:

@@ -140,6 +140,8 @@ def job_json(job: Job) -> dict[str, object]:
         "budget": job.money.budget,
         "writer": job.options.writer.value,
         "model": job.options.model,
+        "delivery": job.options.delivery.value,
+        "parts_out": job.parts_out,
         "pause_reason": job.pause_reason,
         "preview": job.preview,
         "seconds_left": job.seconds_left,

@@ -74,7 +74,7 @@ def _listed(app: App, only: JobId | None) -> Sequence[OpenJob]:
     if only is None:
         return app.batches.open_jobs()
     found = app.batches.get(only)
-    return [OpenJob(found.id, found.priority)] if found.is_open else []
+    return [OpenJob(found.id, found.priority)] if found.is_out else []
 
 
 class _Watched:

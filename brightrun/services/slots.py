@@ -68,7 +68,7 @@ class Rota:
             if turn is None:
                 return
             turn.faults = 0
-            if not step.job.is_open:
+            if not step.job.is_out:
                 del self._turns[job_id]
             elif step.outcome is StepOutcome.WAIT:
                 turn.rests_until = self.clock() + min(max(step.again_in, 0.01), LONGEST_REST)

@@ -7,6 +7,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobKind, JobStatus, WriterName
 from brightrun.domain.ids import CHOOSE_FOR_ME
+from brightrun.domain.part import Delivery
 from brightrun.ui.frame import Place, empty_state, told
 from brightrun.ui.notice import tell_end
 from brightrun.ui.session import desk
@@ -32,7 +33,7 @@ def draw_jobs(app: App) -> None:
     pages = -(-total // PAGE)
     at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
     jobs = app.batches.page(limit=PAGE, offset=(at - 1) * PAGE)
-    is_open = any(job.is_open for job in jobs)
+    is_open = any(job.is_out for job in jobs)
     st.fragment(_cards, run_every=TICK if is_open else None)(app, (at - 1) * PAGE)
     if pages > 1:
         st.pagination(pages, key=AT, bind="query-params")
@@ -90,8 +91,9 @@ def _manner(job: Job) -> str:
         return "verdicts by the rubric"
     template = "template chosen for each item" if job.template_id == CHOOSE_FOR_ME else "one template for all"
     turns = f"{job.options.turns} messages each" if job.options.turns else "length by emotional arc"
+    night = " · overnight" if job.options.delivery is Delivery.OVERNIGHT else ""
     stop = " · pauses at the first failure" if job.options.stop_on_error else ""
-    return f"{template} · {turns}{stop}"
+    return f"{template} · {turns}{night}{stop}"
 
 
 def _writer(job: Job) -> str:
@@ -109,6 +111,8 @@ def _share(job: Job) -> str:
 
 
 def _tail(job: Job) -> str:
+    if job.parts_out:
+        return f"{counted(job.counts.processing, 'item')} at Claude overnight"
     if job.status is JobStatus.PAUSED:
         return label_safe(job.pause_reason or "Paused", limit=60)
     if job.is_open:

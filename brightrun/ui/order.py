@@ -10,6 +10,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
 from brightrun.services.batches import MAX_PREVIEW
@@ -32,6 +33,7 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         template = _template(app.templates.all())
     with right:
         writer, model = _writer(app)
+        delivery = draw_delivery("order") if writer is WriterName.CLAUDE else Delivery.DIRECT
     turns_at, limit_at, budget_at = st.columns(3)
     turns = turns_at.number_input(
         "Messages each",
@@ -82,8 +84,26 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         stop_on_error=stop,
         retry_cut=retry_cut and writer is WriterName.CLAUDE,
         budget=float(budget) if budget is not None and writer is WriterName.CLAUDE else None,
+        delivery=delivery,
     )
     return template, options, int(limit) if limit is not None else None
+
+
+def draw_delivery(key: str) -> Delivery:
+    """Let a person say whether Claude's answers are wanted at once."""
+    names = {Delivery.DIRECT: "Now", Delivery.OVERNIGHT: "Overnight, cheaper"}
+    chosen = st.segmented_control(
+        "When",
+        list(Delivery),
+        default=Delivery.DIRECT,
+        required=True,
+        format_func=lambda name: names[Delivery(name)],
+        key=f"{key}-delivery",
+        persist_state="session",
+        help="Overnight goes through Claude's Message Batches: within a day, most within an hour, at half the price "
+        "unless the price table says otherwise. A preview is written at once, at the usual price.",
+    )
+    return Delivery(chosen or Delivery.DIRECT)
 
 
 def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limit: int | None) -> None:

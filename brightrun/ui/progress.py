@@ -26,7 +26,7 @@ PAUSED_TICK = 5.0
 
 def is_live(job: Job) -> bool:
     """Whether anything of a job can still change without a person's help."""
-    return job.is_open or job.counts.processing > 0
+    return job.is_out or job.counts.processing > 0
 
 
 def tick_seconds(job: Job, runner: Runner) -> float | None:
@@ -58,7 +58,7 @@ def draw_progress(app: App, job: Job) -> None:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
             tell_end(own, now)
             st.rerun(scope="app")
-        if now.is_open and app.may(Action.RUN_BATCH):
+        if now.is_out and app.may(Action.RUN_BATCH):
             runner.advance(now.id, slots)
 
     st.fragment(tick, run_every=every)()
@@ -67,13 +67,15 @@ def draw_progress(app: App, job: Job) -> None:
 def _frame_of(job: Job, every: float | None) -> tuple[object, ...]:
     """Return what the parts outside the fragment show: when it changes, they are drawn again, once."""
     phase = "open" if job.is_open else job.status.value
-    return (phase, bool(job.counts.failed), bool(job.counts.completed), every)
+    return (phase, bool(job.parts_out), bool(job.counts.failed), bool(job.counts.completed), every)
 
 
 def _draw_state(job: Job, *, ours: int) -> None:
     """Say in one line what is going on and what that depends on, or how it ended."""
     elsewhere = job.counts.processing - ours
-    if job.status is JobStatus.PAUSED:
+    if job.parts_out:
+        _draw_out(job)
+    elif job.status is JobStatus.PAUSED:
         st.warning(f"**Paused.** {label_safe(job.pause_reason or '')}")
     elif job.is_open:
         other = (
@@ -94,6 +96,22 @@ def _draw_state(job: Job, *, ours: int) -> None:
         st.info(f"{counted(job.counts.processing, 'item')} in flight will still be finished and kept.")
     else:
         _draw_end(job)
+
+
+def _draw_out(job: Job) -> None:
+    """Say what is at Claude, and what becomes of it in this state of the job."""
+    out = counted(job.counts.processing, "item is", "items are")
+    if job.status is JobStatus.PAUSED:
+        st.warning(
+            f"**Paused.** {label_safe(job.pause_reason or '')} {out} at Claude and will still be collected."
+        )
+    elif job.status is JobStatus.CANCELLED:
+        st.info(f"**Cancelled.** {out} called off; what Claude has written before is kept.")
+    else:
+        st.info(
+            f"{out} at Claude overnight. You may close this page: look again later, or leave it to "
+            f"`brightrun work {job.id[:8]}` in a shell."
+        )
 
 
 def _draw_end(job: Job) -> None:

@@ -101,10 +101,8 @@ class Batches:
     def look(self, key: str) -> Batch | None:
         with self._lock:
             batch = self.all.get(key)
-            if batch and not batch.ended_at:
-                batch.looks += 1
-                if self.ends_after is not None and batch.looks >= self.ends_after:
-                    self._end(batch, self.fates)
+            if batch:
+                self._looked(batch)
             return batch
 
     def cancel(self, key: str) -> Batch | None:
@@ -127,6 +125,8 @@ class Batches:
         with self._lock:
             keys = sorted(self.all, reverse=True)
             start = keys.index(after) + 1 if after in self.all and after else 0
+            for key in keys[start : start + limit]:
+                self._looked(self.all[key])
             shown = [self.all[key].tell() for key in keys[start : start + limit]]
             return {"data": shown, "has_more": start + limit < len(keys)}
 
@@ -136,6 +136,13 @@ class Batches:
 
     def results(self, batch: Batch) -> bytes:
         return b"".join(line + b"\n" for line in batch.lines)
+
+    def _looked(self, batch: Batch) -> None:
+        if batch.ended_at:
+            return
+        batch.looks += 1
+        if self.ends_after is not None and batch.looks >= self.ends_after:
+            self._end(batch, self.fates)
 
     def _end(self, batch: Batch, fates: Callable[[str, str], Fate]) -> None:
         for request in batch.requests:
