@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
@@ -57,9 +59,13 @@ def _row(part: Part) -> dict[str, object]:
         "Part": part.number,
         "Items": part.size,
         "State": state,
-        "Handed over": part.sent_at.astimezone() if part.sent_at else None,
-        "There at the latest": part.ends_by.astimezone() if part.ends_by and is_out else None,
+        "Handed over": _day(part.sent_at),
+        "There at the latest": _day(part.ends_by if is_out else None),
         "Next look": f"in {duration(part.look_seconds)}" if is_out and part.look_seconds is not None else "",
-        "Closed": part.closed_at.astimezone() if part.closed_at else None,
+        "Collected": _day(part.closed_at),
         "Claude's id": plain(part.remote_id or ""),
     }
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at.astimezone():%d %b %H:%M}" if at else ""
