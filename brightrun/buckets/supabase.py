@@ -16,6 +16,7 @@ from storage3.exceptions import StorageApiError
 from storage3.utils import StorageException
 
 from brightrun.buckets.keys import folder, segments
+from brightrun.domain.address import checked_server
 from brightrun.domain.errors import ObjectExists, ObjectMissing, SetupFault, StorageFault
 
 _PAGE = 1000
@@ -27,17 +28,31 @@ def connect_storage(url: str, key: str, *, timeout: float = 30.0) -> SyncStorage
 
     It has an HTTP client of its own without HTTP/2: the default one breaks when threads share it.
     """
-    url, key = url.strip().rstrip("/"), key.strip()
-    if not url.startswith(("https://", "http://")) or not key:
+    url, key = checked_server(url, "SUPABASE_URL", secret="SUPABASE_SECRET_KEY"), key.strip()
+    if not key:
         raise SetupFault(
-            "Supabase Storage needs the project's address and its secret key.",
-            remedy="Set SUPABASE_URL to https://<project>.supabase.co and SUPABASE_SECRET_KEY.",
+            "Supabase Storage needs the project's secret key.",
+            remedy="Set SUPABASE_SECRET_KEY; it stands in the project's API settings.",
         )
     return SyncStorageClient(
         f"{url}/storage/v1/",
         {"apikey": key, "Authorization": f"Bearer {key}"},
-        http_client=httpx.Client(http2=False, timeout=timeout, follow_redirects=False),
+        http_client=httpx.Client(
+            http2=False,
+            timeout=timeout,
+            follow_redirects=False,
+            event_hooks={"response": [_refuse_redirect]},
+        ),
     )
+
+
+class _Redirected(Exception):
+    """The status of a redirect, which is not followed."""
+
+
+def _refuse_redirect(response: httpx.Response) -> None:
+    if response.is_redirect:
+        raise _Redirected(str(response.status_code))
 
 
 class SupabaseBucket:
@@ -112,6 +127,13 @@ class SupabaseBucket:
             yield path
         except StorageApiError as exc:
             raise self._refused(exc, path) from exc
+        except _Redirected as exc:
+            raise StorageFault(
+                f"The address in SUPABASE_URL answered {exc}, a redirect.",
+                remedy="Set SUPABASE_URL to the address it leads to; a key does not follow redirects.",
+                bucket=self.name,
+                key=path,
+            ) from exc
         except (httpx.HTTPError, StorageException, ValueError, KeyError, TypeError) as exc:
             # storage3 lets parse errors of an answer that is not Storage's own through as they are
             raise StorageFault(

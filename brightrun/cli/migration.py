@@ -11,6 +11,7 @@ from rich.table import Table
 
 from brightrun.bootstrap import open_migration
 from brightrun.cli.console import Json, emit, err, open_settings, print_table, reported
+from brightrun.saol.server.moving import names_password
 
 
 def migrate(
@@ -25,6 +26,11 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Move the embedded installation, rows and files, and prove it; started again, it goes on where it stood."""
+    if names_password(to):
+        err.print(
+            "[yellow]The password in --to can be read in this machine's list of processes while this runs. "
+            "Set PGPASSWORD and leave it out of the address.[/yellow]"
+        )
     with reported(as_json=as_json), open_migration(open_settings(), to=to, files=files) as migration:
         found = migration.prove() if check else migration.run(lambda line: err.print(escape(line)))
     is_equal = all(proof.is_equal for proof in found)

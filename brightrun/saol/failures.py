@@ -95,6 +95,11 @@ BY_STATE: dict[str, Kind] = {
     ),
     "PGRST204": Kind("ERR_DB_COLUMN_NOT_FOUND", "DB", "Check the column's name against the schema."),
     "PGRST205": Kind("ERR_DB_TABLE_NOT_FOUND", "DB", "Check the table's name, or apply the migrations."),
+    "3xx": Kind(
+        "ERR_ADDRESS_REDIRECTED",
+        "AUTH",
+        "Set SUPABASE_URL to the address it leads to; a key does not follow redirects.",
+    ),
     "PGRST301": Kind("ERR_AUTH_INVALID_KEY", "AUTH", "Check the project's secret key."),
     "PGRST302": Kind("ERR_AUTH_RLS_DENIED", "AUTH", "Use the secret key."),
     "ERR_VALIDATION_SCHEMA": Kind(

@@ -21,8 +21,11 @@ from brightrun.domain.errors import InvalidInput
 MAX_ENTRY = 8_000_000
 """Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
 KINDS = (".jsonl", ".ndjson", ".json", ".csv")
+MOST_BEHIND = 2 * MAX_ENTRY
+"""Bytes, unpacked, that are read for one entry of a JSON list or a table before it is given up: escapes and blanks count."""
 REMEDY = "Give a .jsonl, .json or .csv file, also compressed as .gz."
 _READ = 1 << 20
+_BUFFER = 1 << 16
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
@@ -117,14 +120,19 @@ def _lines(file: IO[bytes]) -> Iterator[Entry]:
 def _items(file: IO[bytes]) -> Iterator[Entry]:
     """The members of one JSON list; what follows a fault cannot be told apart any more."""
     number = 0
+    bounded = _Bounded(file)
     try:
-        for value in ijson.items(file, "item", use_float=True):
+        for value in ijson.items(bounded, "item", use_float=True, buf_size=_BUFFER):
             number += 1
+            bounded.behind = 0
             raw = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
             if len(raw) > MAX_ENTRY:
                 yield Entry(number, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
             else:
                 yield Entry(number, raw, value if value is not None else "null")
+    except _Endless:
+        yield Entry(number + 1, b"", fault=f"{_ENDLESS} What follows it is not read.")
+        return
     except (ijson.JSONError, ijson.IncompleteJSONError, UnicodeDecodeError, ValueError) as fault:
         reason = " ".join(str(fault).split())[:120]
         yield Entry(number + 1, b"", fault=f"From here on the file is no JSON list of entries: {reason}.")
@@ -133,14 +141,59 @@ def _items(file: IO[bytes]) -> Iterator[Entry]:
         yield Entry(1, b"", fault="The file holds no JSON list with entries.")
 
 
+class _Endless(Exception):
+    """More was read for one entry than any may have."""
+
+
+_ENDLESS = f"It is longer than {MOST_BEHIND:,} bytes as it stands in the file."
+
+
+class _Bounded:
+    """A file that is read no further for one entry than an entry may be long."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.behind = 0
+        """Bytes since the entry before: set back by whoever has it."""
+
+    def read(self, size: int = -1) -> bytes:
+        if self.behind > MOST_BEHIND:
+            raise _Endless
+        data = self._file.read(size)
+        self.behind += len(data)
+        return data
+
+
+class _BoundedLines:
+    """The lines of a table, no more and no longer ones for one row than a row may be long."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.behind = 0
+
+    def __iter__(self) -> _BoundedLines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MOST_BEHIND + 1)
+        self.behind += len(line)
+        if self.behind > MOST_BEHIND:
+            raise _Endless
+        if not line:
+            raise StopIteration
+        return line
+
+
 def _rows(file: IO[bytes]) -> Iterator[Entry]:
     csv.field_size_limit(MAX_ENTRY)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
-    reader = csv.reader(text, strict=True)
+    lines = _BoundedLines(text)
+    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     begins = 1
     try:
         for cells in reader:
+            lines.behind = 0
             if header is None:
                 header = [" ".join(cell.split()) for cell in cells]
             elif not any(cell.strip() for cell in cells):
@@ -152,6 +205,9 @@ def _rows(file: IO[bytes]) -> Iterator[Entry]:
                 value = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
                 yield Entry(begins, json.dumps(value, ensure_ascii=False).encode(), value)
             begins = reader.line_num + 1
+    except _Endless:
+        yield Entry(begins, b"", fault=f"{_ENDLESS} What follows it is not read.")
+        return
     except (csv.Error, UnicodeDecodeError) as fault:
         yield Entry(begins, b"", fault=f"From here on the file is no table that can be read: {fault}.")
         return

@@ -11,6 +11,7 @@ import streamlit as st
 from brightrun import __version__
 from brightrun.bootstrap import App
 from brightrun.config import Database, Settings
+from brightrun.domain.address import shown
 from brightrun.services.system import Check
 from brightrun.ui.text import counted, label_safe
 
@@ -75,8 +76,9 @@ def _settings_rows(settings: Settings) -> list[tuple[str, str, str]]:
     place = {
         Database.EMBEDDED: f"embedded, in {settings.home}",
         Database.POSTGRES: "PostgreSQL named by DATABASE_URL",
-        Database.SUPABASE: f"Supabase, {settings.supabase_url}",
+        Database.SUPABASE: f"Supabase, {shown(settings.supabase_url or '')}",
     }[settings.database]
+    address = shown(settings.anthropic_base_url) if settings.anthropic_base_url else "the API's own"
     key = "set" if settings.anthropic_api_key else "not set"
     return [
         ("Database", place, "DATABASE_URL, SUPABASE_URL"),
@@ -84,7 +86,7 @@ def _settings_rows(settings: Settings) -> list[tuple[str, str, str]]:
         ("Writer", settings.default_writer.value, "BRIGHTRUN_WRITER"),
         ("Model", settings.model, "BRIGHTRUN_MODEL"),
         ("Claude's key", key, "ANTHROPIC_API_KEY"),
-        ("Claude's address", settings.anthropic_base_url or "the API's own", "ANTHROPIC_BASE_URL"),
+        ("Claude's address", address, "ANTHROPIC_BASE_URL"),
         ("Tokens an answer may have", f"{settings.max_tokens:,}", "BRIGHTRUN_MAX_TOKENS"),
         ("Time-out of a call", f"{settings.call_timeout:g} s", "BRIGHTRUN_CALL_TIMEOUT"),
         ("Tries an item gets", str(settings.max_attempts), "BRIGHTRUN_MAX_ATTEMPTS"),

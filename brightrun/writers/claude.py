@@ -13,6 +13,7 @@ from typing import Any
 import anthropic
 import httpx2
 
+from brightrun.domain.address import is_this_machine
 from brightrun.domain.errors import (
     WriterBusy,
     WriterDeclined,
@@ -23,7 +24,7 @@ from brightrun.domain.errors import (
 from brightrun.domain.template import Prompt
 from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
-from brightrun.writers.address import checked_address, checked_key, is_this_machine
+from brightrun.writers.address import checked_address, checked_key
 from brightrun.writers.allowance import allowed
 from brightrun.writers.batches import MessageBatches
 from brightrun.writers.deadline import DeadlinePassed, within

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from brightrun import saol
@@ -234,3 +235,26 @@ def test_upkeep_tells_what_it_did(direct: saol.Database) -> None:
     assert {row["name"] for row in usage.data} == {"shelf_pkey", "shelf_name_key"}
     bloat = saol.agent_analyze_table_bloat(direct, "shelf").require()
     assert (bloat.count, bloat.data[0]["name"]) == (1, "shelf")
+
+
+def test_every_way_to_the_database_has_time_outs(
+    direct: saol.Database, server_dsn: str, base_database: str
+) -> None:
+    """A statement, a lock and a forgotten transaction end by themselves, over Postgres and for the roles behind HTTP."""
+    for name, expected in (
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ):
+        (shown,) = saol.agent_execute_sql(direct, f"show {name}").require().data
+        assert shown == {name: expected}
+    with psycopg.connect(server_dsn) as connection:
+        rows = connection.execute(
+            "select r.rolname, s.setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole "
+            "join pg_database d on d.oid = s.setdatabase where d.datname = %s",
+            [base_database],
+        ).fetchall()
+    bounds = {"statement_timeout=30s", "lock_timeout=5s", "idle_in_transaction_session_timeout=30s"}
+    assert {role: set(config) for role, config in rows} == dict.fromkeys(
+        ("service_role", "authenticated", "anon"), bounds
+    )

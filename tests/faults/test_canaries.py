@@ -191,8 +191,17 @@ def test_no_secret_is_in_anything_that_anybody_can_read(tmp_path: Path, known: s
             ),
             *said(shell, "status", DATABASE_URL=f"postgres//ana:{DATABASE}@nowhere"),
             *said(shell, "check", DATABASE_URL="", SUPABASE_URL=DEAD),
+            *said(shell, "check", DATABASE_URL="", SUPABASE_URL=f"https://ana:{HUB}@x.supabase.co"),
+            *said(shell, "process", job, ANTHROPIC_BASE_URL=f"https://ana:{HUB}@example.com"),
+            *said(shell, "check", ANTHROPIC_BASE_URL=f"https://example.com/?key={HUB}"),
+            *said(
+                shell, "migrate", "--to", f"postgresql://ana:{HUB}@127.0.0.1:9/none", "--files", str(tmp_path)
+            ),
+            *said(shell, "migrate", "--to", f"postgres//ana:{HUB}@none", "--files", str(tmp_path)),
         ]
         assert len(api.requests) >= 8
+    warned = [data for place, data in texts if "migrate" in place and b"list of processes" in data]
+    assert len(warned) == 1
     said_of_key = [place for place, data in texts if b"***" in data or b"key" in data]
     assert said_of_key, "no error was met"
     texts += rows_of(known)

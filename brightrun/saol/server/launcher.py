@@ -40,6 +40,11 @@ START_SECONDS = 60
 LOCK_SECONDS = 120
 RECOVERY_SECONDS = 20
 LOG_TAIL_BYTES = 4000
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "TMP", "TEMP"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
+)
+"""What PostgreSQL's programs are started with of the environment: they outlive this process, and need no key."""
 COMPLAINT = re.compile(r"\b(FATAL|PANIC|error|could not)\b")
 MAX_SOCKET_PATH = 90
 """Unix limits a socket's path to 107 bytes, its name included."""
@@ -345,7 +350,5 @@ def _complaint(text: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """PostgreSQL's programs read PG* variables; none of the caller's may reach them."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
-        "LC_ALL": "C.UTF-8"
-    }
+    """Give PostgreSQL's programs what they need to run, and none of the keys that this process was started with."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"LC_ALL": "C.UTF-8"}

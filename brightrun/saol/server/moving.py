@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from brightrun.domain.errors import NotAllowed, SetupFault
 from brightrun.domain.migration import Proof
@@ -57,6 +58,14 @@ class Shape:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     key_types: tuple[str, ...]
+
+
+def names_password(dsn: str) -> bool:
+    """Whether a connection string holds a password itself; what is none holds none."""
+    try:
+        return "password" in conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return False
 
 
 def move(

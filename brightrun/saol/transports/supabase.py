@@ -15,6 +15,7 @@ from postgrest.types import CountMethod, ReturnMethod
 from supabase import Client, ClientOptions, create_client
 from supabase import SupabaseException as VendorError
 
+from brightrun.domain.address import checked_server
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.changes import Change
 from brightrun.saol.failures import Refused, Rejected, Unreachable
@@ -29,6 +30,7 @@ PAGE = 1000
 LIST = 100
 """Values of an `in` that one address holds; more are asked for in parts."""
 UNAUTHORIZED = "PGRST301"
+REDIRECTED = "3xx"
 
 Q = TypeVar("Q")
 
@@ -39,7 +41,7 @@ class SupabaseTransport:
     name = "supabase"
 
     def __init__(self, url: str, key: str) -> None:
-        _require_address(url)
+        url = _address(url)
         self._key = key
         self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=False)
         options = ClientOptions(
@@ -173,14 +175,16 @@ class SupabaseTransport:
         return rows
 
 
-def _require_address(url: str) -> None:
-    """Refuse an address that is a page about the project, or a part of it."""
+def _address(url: str) -> str:
+    """Return a project's address; raises SetupFault for one that a key may not be sent to, or a page about it."""
+    url = checked_server(url, "SUPABASE_URL", secret="SUPABASE_SECRET_KEY")
     found = urlsplit(url)
     if found.path.strip("/") or found.query or (found.hostname or "").removeprefix("www.") == "supabase.com":
         raise SetupFault(
             "SUPABASE_URL is not the address of a project.",
             remedy="It is https://<project>.supabase.co, without anything behind; see the project's API settings.",
         )
+    return url
 
 
 def _no_statements() -> Refused:
@@ -213,6 +217,8 @@ def _rejected(fault: APIError, secret: str) -> Exception:
     details = str(fault.details or fault.hint or "").replace(secret, "***") or None
     if state in ("401", "403"):
         return Rejected(UNAUTHORIZED, message, details)
+    if re.fullmatch(r"3\d\d", state):
+        return Rejected(REDIRECTED, f"The address in SUPABASE_URL answered {state}, a redirect.")
     if re.fullmatch(r"5\d\d", state):
         return Unreachable(f"The Supabase project answered {state}: {message}")
     return Rejected(state, message, details)

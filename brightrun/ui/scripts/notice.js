@@ -18,11 +18,19 @@ export default function (component) {
   const before = told.get(parentElement);
   told.set(parentElement, data.is_open);
   if (before === true && !data.is_open && isAllowed() && isElsewhere()) {
+    notify(data);
+  }
+}
+
+function notify(data) {
+  try {
     const notice = new Notification(data.title, { body: data.text, tag: data.job });
     notice.onclick = () => {
       window.focus();
       notice.close();
     };
+  } catch (fault) {
+    console.info("This browser shows notices of service workers alone.", fault);
   }
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from brightrun.domain.address import checked_server, is_this_machine, shown
 from brightrun.domain.errors import SetupFault
-from brightrun.writers.address import checked_address, checked_key, is_this_machine
+from brightrun.writers.address import checked_address, checked_key
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,25 @@ def test_an_unusable_key_is_said_and_not_shown(key: str) -> None:
     with pytest.raises(SetupFault, match="ANTHROPIC_API_KEY") as caught:
         checked_key(key)
     assert not key.strip() or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("https://ana:secret-word@example.com:8443/x/?key=secret-word", "https://example.com:8443/x"),
+        ("https://example.supabase.co", "https://example.supabase.co"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+        ("nothing", "not an address"),
+        ("https://[", "not an address"),
+        ("https://example.com:99999", "not an address"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(given: str, seen: str) -> None:
+    """Pages and messages name the server, never who signs in there."""
+    assert shown(given) == seen
+
+
+def test_another_server_is_held_to_the_same_rules() -> None:
+    """The message names the setting that has to be mended."""
+    with pytest.raises(SetupFault, match="SUPABASE_URL is neither https"):
+        checked_server("http://example.com", "SUPABASE_URL", secret="SUPABASE_SECRET_KEY")
