@@ -186,7 +186,14 @@ def test_the_server_is_started_without_the_keys_of_who_starts_it(
     home: Path, client: Callable[[Path], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It outlives this process under a user of its own: no key of the environment goes along, nor a PG variable."""
-    for name in ("ANTHROPIC_API_KEY", "SUPABASE_SECRET_KEY", "DATABASE_URL", "HF_TOKEN", "PGPASSWORD", "OF_MINE"):
+    for name in (
+        "ANTHROPIC_API_KEY",
+        "SUPABASE_SECRET_KEY",
+        "DATABASE_URL",
+        "HF_TOKEN",
+        "PGPASSWORD",
+        "OF_MINE",
+    ):
         monkeypatch.setenv(name, "canary-of-the-environment")
     process = client(home)
     with psycopg.connect(process.dsn) as connection:  # type: ignore[attr-defined]
