@@ -31,8 +31,8 @@ def connect_storage(url: str, key: str, *, timeout: float = 30.0) -> SyncStorage
     url, key = checked_server(url, "SUPABASE_URL", secret="SUPABASE_SECRET_KEY"), key.strip()
     if not key:
         raise SetupFault(
-            "Supabase Storage needs the project's secret key.",
-            remedy="Set SUPABASE_SECRET_KEY; it stands in the project's API settings.",
+            "Supabase Storage needs the project's secret key, beside its address.",
+            remedy="Set SUPABASE_SECRET_KEY beside SUPABASE_URL; it stands in the project's API settings.",
         )
     return SyncStorageClient(
         f"{url}/storage/v1/",
