@@ -1,4 +1,4 @@
-"""`make bench`: run every benchmark and write docs/benchmarks.md with its plot."""
+"""`make bench-step`: measure the step and the slots, and write docs/benchmarks.md with their plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from benchmarks import step
+from benchmarks import slots, step
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -26,10 +26,13 @@ def main() -> None:
     figures = step.measure(tuple(given.sizes), given.sample)
     table = step.table(figures)
     kept, written = step.file_costs()
-    print(table, f"\nraw answer's file {kept:.2f} ms, a document {written:.2f} ms")
+    at_once = slots.measure()
+    print(table, slots.table(at_once), f"\nraw answer's file {kept:.2f} ms, a document {written:.2f} ms")
     (given.out / "images").mkdir(parents=True, exist_ok=True)
     (given.out / "images" / "step.svg").write_text(_plot(figures), encoding="utf-8")
-    (given.out / "benchmarks.md").write_text(_page(table, kept, written), encoding="utf-8")
+    (given.out / "images" / "slots.svg").write_text(_shares(at_once), encoding="utf-8")
+    text = _page(table, kept, written) + _at_once(slots.table(at_once)) + OTHERS
+    (given.out / "benchmarks.md").write_text(text, encoding="utf-8")
 
 
 def _plot(figures: list[step.Figure]) -> str:
@@ -55,6 +58,33 @@ def _plot(figures: list[step.Figure]) -> str:
             color=alt.Color("what:N", legend=None),
         )
         .properties(height=30)
+    )
+    return _svg(chart)
+
+
+def _shares(figures: list[slots.Figure]) -> str:
+    frame = pd.DataFrame(
+        [
+            {
+                "call": f"{f.latency * 1e3:,.0f} ms a call",
+                "slots": str(f.slots),
+                "what": what,
+                "share": f.ideal / taken,
+            }
+            for f in figures
+            for what, taken in (("Bright Run", f.ours), ("bare SDK", f.bare))
+        ]
+    )
+    chart = (
+        alt.Chart(frame, width=190, height=160)
+        .mark_bar()
+        .encode(
+            x=alt.X("slots:N", sort=None, title="slots"),
+            xOffset="what:N",
+            y=alt.Y("share:Q", title="share of the ideal"),
+            color=alt.Color("what:N", title=None),
+            column=alt.Column("call:N", title=None, sort=None),
+        )
     )
     return _svg(chart)
 
@@ -88,6 +118,36 @@ documents. A disk that takes longer to confirm a commit brings every ratio neare
 commits and one file where the scripts wait for three commits.
 
 ![Milliseconds per item beside the plain script](images/step.svg)
+"""
+
+
+def _at_once(table: str) -> str:
+    return f"""
+## Many at a time
+
+The same calls through `brightrun work --slots N` in one process, durable as ever, and through a bare loop of
+AsyncAnthropic that keeps nothing, one after the other in the same run. A server in a process of its own answers each
+call after the time stated. *Ideal* is calls x latency / slots. Server, database, both sides: all on this machine's cores.
+
+{table}
+
+![Share of the ideal, by latency and slots](images/slots.svg)
+"""
+
+
+OTHERS = """
+## The others
+
+Each has a page of its own, made by a target of its own; `make bench` runs all of them, one after the other.
+
+| what | target | page |
+|---|---|---|
+| the review in a real Chromium, 1,000 to 100,000 rows | `make benchgrid` | [grid](grid-benchmarks.md) |
+| every page, the step and counts, 1,000 to 1,000,000 rows | `make bench-growth` | [growth](growth-benchmarks.md) |
+| exports beside plain scripts and the disk | `make benchexport` | [exports](export-benchmarks.md) |
+| rules, score, near-duplicates | `make bench-quality` | [quality](quality-benchmarks.md) |
+| the planner | `make bench-plan` | [plan](plan-benchmarks.md) |
+| figures of the insight page | `make bench-insight` | [insight](insight-benchmarks.md) |
 """
 
 

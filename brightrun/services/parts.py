@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from brightrun import saol
@@ -157,7 +157,7 @@ class Parts:
         except WriterFault as fault:
             emit(Event.CALL_FAILED, error_code=fault.code, status=fault.status, retry_after=fault.retry_after)
             if fault.status == 404 and part.remote_id and fault.code != "wrong_address":
-                return self._gone(part, "Claude does not know the batch any more.")
+                return self._not_known(part)
             return self._off(part, fault.retry_after or self._look_seconds, fault=str(fault))
         except SetupFault as fault:
             return self._off(part, self._look_seconds, fault=str(fault))
@@ -236,6 +236,13 @@ class Parts:
             return Unwritten("retry", ledger, refund=True)
         ledger |= {"outcome": "unknown", "error_message": f"Claude tells {line.kind!r} of it."}
         return Unwritten("failed", ledger)
+
+    def _not_known(self, part: Part) -> Step:
+        """Believe that a batch is gone when its day is over: until then it may be the key of another workspace."""
+        if part.faults >= PATIENCE and part.ends_by and part.ends_by < datetime.now(UTC):
+            return self._gone(part, "Claude does not know the batch any more.")
+        fault = "Claude does not know the batch: is ANTHROPIC_API_KEY of the workspace it was handed over in?"
+        return self._off(part, self._look_seconds, fault=fault)
 
     def _gone(self, part: Part, why: str) -> Step:
         attempt = {**_failed("results_gone", f"{why} It may have been paid for."), "outcome": "unknown"}
