@@ -1,6 +1,6 @@
 """A worker that kills itself at each step of an overnight job: whatever it was doing, every item is paid once.
 
-All points run in `make faults`, every fifth in `make test`; BRIGHTRUN_FAULTS tells them apart.
+All points run in `make faults`, every ninth in `make test`; BRIGHTRUN_FAULTS tells them apart.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
     opened.close()
 
 
-@pytest.mark.parametrize("point", POINTS if ALL else POINTS[::5], ids=str)
+@pytest.mark.parametrize("point", POINTS if ALL else POINTS[::9], ids=str)
 def test_a_worker_killed_in_the_night_costs_nothing_twice(
     point: str, app: App, api: MessagesApi, dsn: str, tmp_path: Path
 ) -> None:
