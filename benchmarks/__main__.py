@@ -99,7 +99,7 @@ def _page(table: str, kept: float, written: float) -> str:
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return f"""# Benchmarks
 
-Ratios, measured in one run on one machine by `make bench`; the absolute figures are that machine's.
+Ratios, measured in one run on one machine by `make bench-step`; the absolute figures are that machine's.
 {datetime.now(UTC):%Y-%m-%d}, {machine}, embedded PostgreSQL with fsync and synchronous_commit on.
 
 ## The durable step

@@ -30,8 +30,8 @@ from tests.messages_api.replies import message, turns_for
 
 LATENCIES = (0.05, 0.3, 2.0)
 SLOTS = (1, 8, 32, 128)
-SECONDS = 2.5
-"""How long a run would take at best, or two rounds of calls where that is longer."""
+SECONDS = 6.0
+"""How long a run would take at best, or five rounds of calls where that is longer."""
 MODEL = "claude-sonnet-5-5"
 KEY = "sk-ant-of-the-benchmark"
 TURNS = 6
@@ -63,7 +63,7 @@ def measure(latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLO
                 _ours(app, 16, 8)
                 _bare(url, 16, 8)
                 for slots in numbers:
-                    rounds = max(2, round(SECONDS / latency))
+                    rounds = max(5, round(SECONDS / latency))
                     items = min(slots * rounds, 3_000)
                     ours = _ours(app, items, slots)
                     figures.append(Figure(latency, slots, items, ours, _bare(url, items, slots)))

@@ -111,11 +111,13 @@ class Slots:
         self._complain = complain
         self._wait_for_more = wait_for_more
         self._stop = threading.Event()
+        self._changed = threading.Condition()
         self._telling = threading.Lock()
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
         self._stop.set()
+        self._wake()
 
     def run(self, number: int) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
@@ -133,7 +135,7 @@ class Slots:
             if turn is None and not self._wait_for_more:
                 return
             if not isinstance(turn, str):
-                self._stop.wait(min(turn or LOOK_SECONDS, LOOK_SECONDS))
+                self._rest(min(turn or LOOK_SECONDS, LOOK_SECONDS))
                 continue
             try:
                 step = self._process_next(turn)
@@ -142,8 +144,19 @@ class Slots:
                 self._rota.failed(turn)
                 continue
             self._rota.stepped(turn, step)
+            if not step.job.is_out:
+                self._wake()  # who waited for it need not look again
             with self._telling:
                 self._tell(step)
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            if not self._stop.is_set():
+                self._changed.wait(seconds)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _next(self) -> JobId | float | None:
         try:
