@@ -28,7 +28,7 @@ OFFERED_SECONDS = 30
 SIZE = {"width": 1440, "height": 1000}
 ALL = bool(os.environ.get("BRIGHTRUN_ALL"))
 SCHEMES = ["light", "dark"] if ALL else ["light"]
-"""What looks the same but for its colours is driven in the dark by `make e2e ALL=1`; contrast is held in both always."""
+"""What looks the same but for its colours is driven in the dark, contrast too, by `make e2e ALL=1`."""
 
 expect.set_options(timeout=15_000)
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 from tests.e2e.test_keys import press, still
 from tests.e2e.test_pages import OpenTab, fill
 from tests.fakes import scenarios
@@ -66,7 +66,7 @@ def _is_streamlit(page: Page, rule: str, target: list[str]) -> bool:
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_page_keeps_the_rules_that_let_everybody_in(site: Site, open_tab: OpenTab, scheme: str) -> None:
     """No page breaks a serious or critical rule of axe-core, but for those Streamlit itself breaks, which are named."""
     job = fill(site)

@@ -17,7 +17,7 @@ from tests.faults.road import SEED, parts
 from tests.faults.states import Deeds, World
 
 FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
-RUNS, STEPS = (2000, 50) if FULL else (25, 30)
+RUNS, STEPS = (2000, 50) if FULL else (15, 30)
 RUNS = int(os.environ.get("BRIGHTRUN_FAULT_RUNS", RUNS))
 PARTS = parts(RUNS, 250)
 
