@@ -25,7 +25,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 import psycopg
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from benchmarks.crowd import RARE, fill
@@ -126,8 +126,8 @@ def main() -> None:
 
 
 @contextmanager
-def opened(sizes: list[int]) -> Iterator[list[Desk]]:
-    """Fill a database for each size and open an app and a tab on each."""
+def staged() -> Iterator[tuple[ExitStack, str, Path, Browser]]:
+    """A migrated database to copy, a folder and a browser, all gone with the stack that is lent with them."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     with ExitStack() as stack:
         _, dsn = stack.enter_context(migrated())
@@ -136,6 +136,13 @@ def opened(sizes: list[int]) -> Iterator[list[Desk]]:
             executable_path=program, args=["--no-sandbox"]
         )
         stack.callback(browser.close)
+        yield stack, dsn, folder, browser
+
+
+@contextmanager
+def opened(sizes: list[int]) -> Iterator[list[Desk]]:
+    """Fill a database for each size and open an app and a tab on each."""
+    with staged() as (stack, dsn, folder, browser):
         desks = []
         for size in sizes:
             target = copied(dsn, f"crowd_{size}")

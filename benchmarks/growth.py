@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +22,10 @@ import altair as alt
 import pandas as pd
 import psycopg
 import vl_convert
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks.crowd import RARE, fill
-from benchmarks.grid import copied
+from benchmarks.grid import copied, staged
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, WriterName
@@ -36,7 +34,6 @@ from brightrun.domain.insight import Scope
 from brightrun.domain.review import ConversationFilter
 from brightrun.domain.scenario import Scenario, Tier
 from tests.e2e.conftest import SIZE, Site, serving
-from tests.seed import migrated
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -125,14 +122,7 @@ def main() -> None:
 @contextmanager
 def opened(sizes: list[int]) -> Iterator[list[Place]]:
     """Fill a database for each size and open an app and a tab on each."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    with ExitStack() as stack:
-        _, dsn = stack.enter_context(migrated())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="br-")))
-        browser = stack.enter_context(sync_playwright()).chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
-        stack.callback(browser.close)
+    with staged() as (stack, dsn, folder, browser):
         places = []
         for size in sizes:
             target = copied(dsn, f"growth_{size}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -83,8 +83,9 @@ def generate(
 ) -> None:
     """Create a batch job from a file of scenarios and print its id."""
     with reported(as_json=as_json), opened() as app:
-        options = _options(app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut)
-        options = replace(options, delivery=Delivery.OVERNIGHT if overnight else Delivery.DIRECT)
+        options = _options(
+            app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut, overnight
+        )
         sheet = read_sheet(read_file(scenarios, remedy="Give the path of a CSV file."), scenarios.name)
         planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
         plan = app.planner.plan(planned.scenarios, options, template=template)
@@ -177,13 +178,7 @@ def log(job: JobArgument) -> None:
 
 def cancel(job: JobArgument, as_json: Json = False) -> None:
     """End a job for good; the item in flight is kept, and what is at Claude overnight is called off there."""
-    with reported(as_json=as_json), opened() as app:
-        ended = app.batches.cancel(app.batches.find(job), actor=app.settings.person)
-        ended = call_off(app, ended, quiet=as_json)
-        if as_json:
-            emit(job_json(ended))
-        else:
-            _show_job(app, ended)
+    _change(job, "cancel", as_json=as_json, then=lambda app, ended: call_off(app, ended, quiet=as_json))
 
 
 def pause(job: JobArgument, as_json: Json = False) -> None:
@@ -290,9 +285,15 @@ def _step(app: App, job: Job) -> Step:
     return app.batches.process_next(job.id)
 
 
-def _change(text: str, action: str, *, as_json: bool) -> None:
+def _change(
+    text: str,
+    action: str,
+    *,
+    as_json: bool,
+    then: Callable[[App, Job], Job] = lambda app, job: job,
+) -> None:
     with reported(as_json=as_json), opened() as app:
-        job = getattr(app.batches, action)(app.batches.find(text), actor=app.settings.person)
+        job = then(app, getattr(app.batches, action)(app.batches.find(text), actor=app.settings.person))
         if as_json:
             emit(job_json(job))
         else:
@@ -308,6 +309,7 @@ def _options(
     seed: int,
     stop_on_error: bool,
     retry_cut: bool,
+    overnight: bool,
 ) -> JobOptions:
     chosen = writer or settings.default_writer
     if chosen is WriterName.DEMO and model not in (None, "demo"):
@@ -324,6 +326,7 @@ def _options(
         stop_on_error=stop_on_error,
         retry_cut=retry_cut,
         budget=budget,
+        delivery=Delivery.OVERNIGHT if overnight else Delivery.DIRECT,
     )
 
 

@@ -302,11 +302,11 @@ def job_of(data: Mapping[str, Any]) -> Job:
         pause_reason=data["pause_reason"],
         created_by=str(data["created_by"]),
         created_at=datetime.fromisoformat(data["created_at"]),
-        started_at=_time(data["started_at"]),
-        completed_at=_time(data["completed_at"]),
+        started_at=time_of(data["started_at"]),
+        completed_at=time_of(data["completed_at"]),
         rate_per_minute=data.get("rate_per_minute"),
         seconds_left=data.get("seconds_left"),
-        next_attempt_at=_time(data.get("next_attempt_at")),
+        next_attempt_at=time_of(data.get("next_attempt_at")),
         preview=data.get("preview"),
         priority=int(data.get("priority") or 0),
         kind=JobKind(data["kind"]),
@@ -328,7 +328,7 @@ def _item(row: Mapping[str, Any]) -> Item:
         conversation_id=ConversationId(row["conversation_id"]) if row["conversation_id"] else None,
         error_code=row["error_code"],
         error_message=row["error_message"],
-        next_attempt_at=_time(row["next_attempt_at"]),
+        next_attempt_at=time_of(row["next_attempt_at"]),
         seconds=row["seconds"],
         cost=float(row["cost_usd"]),
         template_name=f"{row['template_name']} v{row['template_version']}" if row["template_name"] else "",
@@ -352,5 +352,6 @@ def _line(row: Mapping[str, Any]) -> LogLine:
     )
 
 
-def _time(value: str | None) -> datetime | None:
+def time_of(value: str | None) -> datetime | None:
+    """Read a time as rows carry it; None where there is none."""
     return datetime.fromisoformat(value) if value else None

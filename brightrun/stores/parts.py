@@ -12,7 +12,7 @@ from brightrun.domain.batch import Claim, Job
 from brightrun.domain.errors import NotFound
 from brightrun.domain.ids import ItemId, JobId, PartId
 from brightrun.domain.part import Part, PartStatus
-from brightrun.stores.batches import Nothing, claim_of, job_of
+from brightrun.stores.batches import Nothing, claim_of, job_of, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +161,9 @@ def _part(row: Mapping[str, Any]) -> Part:
         faults=int(row["faults"]),
         fault=row["fault"],
         created_at=datetime.fromisoformat(row["created_at"]),
-        sent_at=_time(row["sent_at"]),
-        ends_by=_time(row["ends_by"]),
-        closed_at=_time(row["closed_at"]),
+        sent_at=time_of(row["sent_at"]),
+        ends_by=time_of(row["ends_by"]),
+        closed_at=time_of(row["closed_at"]),
         look_seconds=row["look_seconds"],
         token=row.get("token"),
     )
-
-
-def _time(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None

@@ -31,7 +31,8 @@ _FRAME_BYTES = 200
 _REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _AS_STREAM = {"X-Stainless-Raw-Response": "stream"}
 
-_Call = Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]]
+Call = Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]]
+"""A call of the SDK that is about to be made, its response read by whoever makes it."""
 
 
 class MessageBatches(ABC):
@@ -41,7 +42,7 @@ class MessageBatches(ABC):
     _timeout: float
 
     @abstractmethod
-    def _data(self, call: _Call, model: str, seconds: float) -> dict[str, Any]:
+    def _data(self, call: Call, model: str, seconds: float) -> dict[str, Any]:
         """Make one call and return its object; every way in which it can fail leaves as a WriterFault."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key
 from brightrun.writers.allowance import allowed
-from brightrun.writers.batches import MessageBatches
+from brightrun.writers.batches import Call, MessageBatches
 from brightrun.writers.deadline import DeadlinePassed, within
 from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
@@ -141,7 +141,7 @@ class ClaudeWriter(MessageBatches):
 
     def _data(
         self,
-        call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
+        call: Call,
         model: str,
         seconds: float,
     ) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class ClaudeWriter(MessageBatches):
         cause = broke.__cause__ if isinstance(broke, anthropic.APIConnectionError) else None
         return fault_of_transport(cause or broke, seconds)
 
-    def _retrieve(self, model: str) -> Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]]:
+    def _retrieve(self, model: str) -> Call:
         return lambda: self._client.models.with_streaming_response.retrieve(
             model, timeout=_limits(_CHECK_SECONDS)
         )
@@ -175,7 +175,7 @@ class ClaudeWriter(MessageBatches):
 
     def _send(
         self,
-        call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
+        call: Call,
         model: str,
         seconds: float,
     ) -> _Response:
@@ -224,7 +224,7 @@ def _hand_over_errors(request: Any, call_next: Callable[[Any], Any]) -> Any:
 
 
 def _received(
-    call: Callable[[], AbstractContextManager[anthropic.APIResponse[Any]]],
+    call: Call,
     seconds: float,
     abandoned: threading.Event,
 ) -> _Response:

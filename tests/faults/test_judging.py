@@ -8,14 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.review import ConversationFilter
 from tests.fakes import options, scenarios
 from tests.faults.ledger import run
 from tests.faults.test_points import GONE_ON, PAID_TWICE, Point, expire, kill_at
-from tests.messages_api import KEY, MessagesApi
+from tests.messages_api import MessagesApi
+from tests.opened import claude_app
 
 POINTS = [
     Point("before the call", "", 1, PAID_TWICE),
@@ -34,17 +34,8 @@ def api() -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
-    settings = Settings(
-        home=tmp_path,
-        database_url=dsn,
-        anthropic_api_key=KEY,
-        anthropic_base_url=api.url,
-        retry_base=0.05,
-        actor="ana",
-    )
-    opened = open_app(settings)
-    yield opened
-    opened.close()
+    with claude_app(tmp_path, dsn, api, retry_base=0.05) as opened:
+        yield opened
 
 
 def judging(app: App) -> Job:

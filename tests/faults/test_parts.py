@@ -11,14 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.part import Delivery
 from tests.fakes import options, scenarios
 from tests.faults.dying import PART_ITEMS
 from tests.faults.test_points import ALL, Point, kill_at
-from tests.messages_api import KEY, MessagesApi
+from tests.messages_api import MessagesApi
+from tests.opened import claude_app
 
 ITEMS = 10
 MOST_STEPS = 300
@@ -71,18 +71,8 @@ def api() -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
-    opened = open_app(
-        Settings(
-            home=tmp_path,
-            database_url=dsn,
-            anthropic_api_key=KEY,
-            anthropic_base_url=api.url,
-            overnight_part=PART_ITEMS,
-            actor="ana",
-        )
-    )
-    yield opened
-    opened.close()
+    with claude_app(tmp_path, dsn, api, overnight_part=PART_ITEMS) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("point", POINTS if ALL else POINTS[::9], ids=str)

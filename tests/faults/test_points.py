@@ -16,12 +16,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
 from tests.fakes import options, scenarios
 from tests.faults.ledger import run
-from tests.messages_api import KEY, Fault, MessagesApi
+from tests.messages_api import Fault, MessagesApi
+from tests.opened import claude_app
 
 ALL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 CALL_SECONDS = 0.3
@@ -92,18 +92,8 @@ def api() -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
-    opened = open_app(
-        Settings(
-            home=tmp_path,
-            database_url=dsn,
-            anthropic_api_key=KEY,
-            anthropic_base_url=api.url,
-            retry_base=0.05,
-            actor="ana",
-        )
-    )
-    yield opened
-    opened.close()
+    with claude_app(tmp_path, dsn, api, retry_base=0.05) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("point", POINTS if ALL else POINTS[2::5], ids=str)

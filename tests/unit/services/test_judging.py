@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from brightrun import saol
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobKind, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import InvalidInput, NotAllowed
 from brightrun.domain.ids import ConversationId
@@ -19,8 +18,9 @@ from brightrun.domain.insight import Scope
 from brightrun.domain.judging import Dimension
 from brightrun.domain.review import ConversationFilter, Decision
 from tests.fakes import options, scenarios
-from tests.messages_api import KEY, Fault, MessagesApi
+from tests.messages_api import Fault, MessagesApi
 from tests.messages_api.replies import judged
+from tests.opened import claude_app
 
 ASKED = options(WriterName.CLAUDE)
 
@@ -57,18 +57,8 @@ def api(judge: Judge) -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def app(dsn: str, tmp_path: Path, api: MessagesApi) -> Iterator[App]:
-    opened = open_app(
-        Settings(
-            home=tmp_path,
-            database_url=dsn,
-            anthropic_api_key=KEY,
-            anthropic_base_url=api.url,
-            retry_base=0.01,
-            actor="ana",
-        )
-    )
-    yield opened
-    opened.close()
+    with claude_app(tmp_path, dsn, api, retry_base=0.01) as opened:
+        yield opened
 
 
 @pytest.fixture

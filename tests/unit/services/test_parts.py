@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from brightrun.bootstrap import App, open_app
-from brightrun.config import Settings
+from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.part import Delivery, PartStatus
 from tests.fakes import options, scenarios
-from tests.messages_api import KEY, MessagesApi
+from tests.messages_api import MessagesApi
+from tests.opened import claude_app
 
 NIGHT = options(WriterName.CLAUDE, delivery=Delivery.OVERNIGHT)
 MOST_STEPS = 200
@@ -94,21 +94,12 @@ def api() -> Iterator[MessagesApi]:
 
 @pytest.fixture
 def desk(dsn: str, tmp_path: Path, api: MessagesApi) -> Iterator[Desk]:
-    app = open_app(
-        Settings(
-            home=tmp_path,
-            database_url=dsn,
-            anthropic_api_key=KEY,
-            anthropic_base_url=api.url,
-            retry_base=0.01,
-            call_timeout=5,
-            overnight_part=3,
-            actor="ana",
-        )
-    )
-    with psycopg.connect(dsn, autocommit=True) as sql:
+    quick = {"retry_base": 0.01, "call_timeout": 5, "overnight_part": 3}
+    with (
+        claude_app(tmp_path, dsn, api, **quick) as app,
+        psycopg.connect(dsn, autocommit=True) as sql,
+    ):
         yield Desk(app, api, sql)
-    app.close()
 
 
 def once(desk: Desk, job: Job) -> None:
