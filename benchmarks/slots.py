@@ -21,11 +21,10 @@ from typing import Any
 import anthropic
 
 from brightrun.bootstrap import App, open_app
+from brightrun.cli.processes import Here, Processes, crew_of
 from brightrun.config import Settings
-from brightrun.domain.batch import JobOptions, OpenJob, WriterName
-from brightrun.domain.ids import JobId
+from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.scenario import Scenario, Tier
-from brightrun.services.slots import Rota, Slots
 from tests.messages_api.replies import message, turns_for
 
 LATENCIES = (0.05, 0.3, 2.0)
@@ -60,12 +59,13 @@ def measure(latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLO
     with TemporaryDirectory(prefix="br") as home:
         for latency in latencies:
             with served(latency) as url, opened(Path(home), url) as app:
-                _ours(app, 16, 8)
                 _bare(url, 16, 8)
                 for slots in numbers:
                     rounds = max(5, round(SECONDS / latency))
                     items = min(slots * rounds, 3_000)
-                    ours = _ours(app, items, slots)
+                    with crew_of(app, slots, _ignore, _ignore) as crew:
+                        _ours(app, crew, 2 * slots)
+                        ours = _ours(app, crew, items)
                     figures.append(Figure(latency, slots, items, ours, _bare(url, items, slots)))
     return figures
 
@@ -101,7 +101,7 @@ def opened(home: Path, url: str) -> Iterator[App]:
     app.close()
 
 
-def _ours(app: App, items: int, slots: int) -> float:
+def _ours(app: App, crew: Here | Processes, items: int) -> float:
     plan = app.planner.plan(
         [
             Scenario(tier=Tier.SCENARIO, variables={"scenario": f"Book a table for {n + 2} at the harbour."})
@@ -110,18 +110,16 @@ def _ours(app: App, items: int, slots: int) -> float:
         JobOptions(WriterName.CLAUDE, MODEL, 8000, turns=TURNS),
     )
     job = app.batches.create(plan, name="Slots", actor="ana")
-    crew = Slots(app.batches.process_next, Rota(lambda: _open(app, job.id)))
     began = time.perf_counter()
-    crew.run(slots)
+    crew.run(job.id)
     taken = time.perf_counter() - began
     done = app.batches.get(job.id).counts
     assert done.completed == items, done
     return taken
 
 
-def _open(app: App, job_id: JobId) -> list[OpenJob]:
-    job = app.batches.get(job_id)
-    return [OpenJob(job.id, job.priority)] if job.is_open else []
+def _ignore(told: object) -> None:
+    """Nobody watches a benchmark."""
 
 
 def _bare(url: str, items: int, slots: int) -> float:

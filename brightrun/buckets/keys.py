@@ -19,7 +19,7 @@ def segments(key: str, *, bucket: str = "") -> tuple[str, ...]:
     which do start with one, can never be mistaken for objects.
     """
     parts = tuple(key.split("/"))
-    if len(key) > MAX_KEY or not all(_allowed(part) for part in parts):
+    if len(key) > MAX_KEY or not all(map(_allowed, parts)):
         raise StorageFault(
             f"{key[:100]!r} is not an object key.",
             remedy="Keys are made of letters, digits, '.', '_' and '-', with '/' between folders.",

@@ -32,7 +32,7 @@ class LocalBucket:
         (self.name,) = segments(name)
         self._folder = root / name
         self._real_folder: Path | None = None
-        self._checked: set[Path] = set()
+        self._checked: dict[tuple[str, ...], Path] = {}
         self._nameless = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
 
     def put(self, key: str, data: bytes, *, overwrite: bool = False, durable: bool = True) -> None:
@@ -112,12 +112,15 @@ class LocalBucket:
 
     def _inside(self, key: str, *, follow: bool = False) -> Path:
         """Return the file of a key, having made sure that no symbolic link leads out of the bucket."""
-        path = self._folder.joinpath(*segments(key, bucket=self.name))
+        parts = segments(key, bucket=self.name)
+        if not follow:
+            parent = self._checked.get(parts[:-1])
+            if parent is not None:
+                return parent / parts[-1]
+        path = self._folder.joinpath(*parts)
         if self._real_folder is None:
             _make_folder(self._folder)
             self._real_folder = self._folder.resolve()
-        if not follow and path.parent in self._checked:
-            return path
         real = (path if follow else path.parent).resolve()
         if not real.is_relative_to(self._real_folder):
             raise StorageFault(
@@ -127,7 +130,7 @@ class LocalBucket:
                 key=key,
             )
         if not follow and path.parent.is_dir():
-            self._checked.add(path.parent)  # resolving it again at every write would double its cost
+            self._checked[parts[:-1]] = path.parent  # resolving it at every write would double its cost
         return path
 
     def _put_nameless(self, target: Path, data: bytes, key: str, *, overwrite: bool, durable: bool) -> bool:

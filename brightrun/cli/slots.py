@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,10 +10,11 @@ from rich.progress import TaskID
 
 from brightrun.bootstrap import App
 from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, reported
+from brightrun.cli.processes import crew_of
 from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
-from brightrun.domain.batch import Job, JobStatus, OpenJob, Step
+from brightrun.domain.batch import Job, JobStatus, Step
 from brightrun.domain.ids import JobId
-from brightrun.services.slots import MOST_SLOTS, Rota, Slots
+from brightrun.services.slots import MOST_SLOTS
 
 
 def work(
@@ -33,18 +33,12 @@ def work(
     with reported(as_json=as_json), opened() as app:
         only = None if job is None else app.batches.find(job)
         watched = _Watched(app, quiet=as_json)
-        crew = Slots(
-            app.batches.process_next,
-            Rota(lambda: _listed(app, only)),
-            tell=watched.stepped,
-            complain=lambda fault: err.print(f"[yellow]{escape(str(fault))} Trying again.[/yellow]"),
-            wait_for_more=wait,
-        )
         if only is not None:
             watched.add(app.batches.get(only))
-        stopping = Stopping("the items in hand", crew.stop)
-        with stopping, watched.bar:
-            crew.run(slots)
+        with crew_of(app, slots, watched.stepped, _complain) as crew:
+            stopping = Stopping("the items in hand", crew.stop)
+            with stopping, watched.bar:
+                crew.run(only, wait_for_more=wait)
         ended = [app.batches.get(job_id) for job_id in watched.jobs]
         if as_json:
             emit({"jobs": [job_json(each) for each in ended]})
@@ -70,11 +64,8 @@ def priority(
             err.print(f"{escape(found.name)}: priority {found.priority}.")
 
 
-def _listed(app: App, only: JobId | None) -> Sequence[OpenJob]:
-    if only is None:
-        return app.batches.open_jobs()
-    found = app.batches.get(only)
-    return [OpenJob(found.id, found.priority)] if found.is_out else []
+def _complain(message: str) -> None:
+    err.print(f"[yellow]{escape(message)}[/yellow]")
 
 
 class _Watched:

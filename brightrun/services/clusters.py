@@ -36,15 +36,15 @@ def shingles(text: str) -> set[str]:
     tokens = words(text)
     if len(tokens) <= SHINGLE:
         return {" ".join(tokens)}
-    return {" ".join(tokens[place : place + SHINGLE]) for place in range(len(tokens) - SHINGLE + 1)}
+    return set(map(" ".join, zip(*(tokens[first:] for first in range(SHINGLE)), strict=False)))
 
 
-def min_hash(text: str, places: int) -> RMinHash:
+def min_hash(runs: AbstractSet[str], places: int) -> RMinHash:
     """Return the MinHash of a text's shingles (Broder 1997), of so many places."""
     from rensa import RMinHash
 
     made = RMinHash(num_perm=places, seed=SEED)
-    made.update(list(shingles(text)))
+    made.update(list(runs))
     return made
 
 
@@ -55,7 +55,7 @@ class Sketches:
         """Sketch `count` texts, one at a time."""
         self._sketches = np.zeros((count, PLACES), dtype=np.uint32)
         for row, text in enumerate(texts):
-            self._sketches[row] = min_hash(text, PLACES).digest()
+            self._sketches[row] = min_hash(shingles(text), PLACES).digest()
         self._earlier = self._banded()
 
     def near(self, row: int, kept: AbstractSet[int]) -> Sequence[int]:

@@ -123,8 +123,8 @@ def near_duplicates(
     least = likeness - DEVIATIONS * (likeness * (1 - likeness) / PERMUTATIONS) ** 0.5
     shingles_of = _kept_shingles(texts)
     pairs: list[Pair] = []
-    for place, (key, text) in enumerate(texts):
-        made = min_hash(text, PERMUTATIONS)
+    for place, (key, _) in enumerate(texts):
+        made = min_hash(shingles_of(place), PERMUTATIONS)
         sketches[place] = made.digest()
         if place >= since:
             for other in _promising(sketches, place, index.query(made), least):

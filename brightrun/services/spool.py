@@ -13,6 +13,9 @@ from brightrun.domain.conversation import MAX_ANSWER_BYTES
 from brightrun.domain.errors import ObjectExists, ObjectMissing, StorageFault
 
 STORE_TRIES = 4
+PROVED_SECONDS = 1.0
+"""How long the store counts as usable once it took something. Where it fails within, the answer goes to the room held
+for it; and a probe before every call leaves so many deleted files that making one takes many times as long."""
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ class Spool:
         self._local = local
         self._pause = pause
         self._left_behind = False
+        self._proved_at = float("-inf")
         self._own = threading.local()
 
     def require_store(self) -> None:
@@ -35,7 +39,9 @@ class Spool:
         The disk may fill up while the call is out, and the store go down as well: each thread holds room for
         one answer, from its first call on.
         """
-        self._files.check()
+        if time.monotonic() - self._proved_at > PROVED_SECONDS:
+            self._files.check()
+            self._proved_at = time.monotonic()
         if self._room is None:
             self._own.room = self._local.set_aside(MAX_ANSWER_BYTES)
 
@@ -48,11 +54,13 @@ class Spool:
         for attempt in range(STORE_TRIES):
             try:
                 self._files.put(key, body)
+                self._proved_at = time.monotonic()
                 self._follow_up()
                 return True
             except ObjectExists:
                 return True  # an upload that was answered too late
             except StorageFault as fault:
+                self._proved_at = float("-inf")
                 log.warning("raw answer %s could not be stored (%s)", key, fault)
                 if attempt + 1 < STORE_TRIES:
                     self._pause(0.2 * 2**attempt)

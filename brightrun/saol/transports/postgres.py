@@ -13,7 +13,9 @@ from typing import Any, Self
 import orjson
 import psycopg
 from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import DiskFull
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -159,7 +161,9 @@ class PostgresTransport:
         if query is None:
             query = _call(function, shape[1])
             self._calls[shape] = query
-        return self._one(query, [_bound(value, function.arguments[name]) for name, value in params.items()])
+        with self._connection() as connection:
+            values = [_sent(value, function.arguments[name], connection) for name, value in params.items()]
+            return _answer(connection, query, values)
 
     def compose(self, change: Change) -> list[str]:
         return compose(change)
@@ -360,8 +364,10 @@ def _insert(table: Table, columns: Sequence[str], conflict: Part) -> Part:
 
 def _call(function: Function, names: Sequence[str]) -> bytes:
     arguments = sql.SQL(", ").join(
-        sql.SQL("{} => %s::{}").format(sql.Identifier(name), sql.SQL(function.arguments[name]))
-        for name in names
+        sql.SQL("{} => {}::{}").format(
+            sql.Identifier(name), sql.SQL(f"${number}"), sql.SQL(function.arguments[name])
+        )
+        for number, name in enumerate(names, 1)
     )
     call = sql.SQL("public.{}({})").format(sql.Identifier(function.name), arguments)
     if function.returns_set:
@@ -371,6 +377,36 @@ def _call(function: Function, names: Sequence[str]) -> bytes:
     else:
         query = sql.SQL("select to_jsonb({})").format(call)
     return query.as_bytes()
+
+
+def _answer(connection: psycopg.Connection[Any], query: bytes, values: Sequence[bytes | None]) -> Any:
+    """Return a function's one value, by libpq itself: a cursor costs a step as much as the server does."""
+    server = connection.pgconn
+    try:
+        result = server.exec_params(query, values)
+    except MemoryError as fault:  # how libpq says that it could not send
+        raise psycopg.OperationalError(server.get_error_message()) from fault
+    if result.status != ExecStatus.TUPLES_OK:
+        if server.status == ConnStatus.BAD and not result.error_field(DiagnosticField.SQLSTATE):
+            raise psycopg.OperationalError(server.get_error_message())
+        raise psycopg.errors.error_from_result(result)
+    found = result.get_value(0, 0) if result.ntuples else None
+    return None if found is None else orjson.loads(found)
+
+
+def _sent(value: Any, kind: str, connection: psycopg.Connection[Any]) -> bytes | None:
+    """Return a value as text, the way the server reads its type."""
+    if value is None:
+        return None
+    if kind in ("jsonb", "json"):
+        return orjson.dumps(value)
+    if kind.endswith("[]"):
+        dumper = Transformer.from_context(connection).get_dumper([""], PyFormat.TEXT)
+        return bytes(dumper.dump([_text(entry) for entry in value]) or b"")
+    data = str(value).encode()
+    if b"\0" in data:
+        raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    return data
 
 
 def _bound(value: Any, kind: str) -> Any:
