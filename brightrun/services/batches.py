@@ -36,6 +36,7 @@ from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row, tariff_of
 from brightrun.services.rights import needs
+from brightrun.services.together import Together
 from brightrun.stores import batches as store
 from brightrun.stores import prices, progress
 
@@ -74,6 +75,8 @@ class Batches:
         self._logs = logs
         self._generation = generation
         self._pace = pace
+        self._claims: dict[JobId, Together[str, Claim | store.Nothing]] = {}
+        self._completions: dict[JobId, Together[store.Done, store.Settled]] = {}
         self._models: dict[JobId, str | None] = {}
         self._direct: set[JobId] = set()
         self._parts = parts
@@ -128,7 +131,7 @@ class Batches:
             return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         worker = _worker()
         asked = uptime()
-        claimed = store.claim(self._db, job_id, worker, self._lease_seconds)
+        claimed = self._claiming(job_id)(worker)
         if isinstance(claimed, store.Nothing):
             self._give_back(job_id)
             if claimed.outcome == "done":
@@ -336,7 +339,8 @@ class Batches:
 
     def _record(self, claim: Claim, result: Written | Unwritten) -> store.Settled:
         if isinstance(result, Written):
-            return store.complete(self._db, claim, result.attempt, result.conversation)
+            done = store.Done(claim, result.attempt, result.conversation)
+            return self._completing(claim.job_id)(done)
         return store.settle(
             self._db,
             claim,
@@ -346,6 +350,25 @@ class Batches:
             refund=result.refund,
             slow_down=result.slow_down,
             reason=result.reason,
+        )
+
+    def _claiming(self, job_id: JobId) -> Together[str, Claim | store.Nothing]:
+        seconds = self._lease_seconds
+        return self._claims.get(job_id) or self._claims.setdefault(
+            job_id,
+            Together(
+                lambda worker: store.claim(self._db, job_id, worker, seconds),
+                lambda workers: store.claim_several(self._db, job_id, workers, seconds),
+            ),
+        )
+
+    def _completing(self, job_id: JobId) -> Together[store.Done, store.Settled]:
+        return self._completions.get(job_id) or self._completions.setdefault(
+            job_id,
+            Together(
+                lambda done: store.complete(self._db, done),
+                lambda several: store.complete_several(self._db, several),
+            ),
         )
 
     def _insist(self, record: Callable[[], store.Settled]) -> store.Settled:

@@ -58,6 +58,23 @@ class Settled:
     conversation_id: ConversationId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A claimed item that became a conversation or a verdict."""
+
+    claim: Claim
+    attempt: Mapping[str, object]
+    conversation: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "item": self.claim.item_id,
+            "token": self.claim.token,
+            "attempt": dict(self.attempt),
+            "conversation": dict(self.conversation),
+        }
+
+
 def create(
     db: saol.Database,
     job: Mapping[str, object],
@@ -87,26 +104,29 @@ def create(
 def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Claim | Nothing:
     """Lease the next item."""
     data = _call(db, "claim_item", p_job=job_id, p_worker=worker, p_lease_seconds=lease_seconds)
-    if data["outcome"] == "missing":
-        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
-    if data["outcome"] != "claimed":
-        return Nothing(data["outcome"], job_of(data["job"]), float(data.get("seconds") or 0.0))
-    return claim_of(data)
+    return _claimed(data, job_id)
 
 
-def complete(
-    db: saol.Database, claim: Claim, attempt: Mapping[str, object], conversation: Mapping[str, object]
-) -> Settled:
+def claim_several(
+    db: saol.Database, job_id: JobId, workers: Sequence[str], lease_seconds: float
+) -> list[Claim | Nothing]:
+    """Lease the next items, one for each worker; those for whom there is none are told the same."""
+    params = {"p_job": job_id, "p_workers": list(workers), "p_lease_seconds": lease_seconds}
+    found = [_claimed(data, job_id) for data in saol.agent_execute_rpc(db, "claim_items", params).value()]
+    return found + found[-1:] * (len(workers) - len(found))
+
+
+def complete(db: saol.Database, done: Done) -> Settled:
     """Store the conversation and end the item in one step."""
-    data = _call(
-        db,
-        "complete_item",
-        p_item=claim.item_id,
-        p_token=claim.token,
-        p_attempt=dict(attempt),
-        p_conversation=dict(conversation),
-    )
-    return _settled(data, claim)
+    data = _call(db, "complete_item", **{f"p_{name}": value for name, value in done.to_json().items()})
+    return _settled(data, done.claim)
+
+
+def complete_several(db: saol.Database, done: Sequence[Done]) -> list[Settled]:
+    """Store the conversations and end the items of one job in one step, all or none."""
+    params = {"p_steps": [one.to_json() for one in done]}
+    answers = saol.agent_execute_rpc(db, "complete_items", params).value()
+    return [_settled(data, one.claim) for data, one in zip(answers, done, strict=True)]
 
 
 def settle(
@@ -231,6 +251,14 @@ def _call(db: saol.Database, function: str, **params: object) -> dict[str, Any]:
     value = saol.agent_execute_rpc(db, function, params).value()
     assert isinstance(value, dict), f"{function} returns an object"
     return value
+
+
+def _claimed(data: Mapping[str, Any], job_id: JobId) -> Claim | Nothing:
+    if data["outcome"] == "missing":
+        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
+    if data["outcome"] != "claimed":
+        return Nothing(data["outcome"], job_of(data["job"]), float(data.get("seconds") or 0.0))
+    return claim_of(data)
 
 
 def _settled(data: Mapping[str, Any], claim: Claim) -> Settled:
