@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,13 +30,13 @@ from tests.messages_api.replies import message, turns_for
 
 LATENCIES = (0.05, 0.3, 2.0)
 SLOTS = (1, 8, 32, 128)
-SECONDS = 6.0
-"""How long a run would take at best, or five rounds of calls where that is longer."""
+SECONDS = 12.0
+"""How long a run would take at best, or ten rounds of calls where that is longer."""
 MODEL = "claude-sonnet-5-5"
 KEY = "sk-ant-of-the-benchmark"
 TURNS = 6
-BODIES = 200
-"""Different answers, so that no two in a row are alike."""
+BODIES = 3_000
+"""Answers of which no two have five words in a row in common: as many as the longest run has calls."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def measure(latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLO
             with served(latency) as url, opened(Path(home), url) as app:
                 _bare(url, 16, 8)
                 for slots in numbers:
-                    rounds = max(5, round(SECONDS / latency))
+                    rounds = max(10, round(SECONDS / latency))
                     items = min(slots * rounds, 3_000)
                     with crew_of(app, slots, _ignore, _ignore) as crew:
                         _ours(app, crew, 2 * slots)
@@ -149,10 +150,21 @@ def _serve(pipe: Any, latency: float) -> None:
     asyncio.run(_answer_all(pipe, latency))
 
 
+def _shuffled(answer: str, number: int) -> str:
+    """Return an answer with the words of its turns in an order of its own."""
+    order = random.Random(number)
+    turns = json.loads(answer)["turns"]
+    for turn in turns:
+        words = turn["content"].split()
+        order.shuffle(words)
+        turn["content"] = " ".join(words)
+    return json.dumps({"turns": turns})
+
+
 async def _answer_all(pipe: Any, latency: float) -> None:
     prompts = [f"A matter of {n}, exactly {TURNS} messages, 40 to 80 words" for n in range(BODIES)]
     bodies = [
-        json.dumps(message(MODEL, prompt, turns_for(prompt), number=n)).encode()
+        json.dumps(message(MODEL, prompt, _shuffled(turns_for(prompt), n), number=n)).encode()
         for n, prompt in enumerate(prompts)
     ]
     number = 0

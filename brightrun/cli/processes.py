@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
@@ -52,6 +53,13 @@ class _Task:
 
     only: JobId | None
     wait_for_more: bool
+
+
+class _Wish(StrEnum):
+    """What a process at work is asked."""
+
+    LOOK = "look"
+    STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,11 @@ class Here:
             self._crew.stop()
         self._crew.run(self._slots)
 
+    def look(self) -> None:
+        """Look at once for jobs that ended elsewhere."""
+        if self._crew:
+            self._crew.look()
+
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
         self._stopped = True
@@ -136,17 +149,23 @@ class Processes:
             if process.is_alive():
                 process.terminate()
 
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._doors.values() if process.pid]
+
     def run(self, only: JobId | None, *, wait_for_more: bool = False) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
-        for door in self._doors:
-            door.send(_Task(only, wait_for_more))
+        self._send(_Task(only, wait_for_more))
         self._listen()
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
+        self._send(_Wish.STOP)
+
+    def _send(self, what: _Task | _Wish) -> None:
         for door in self._doors:
-            with suppress(OSError):
-                door.send(None)
+            with suppress(OSError):  # one that has ended is noticed by who listens
+                door.send(what)
 
     def _listen(self) -> None:
         """Pass on what is told until every process is done; the first fault of one ends all."""
@@ -173,6 +192,8 @@ class Processes:
     def _pass_on(self, told: _Told) -> None:
         for step in told.steps:
             self.tell(step)
+        if any(not step.job.is_out for step in told.steps):
+            self._send(_Wish.LOOK)  # who waits for the items of others need wait no longer
         if told.complaint:
             self.complain(told.complaint)
 
@@ -208,8 +229,11 @@ def _obey(here: Here, door: Connection, teller: _Teller) -> None:
 
     def hear() -> None:
         with suppress(EOFError, OSError):
-            while task := door.recv():
-                tasks.put(task)
+            while (told := door.recv()) is not _Wish.STOP:
+                if isinstance(told, _Task):
+                    tasks.put(told)
+                else:
+                    here.look()
         here.stop()
         tasks.put(None)
 
@@ -243,7 +267,7 @@ class _Teller:
     def step(self, step: Step) -> None:
         """Note a step; called by one slot at a time."""
         self._newest[step.job.id] = step
-        if step.message or time.monotonic() - self._told_at > TELL_SECONDS:
+        if step.message or not step.job.is_out or time.monotonic() - self._told_at > TELL_SECONDS:
             self._flush()
 
     def end(self, fault: BrightRunError | None) -> None:

@@ -123,12 +123,13 @@ def near_duplicates(
     least = likeness - DEVIATIONS * (likeness * (1 - likeness) / PERMUTATIONS) ** 0.5
     shingles_of = _kept_shingles(texts)
     pairs: list[Pair] = []
-    for place, (key, _) in enumerate(texts):
+    for place, (key, text) in enumerate(texts):
         made = min_hash(shingles_of(place), PERMUTATIONS)
         sketches[place] = made.digest()
         if place >= since:
             for other in _promising(sketches, place, index.query(made), least):
-                alike = jaccard(shingles_of(place), shingles_of(other))
+                same = text == texts[other][1]
+                alike = 1.0 if same else jaccard(shingles_of(place), shingles_of(other))
                 if alike >= likeness:
                     pairs.append((texts[other][0], key, alike))
         index.insert(place, made)

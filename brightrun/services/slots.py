@@ -61,6 +61,13 @@ class Rota:
             self._turns[job_id].served = self._served
             return job_id
 
+    def look(self) -> None:
+        """Look at once for what has changed elsewhere, whatever rests."""
+        with self._lock:
+            self._looked = float("-inf")
+            for turn in self._turns.values():
+                turn.rests_until = float("-inf")
+
     def stepped(self, job_id: JobId, step: Step) -> None:
         """Note what came of a turn: a job that has to wait rests, one that has ended leaves."""
         with self._lock:
@@ -117,6 +124,11 @@ class Slots:
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
         self._stop.set()
+        self._wake()
+
+    def look(self) -> None:
+        """Look at once for jobs that began or ended elsewhere."""
+        self._rota.look()
         self._wake()
 
     def run(self, number: int) -> None:

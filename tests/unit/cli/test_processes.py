@@ -1,0 +1,92 @@
+"""Slots spread over processes: one job, each item once, whatever becomes of a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from brightrun.bootstrap import open_app
+from brightrun.cli.processes import Processes, shares_of
+from brightrun.config import Settings
+from brightrun.domain.batch import ItemStatus, JobStatus, Step, WriterName
+from brightrun.domain.errors import BrightRunError
+from tests.fakes import options, scenarios
+from tests.messages_api import KEY, MessagesApi
+
+
+def test_processes_share_a_job_and_stop_together(tmp_path: Path, dsn: str) -> None:
+    """Two processes write each item once and tell how far they are; a wish to stop leaves nothing in hand."""
+    settings = Settings(home=tmp_path / "home", database_url=dsn, writer=WriterName.DEMO, actor="ana")
+    app = open_app(settings)
+    first, second = (
+        app.batches.create(app.planner.plan(scenarios(number), options()), name="Shared", actor="ana")
+        for number in (24, 400)
+    )
+    told: list[Step] = []
+    with Processes(settings, [2, 2], told.append) as crew:
+        crew.run(first.id)
+        assert app.batches.get(first.id).status is JobStatus.COMPLETED
+        assert any(not step.job.is_out for step in told)
+        items = app.batches.items(first.id, limit=100)
+        assert {item.attempts for item in items} == {1}
+        crew.tell = lambda step: crew.stop()
+        crew.run(second.id)
+        left = app.batches.get(second.id)
+    assert left.is_open
+    assert left.counts.completed >= 1
+    assert left.counts.processing == 0
+    app.close()
+
+
+def test_a_process_that_is_killed_leaves_its_items_to_the_others(tmp_path: Path, dsn: str) -> None:
+    """After kill -9 of one process the other ends the job; after kill -9 of both a message says how to go on."""
+    with MessagesApi(seconds=0.2) as api:
+        settings = Settings(
+            home=tmp_path / "home",
+            database_url=dsn,
+            anthropic_api_key=KEY,  # type: ignore[arg-type]
+            anthropic_base_url=api.url,
+            call_timeout=2,
+            lease_margin=1,
+            max_attempts=20,
+            actor="ana",
+        )
+        app = open_app(settings)
+        job = app.batches.create(
+            app.planner.plan(scenarios(24), options(WriterName.CLAUDE)), name="Shared", actor="ana"
+        )
+        complaints: list[str] = []
+        crew = Processes(settings, [2, 2], complain=complaints.append)
+        crew.tell = lambda step: _kill_one(crew) if len(crew.pids) == 2 else None
+        with crew:
+            crew.run(job.id)
+            assert app.batches.get(job.id).status is JobStatus.COMPLETED
+            assert len(complaints) == 1
+            assert "exit code -9" in complaints[0]
+            statuses = {item.status for item in app.batches.items(job.id, limit=100)}
+            assert statuses == {ItemStatus.COMPLETED}
+            _kill_one(crew)
+            with pytest.raises(BrightRunError, match="start `brightrun work` again"):
+                crew.run(job.id)
+        app.close()
+
+
+def test_a_machine_that_is_not_ready_is_told(tmp_path: Path) -> None:
+    """Where no process can open the app, the reason comes as it does in one process."""
+    settings = Settings(home=tmp_path / "home", database_url="postgresql://127.0.0.1:9/none", actor="ana")  # type: ignore[arg-type]
+    with pytest.raises(BrightRunError, match="database"), Processes(settings, [1]):
+        pytest.fail("nothing started")
+
+
+def test_few_slots_stay_in_one_process() -> None:
+    """A process of its own is for sixteen slots and a core; no slot is lost on the way."""
+    assert shares_of(8) == [8]
+    assert sum(shares_of(67)) == 67
+    assert len(shares_of(128)) == min(os.cpu_count() or 1, 8)
+
+
+def _kill_one(crew: Processes) -> None:
+    os.kill(crew.pids[0], signal.SIGKILL)
