@@ -7,7 +7,7 @@ DEV := .venv/.dev
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
+.PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-peers bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,10 +65,13 @@ faults: $(DEV) ## do the damage at full size; FAULTS, KILLS, RESTARTS, TRANSPORT
 	  BRIGHTRUN_BUDGETS=$(or $(BUDGETS),500) BRIGHTRUN_REVIEWERS=$(or $(REVIEWERS),1000) BRIGHTRUN_BULK=$(or $(BULK),5000) \
 	  BRIGHTRUN_FAULT_SEED=$(or $(SEED),20261123) $(BIN)/pytest $(if $(ONLY),tests/faults/$(ONLY).py,tests/faults) -q -s
 
-bench: bench-step benchexport bench-insight bench-plan bench-quality benchgrid bench-growth ## measure everything, an hour; each target writes its own page of docs/
+bench: bench-step bench-peers benchexport bench-insight bench-plan bench-quality benchgrid bench-growth ## measure everything, an hour; each target writes its own page of docs/
 
 bench-step: $(DEV) ## measure the step and the slots, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+bench-peers: $(DEV) ## measure many calls at a time beside other tools, and write docs/peers-benchmarks.md; installs 4 GB into .peers/
+	$(BIN)/python -m benchmarks.peers
 
 bench-growth: $(DEV) ## measure pages and step with 1,000 to 1,000,000 conversations, and write docs/growth-benchmarks.md
 	$(BIN)/python -m benchmarks.growth

@@ -60,14 +60,14 @@ def measure(latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLO
     with TemporaryDirectory(prefix="br") as home:
         for latency in latencies:
             with served(latency) as url, opened(Path(home), url) as app:
-                _bare(url, 16, 8)
+                timed_bare(url, 16, 8)
                 for slots in numbers:
                     rounds = max(10, round(SECONDS / latency))
                     items = min(slots * rounds, 3_000)
-                    with crew_of(app, slots, _ignore, _ignore) as crew:
-                        _ours(app, crew, 2 * slots)
-                        ours = _ours(app, crew, items)
-                    figures.append(Figure(latency, slots, items, ours, _bare(url, items, slots)))
+                    with crew_of(app, slots, nobody, nobody) as crew:
+                        timed_ours(app, crew, 2 * slots)
+                        taken = timed_ours(app, crew, items)
+                    figures.append(Figure(latency, slots, items, taken, timed_bare(url, items, slots)))
     return figures
 
 
@@ -102,7 +102,7 @@ def opened(home: Path, url: str) -> Iterator[App]:
     app.close()
 
 
-def _ours(app: App, crew: Here | Processes, items: int) -> float:
+def timed_ours(app: App, crew: Here | Processes, items: int) -> float:
     plan = app.planner.plan(
         [
             Scenario(tier=Tier.SCENARIO, variables={"scenario": f"Book a table for {n + 2} at the harbour."})
@@ -119,11 +119,11 @@ def _ours(app: App, crew: Here | Processes, items: int) -> float:
     return taken
 
 
-def _ignore(told: object) -> None:
+def nobody(told: object) -> None:
     """Nobody watches a benchmark."""
 
 
-def _bare(url: str, items: int, slots: int) -> float:
+def timed_bare(url: str, items: int, slots: int) -> float:
     async def run() -> float:
         client = anthropic.AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0)
         gate = asyncio.Semaphore(slots)
@@ -183,9 +183,10 @@ async def _answer_all(pipe: Any, latency: float) -> None:
                     0,
                 )
                 await reader.readexactly(length)
-                number += 1
-                body = bodies[number % BODIES]
-                await asyncio.sleep(latency if head.startswith(b"POST /v1/messages ") else 0)
+                is_asked = head.startswith(b"POST /v1/messages ")
+                number += is_asked
+                body = b"%d" % number if head.startswith(b"GET /served ") else bodies[number % BODIES]
+                await asyncio.sleep(latency if is_asked else 0)
                 writer.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_%d\r\ncontent-length: %d\r\n\r\n"
                     % (number, len(body))
