@@ -34,6 +34,14 @@ join models m on m.number = n % %(models)s,
 """
 
 
+KINDS = """
+delete from public.conversation_kinds;
+insert into public.conversation_kinds (status, writer, model, template_version_id, flags, shard, number)
+select status, writer, model, template_version_id, flags, 0, count(*) from public.conversations group by 1, 2, 3, 4, 5;
+"""
+"""What the triggers would have counted, had they not been asleep."""
+
+
 def fill(dsn: str, size: int) -> str:
     """Put conversations in, prepared to be searched; returns the name of the topic of those for a bulk decision."""
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -46,7 +54,8 @@ def fill(dsn: str, size: int) -> str:
                 [(number, _turns(number)) for number in range(MODELS)],
             )
         # What the triggers would note row by row is put in at once: the rows end up the same.
-        connection.execute("alter table public.conversations disable trigger conversations_note_text")
+        for trigger in ("conversations_note_text", "conversations_count_inserted"):
+            connection.execute(f"alter table public.conversations disable trigger {trigger}")
         connection.execute("drop index public.conversation_texts_words_idx")
         connection.execute(
             FILL.replace(" % ", " %% "),
@@ -60,8 +69,10 @@ def fill(dsn: str, size: int) -> str:
         connection.execute(
             "create index conversation_texts_words_idx on public.conversation_texts using gin (words)"
         )
-        connection.execute("alter table public.conversations enable trigger conversations_note_text")
+        for trigger in ("conversations_note_text", "conversations_count_inserted"):
+            connection.execute(f"alter table public.conversations enable trigger {trigger}")
         connection.execute("drop table models")
+        connection.execute(KINDS)
         connection.execute("vacuum analyze public.conversations, public.conversation_texts")
         found = connection.execute(
             "select name from public.training_topics order by topic_key limit 1"

@@ -24,7 +24,7 @@ import psycopg
 import vl_convert
 from playwright.sync_api import Page
 
-from benchmarks.crowd import RARE, fill
+from benchmarks.crowd import KINDS, RARE, fill
 from benchmarks.grid import copied, staged
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
@@ -142,6 +142,7 @@ def grown(dsn: str, size: int) -> float:
     fill(dsn, size)
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute(ORIGIN.format(size=size))
+        sql.execute(KINDS)
         sql.execute("vacuum analyze")
         found = sql.execute("select pg_database_size(current_database())").fetchone()
     print(f"{size:,} conversations put in, {time.perf_counter() - began:.0f} s", flush=True)

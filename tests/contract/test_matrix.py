@@ -48,6 +48,7 @@ EXPECTED = {
     "batch_jobs": Row("viewer", "author", "author"),
     "batch_parts": Row("viewer"),
     "batch_progress": Row("viewer", "author", "author"),
+    "conversation_kinds": Row("viewer"),
     "conversation_texts": Row("viewer", "author", "author"),
     "conversation_texts_due": Row("viewer", "reviewer", "reviewer", "author"),
     "conversation_versions": Row("viewer", "reviewer"),
