@@ -125,8 +125,9 @@ def _at_once(table: str) -> str:
     return f"""
 ## Many at a time
 
-The same calls through `brightrun work --slots N` in one process, durable as ever, and through a bare loop of
-AsyncAnthropic that keeps nothing, one after the other in the same run. A server in a process of its own answers each
+The same calls through `brightrun work --slots N`, from 32 slots on in as many processes as there are cores, durable as
+ever, and through a bare loop of AsyncAnthropic that keeps nothing, one after the other in the same run. No two answers
+have five words in a row in common, and both sides are warm: starting the processes is not counted, nor are imports. A server in a process of its own answers each
 call after the time stated. *Ideal* is calls x latency / slots. Server, database, both sides: all on this machine's cores.
 
 {table}
@@ -142,6 +143,7 @@ Each has a page of its own, made by a target of its own; `make bench` runs all o
 
 | what | target | page |
 |---|---|---|
+| many calls at a time beside five other tools | `make bench-peers` | [peers](peers-benchmarks.md) |
 | the review in a real Chromium, 1,000 to 100,000 rows | `make benchgrid` | [grid](grid-benchmarks.md) |
 | every page, the step and counts, 1,000 to 1,000,000 rows | `make bench-growth` | [growth](growth-benchmarks.md) |
 | exports beside plain scripts and the disk | `make benchexport` | [exports](export-benchmarks.md) |
