@@ -36,7 +36,7 @@ join models m on m.number = n % %(models)s,
 
 KINDS = """
 delete from public.conversation_kinds;
-insert into public.conversation_kinds (status, writer, model, template_version_id, flags, shard, number)
+insert into public.conversation_kinds (status, writer, model, template_version_id, flags, backend, number)
 select status, writer, model, template_version_id, flags, 0, count(*) from public.conversations group by 1, 2, 3, 4, 5;
 """
 """What the triggers would have counted, had they not been asleep."""

@@ -139,13 +139,19 @@ class Processes:
             process.start()
             theirs.close()
             self._doors[ours] = process
-        self._listen()
+        try:
+            self._listen()
+        except BaseException as fault:
+            self.__exit__(type(fault))
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for door, process in self._doors.items():
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End them: what is in hand is finished, unless somebody has asked twice to stop."""
+        for door in self._doors:
             door.close()  # which each takes for the wish to end
-            process.join(ENDING_SECONDS)
+        for process in self._doors.values():
+            process.join(0 if kind is KeyboardInterrupt else ENDING_SECONDS)
             if process.is_alive():
                 process.terminate()
 

@@ -75,8 +75,8 @@ class Batches:
         self._logs = logs
         self._generation = generation
         self._pace = pace
-        self._claims: dict[JobId, Together[str, Claim | store.Nothing]] = {}
-        self._completions: dict[JobId, Together[store.Done, store.Settled]] = {}
+        self._claims: dict[JobId, Together[str, store.Answer]] = {}
+        self._completions: dict[JobId, Together[store.Done, store.Answer]] = {}
         self._models: dict[JobId, str | None] = {}
         self._direct: set[JobId] = set()
         self._parts = parts
@@ -131,7 +131,7 @@ class Batches:
             return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         worker = _worker()
         asked = uptime()
-        claimed = self._claiming(job_id)(worker)
+        claimed = store.claimed_of(self._claiming(job_id)(worker), job_id)
         if isinstance(claimed, store.Nothing):
             self._give_back(job_id)
             if claimed.outcome == "done":
@@ -340,7 +340,9 @@ class Batches:
     def _record(self, claim: Claim, result: Written | Unwritten) -> store.Settled:
         if isinstance(result, Written):
             done = store.Done(claim, result.attempt, result.conversation)
-            return self._completing(claim.job_id)(done)
+            if claim.subject:  # a verdict marks a conversation, and no two marks may wait for each other
+                return store.settled_of(store.complete(self._db, done), claim)
+            return store.settled_of(self._completing(claim.job_id)(done), claim)
         return store.settle(
             self._db,
             claim,
@@ -352,7 +354,7 @@ class Batches:
             reason=result.reason,
         )
 
-    def _claiming(self, job_id: JobId) -> Together[str, Claim | store.Nothing]:
+    def _claiming(self, job_id: JobId) -> Together[str, store.Answer]:
         seconds = self._lease_seconds
         return self._claims.get(job_id) or self._claims.setdefault(
             job_id,
@@ -362,7 +364,7 @@ class Batches:
             ),
         )
 
-    def _completing(self, job_id: JobId) -> Together[store.Done, store.Settled]:
+    def _completing(self, job_id: JobId) -> Together[store.Done, store.Answer]:
         return self._completions.get(job_id) or self._completions.setdefault(
             job_id,
             Together(

@@ -17,7 +17,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call(Generic[A, R]):
     """What one thread asks, and what came of it."""
 
@@ -46,12 +46,25 @@ class Together(Generic[A, R]):
             self._line.append(mine)
             waits, self._is_out = self._is_out, True
         if waits:
-            mine.turn.wait()
+            try:
+                mine.turn.wait()
+            except BaseException:
+                self._leave(mine)
+                raise
         if not mine.answers and mine.fault is None:
             self._make_first()
         if mine.fault is not None:
             raise mine.fault
         return mine.answers[0]
+
+    def _leave(self, mine: _Call[A, R]) -> None:
+        """Get out of the line, and let the next one make the calls where that was to be this one's."""
+        with self._lock:
+            if mine not in self._line:
+                return  # it is being made: nobody hears what comes of it
+            self._line.remove(mine)
+            if mine.turn.is_set():
+                self._hand_over()
 
     def _make_first(self) -> None:
         """Make the calls that wait; the first of those that came meanwhile makes the next ones."""
@@ -59,11 +72,14 @@ class Together(Generic[A, R]):
             calls = [self._line.popleft() for _ in range(min(MOST, len(self._line)))]
         self._make(calls)
         with self._lock:
-            self._is_out = bool(self._line)
-            if self._line:
-                self._line[0].turn.set()
+            self._hand_over()
         for call in calls:
             call.turn.set()
+
+    def _hand_over(self) -> None:
+        self._is_out = bool(self._line)
+        if self._line:
+            self._line[0].turn.set()
 
     def _make(self, calls: Sequence[_Call[A, R]]) -> None:
         if len(calls) == 1:

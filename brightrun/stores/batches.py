@@ -38,6 +38,9 @@ from brightrun.domain.log import LogLine
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
+Answer = Mapping[str, Any]
+"""What a function of the step answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -101,32 +104,52 @@ def create(
     return None if data is None else job_of(data)
 
 
-def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Claim | Nothing:
-    """Lease the next item."""
-    data = _call(db, "claim_item", p_job=job_id, p_worker=worker, p_lease_seconds=lease_seconds)
-    return _claimed(data, job_id)
+def claim(db: saol.Database, job_id: JobId, worker: str, lease_seconds: float) -> Answer:
+    """Lease the next item; `claimed_of` reads the answer."""
+    return _call(db, "claim_item", p_job=job_id, p_worker=worker, p_lease_seconds=lease_seconds)
 
 
 def claim_several(
     db: saol.Database, job_id: JobId, workers: Sequence[str], lease_seconds: float
-) -> list[Claim | Nothing]:
+) -> list[Answer]:
     """Lease the next items, one for each worker; those for whom there is none are told the same."""
     params = {"p_job": job_id, "p_workers": list(workers), "p_lease_seconds": lease_seconds}
-    found = [_claimed(data, job_id) for data in saol.agent_execute_rpc(db, "claim_items", params).value()]
+    found: list[Answer] = saol.agent_execute_rpc(db, "claim_items", params).value()
     return found + found[-1:] * (len(workers) - len(found))
 
 
-def complete(db: saol.Database, done: Done) -> Settled:
-    """Store the conversation and end the item in one step."""
-    data = _call(db, "complete_item", **{f"p_{name}": value for name, value in done.to_json().items()})
-    return _settled(data, done.claim)
+def claimed_of(answer: Answer, job_id: JobId) -> Claim | Nothing:
+    """Read what a claim led to; raises NotFound."""
+    if answer["outcome"] == "missing":
+        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
+    if answer["outcome"] != "claimed":
+        return Nothing(answer["outcome"], job_of(answer["job"]), float(answer.get("seconds") or 0.0))
+    return claim_of(answer)
 
 
-def complete_several(db: saol.Database, done: Sequence[Done]) -> list[Settled]:
+def complete(db: saol.Database, done: Done) -> Answer:
+    """Store the conversation and end the item in one step; `settled_of` reads the answer."""
+    return _call(db, "complete_item", **{f"p_{name}": value for name, value in done.to_json().items()})
+
+
+def complete_several(db: saol.Database, done: Sequence[Done]) -> list[Answer]:
     """Store the conversations and end the items of one job in one step, all or none."""
     params = {"p_steps": [one.to_json() for one in done]}
-    answers = saol.agent_execute_rpc(db, "complete_items", params).value()
-    return [_settled(data, one.claim) for data, one in zip(answers, done, strict=True)]
+    answers: list[Answer] = saol.agent_execute_rpc(db, "complete_items", params).value()
+    return answers
+
+
+def settled_of(data: Answer, claim: Claim) -> Settled:
+    """Read what became of an item; raises NotFound where it is gone."""
+    if data["outcome"] == "missing":
+        raise NotFound(f"Item {claim.item_id} no longer exists.")
+    key = data.get("conversation_id")
+    return Settled(
+        str(data["outcome"]),
+        job_of(data["job"]),
+        bool(data.get("finished")),
+        ConversationId(key) if key else None,
+    )
 
 
 def settle(
@@ -153,7 +176,7 @@ def settle(
         p_slow_down=slow_down,
         p_reason=reason,
     )
-    return _settled(data, claim)
+    return settled_of(data, claim)
 
 
 def view(db: saol.Database, job_id: JobId) -> Job:
@@ -251,26 +274,6 @@ def _call(db: saol.Database, function: str, **params: object) -> dict[str, Any]:
     value = saol.agent_execute_rpc(db, function, params).value()
     assert isinstance(value, dict), f"{function} returns an object"
     return value
-
-
-def _claimed(data: Mapping[str, Any], job_id: JobId) -> Claim | Nothing:
-    if data["outcome"] == "missing":
-        raise NotFound(f"There is no batch job {job_id}.", remedy="List the jobs to see their ids.")
-    if data["outcome"] != "claimed":
-        return Nothing(data["outcome"], job_of(data["job"]), float(data.get("seconds") or 0.0))
-    return claim_of(data)
-
-
-def _settled(data: Mapping[str, Any], claim: Claim) -> Settled:
-    if data["outcome"] == "missing":
-        raise NotFound(f"Item {claim.item_id} no longer exists.")
-    key = data.get("conversation_id")
-    return Settled(
-        str(data["outcome"]),
-        job_of(data["job"]),
-        bool(data.get("finished")),
-        ConversationId(key) if key else None,
-    )
 
 
 def claim_of(data: Mapping[str, Any]) -> Claim:

@@ -156,6 +156,7 @@ declare
   v_answer jsonb;
   v_answers jsonb := '[]';
 begin
+  perform from public.batch_jobs where id = p_job for no key update; -- before any counter, whatever a claim meets
   foreach v_worker in array p_workers loop
     v_answer := public.claim_item(p_job, v_worker, p_lease_seconds);
     v_answers := v_answers || jsonb_build_array(v_answer);

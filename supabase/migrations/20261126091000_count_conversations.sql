@@ -1,16 +1,16 @@
 -- How many conversations there are of a kind is kept, so that lists, counts and filter values take as long with a million
--- as with a thousand. A kind has several rows, one for some of the server's processes each, whose sum counts: steps that
--- run at the same time seldom wait for each other.
+-- as with a thousand. A kind has a row for each of the server's processes that had to do with it, whose sum counts: no
+-- two that run at the same time ever change the same row, so none waits for another.
 create table public.conversation_kinds (
   status text not null,
   writer text not null,
   model text not null,
   template_version_id uuid,
   flags text[] not null,
-  shard integer not null,
+  backend integer not null,
   number bigint not null,
   constraint conversation_kinds_key
-    unique nulls not distinct (status, writer, model, template_version_id, flags, shard)
+    unique nulls not distinct (status, writer, model, template_version_id, flags, backend)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 alter table public.conversation_kinds enable row level security;
 alter table public.conversation_kinds force row level security;
@@ -25,20 +25,20 @@ begin
   if tg_op = 'TRUNCATE' then
     delete from public.conversation_kinds;
   elsif tg_op = 'INSERT' then
-    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, shard, number)
-    select n.status, n.writer, n.model, n.template_version_id, n.flags, pg_backend_pid() % 8, count(*)
+    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, backend, number)
+    select n.status, n.writer, n.model, n.template_version_id, n.flags, pg_backend_pid(), count(*)
     from new_rows n group by n.status, n.writer, n.model, n.template_version_id, n.flags
     order by 1, 2, 3, 4, 5
     on conflict on constraint conversation_kinds_key do update set number = k.number + excluded.number;
   elsif tg_op = 'DELETE' then
-    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, shard, number)
-    select o.status, o.writer, o.model, o.template_version_id, o.flags, pg_backend_pid() % 8, -count(*)
+    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, backend, number)
+    select o.status, o.writer, o.model, o.template_version_id, o.flags, pg_backend_pid(), -count(*)
     from old_rows o group by o.status, o.writer, o.model, o.template_version_id, o.flags
     order by 1, 2, 3, 4, 5
     on conflict on constraint conversation_kinds_key do update set number = k.number + excluded.number;
   else
-    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, shard, number)
-    select s.status, s.writer, s.model, s.template_version_id, s.flags, pg_backend_pid() % 8, sum(s.step)
+    insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, backend, number)
+    select s.status, s.writer, s.model, s.template_version_id, s.flags, pg_backend_pid(), sum(s.step)
     from (
       select n.status, n.writer, n.model, n.template_version_id, n.flags, 1 as step from new_rows n
       union all
@@ -60,9 +60,48 @@ referencing old table as old_rows for each statement execute function private.co
 create trigger conversations_count_truncated after truncate on public.conversations
 for each statement execute function private.count_kinds();
 
-insert into public.conversation_kinds (status, writer, model, template_version_id, flags, shard, number)
+insert into public.conversation_kinds (status, writer, model, template_version_id, flags, backend, number)
 select c.status, c.writer, c.model, c.template_version_id, c.flags, 0, count(*)
 from public.conversations c group by 1, 2, 3, 4, 5;
+
+-- What the processes have counted is added up when a job ends: those who have gone leave nothing behind.
+create function private.fold_kinds() returns void
+language sql security definer set search_path = '' as $$
+  with taken as (
+    delete from public.conversation_kinds where ctid = any (array(
+      select ctid from public.conversation_kinds where backend <> 0 for update skip locked))
+    returning *
+  )
+  insert into public.conversation_kinds as k (status, writer, model, template_version_id, flags, backend, number)
+  select t.status, t.writer, t.model, t.template_version_id, t.flags, 0, sum(t.number)
+  from taken t group by t.status, t.writer, t.model, t.template_version_id, t.flags having sum(t.number) <> 0
+  order by 1, 2, 3, 4, 5
+  on conflict on constraint conversation_kinds_key do update set number = k.number + excluded.number
+$$;
+revoke execute on function private.fold_kinds() from public, anon;
+grant execute on function private.fold_kinds() to authenticated, service_role;
+
+create or replace function public.finish_job(p_job uuid) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_counts public.batch_counts;
+begin
+  select * into v_counts from public.batch_counts where job_id = p_job;
+  if v_counts.queued > 0 or v_counts.processing > 0 then
+    return false;
+  end if;
+  update public.batch_jobs set
+    status = case when v_counts.completed > 0 then 'completed' else 'failed' end,
+    pause_reason = null, completed_at = clock_timestamp()
+  where id = p_job and status in ('queued', 'processing', 'paused');
+  if not found then
+    return false;
+  end if;
+  perform public.log_job(p_job, null, 'info', format('Batch job complete - %s successful, %s failed',
+    v_counts.completed, v_counts.failed));
+  perform private.fold_kinds();
+  return true;
+end $$;
 
 -- Where to count what a filter names: what is kept says as much as the conversations where it names nothing else.
 create function public.counted_in(p_filter jsonb) returns text

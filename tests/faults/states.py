@@ -65,6 +65,16 @@ ENDED = ("completed", "failed", "cancelled")
 MOST_JOBS = 6
 
 
+MISCOUNTED = """
+select status, writer, model, template_version_id, flags, sum(number) from (
+  select status, writer, model, template_version_id, flags, 1 as number from conversations
+  union all
+  select status, writer, model, template_version_id, flags, -number from conversation_kinds
+) s group by 1, 2, 3, 4, 5 having sum(number) <> 0
+"""
+"""Kinds whose count is not that of their conversations."""
+
+
 class World:
     """One database, its services on fickle adapters, and what was seen in all runs together."""
 
@@ -349,9 +359,9 @@ class Deeds(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 2), workers=st.integers(1, 3))
     def claim(self, pick: int, workers: int) -> None:
         job = self._busy(pick)
-        for _ in range(workers):
-            leased_at = uptime()
-            claimed = store.claim(self.world.db, job.id, "host:1:1", LEASE)
+        leased_at = uptime()
+        for answer in store.claim_several(self.world.db, job.id, ["host:1:1"] * workers, LEASE):
+            claimed = store.claimed_of(answer, job.id)
             if isinstance(claimed, Claim):
                 self.held.append(Held(job.batches, claimed, leased_at))
                 self._did("claimed")
@@ -438,6 +448,11 @@ class Deeds(RuleBasedStateMachine):
                     assert item["attempts"] == 0, "called behind a preview"
                 self._one_conversation(facts, item)
                 self._ledger_is_whole(item)
+
+    @invariant()
+    def kinds_are_counted(self) -> None:
+        """What lists and counts show is what is there."""
+        assert self.world.connection.execute(MISCOUNTED).fetchall() == []
 
     @invariant()
     def decisions_stand(self) -> None:

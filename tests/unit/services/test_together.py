@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from brightrun.domain.errors import DatabaseFault
-from brightrun.services.together import MOST, Together
+from brightrun.services.together import MOST, Together, _Call
 
 
 class Doubling:
@@ -106,3 +106,38 @@ def test_any_other_fault_reaches_every_caller() -> None:
 
     with pytest.raises(RuntimeError, match="broken"):
         several(Broken(), [1, 2])
+
+
+def test_who_leaves_the_line_holds_up_nobody() -> None:
+    """A wait that is broken off, whoever's turn it was, leaves the others their answers."""
+    doubling = Doubling()
+    calls = Together(doubling.alone, doubling.together)
+    doubling.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(calls, 1)
+        assert doubling.began.wait(10)
+        leaver = _Call[int, int](2)
+        calls._line.append(leaver)
+        last = pool.submit(calls, 3)
+        while len(calls._line) < 2:
+            pass
+        calls._leave(leaver)
+        doubling.gate.set()
+        assert [first.result(10), last.result(10)] == [2, 6]
+        assert calls(4) == 8
+
+
+def test_who_leaves_when_its_turn_has_come_lets_the_next_one_lead() -> None:
+    """Nobody waits for one that was to make the calls and has gone."""
+    doubling = Doubling()
+    calls = Together(doubling.alone, doubling.together)
+    leaver = _Call[int, int](2)
+    leaver.turn.set()
+    calls._line.append(leaver)
+    calls._is_out = True
+    with ThreadPoolExecutor(1) as pool:
+        last = pool.submit(calls, 3)
+        while len(calls._line) < 2:
+            pass
+        calls._leave(leaver)
+        assert last.result(10) == 6
