@@ -25,7 +25,7 @@ from brightrun.services.slots import Rota, Slots
 SLOTS_EACH = 16
 """With fewer a process of its own is not worth the second it takes to start, nor its memory."""
 TELL_SECONDS = 0.2
-ENDING_SECONDS = 30.0
+KILLED_SECONDS = 5.0
 
 
 def shares_of(slots: int) -> list[int]:
@@ -129,17 +129,13 @@ class Processes:
     tell: Callable[[Step], None] = lambda step: None
     complain: Callable[[str], None] = lambda message: None
     _doors: dict[Connection, BaseProcess] = field(default_factory=dict)
+    _stopped: bool = False
 
     def __enter__(self) -> Processes:
         """Start them; raises SetupFault where one cannot start."""
-        context = multiprocessing.get_context("spawn")
-        for slots in self.shares:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(self.settings, slots, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self._doors[ours] = process
         try:
+            for slots in self.shares:
+                self._start(slots)
             self._listen()
         except BaseException as fault:
             self.__exit__(type(fault))
@@ -150,10 +146,13 @@ class Processes:
         """End them: what is in hand is finished, unless somebody has asked twice to stop."""
         for door in self._doors:
             door.close()  # which each takes for the wish to end
+        patience = 0.0 if kind is KeyboardInterrupt else self.settings.lease_seconds
         for process in self._doors.values():
-            process.join(0 if kind is KeyboardInterrupt else ENDING_SECONDS)
+            process.join(patience)
             if process.is_alive():
-                process.terminate()
+                process.kill()
+        for process in self._doors.values():
+            process.join(KILLED_SECONDS)  # the embedded server is let go of by none but those that have ended
 
     @property
     def pids(self) -> list[int]:
@@ -161,12 +160,22 @@ class Processes:
 
     def run(self, only: JobId | None, *, wait_for_more: bool = False) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
-        self._send(_Task(only, wait_for_more))
-        self._listen()
+        if not self._stopped:
+            self._send(_Task(only, wait_for_more))
+            self._listen()
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
+        self._stopped = True
         self._send(_Wish.STOP)
+
+    def _start(self, slots: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(self.settings, slots, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self._doors[ours] = process
 
     def _send(self, what: _Task | _Wish) -> None:
         for door in self._doors:
@@ -206,7 +215,9 @@ class Processes:
     def _lose(self, door: Connection) -> None:
         process = self._doors.pop(door)
         door.close()
-        process.join(ENDING_SECONDS)
+        process.join(KILLED_SECONDS)
+        if self._stopped:
+            return
         ended = f"A process of slots has ended by itself (exit code {process.exitcode})."
         if not self._doors:
             raise SetupFault(ended, remedy="The job goes on where it stopped: start `brightrun work` again.")
@@ -233,6 +244,10 @@ def _obey(here: Here, door: Connection, teller: _Teller) -> None:
     """Do one task after the other, and hear meanwhile whether to stop."""
     tasks: SimpleQueue[_Task | None] = SimpleQueue()
 
+    def end(*_: object) -> None:
+        here.stop()
+        tasks.put(None)
+
     def hear() -> None:
         with suppress(EOFError, OSError):
             while (told := door.recv()) is not _Wish.STOP:
@@ -240,9 +255,9 @@ def _obey(here: Here, door: Connection, teller: _Teller) -> None:
                     tasks.put(told)
                 else:
                     here.look()
-        here.stop()
-        tasks.put(None)
+        end()
 
+    signal.signal(signal.SIGTERM, end)  # what is in hand is paid for, and finished
     threading.Thread(target=hear, daemon=True).start()
     teller.end(None)
     while task := tasks.get():

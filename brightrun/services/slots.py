@@ -81,10 +81,10 @@ class Rota:
                 turn.rests_until = self.clock() + min(max(step.again_in, 0.01), LONGEST_REST)
 
     def failed(self, job_id: JobId) -> None:
-        """Let a job whose step met a fault rest, longer each time."""
+        """Let a job whose step met a fault rest, longer each time; what several slots met at once counts once."""
         with self._lock:
             turn = self._turns.get(job_id)
-            if turn is not None:
+            if turn is not None and turn.rests_until <= self.clock():
                 turn.faults += 1
                 turn.rests_until = self.clock() + min(0.5 * 2.0**turn.faults, LONGEST_REST)
 

@@ -14,8 +14,9 @@ import orjson
 import psycopg
 from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DiskFull
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -42,6 +43,11 @@ LIMITS = (
 DISK_FULL = "53100"
 UNSENDABLE = "22021"
 """What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
+
+WHOLE = ("smallint", "integer", "bigint")
+
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A network that hangs is given up after a minute: a call that waits in libpq cannot be broken off."""
 
 COMPARISONS = {
     "eq": "=",
@@ -76,7 +82,7 @@ class PostgresTransport:
             max_size=POOL_SIZE,
             timeout=CHECKOUT_SECONDS,
             reconnect_timeout=1,  # the pool's own pauses double; ours do not
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            kwargs={**_kept_alive(dsn), "autocommit": True, "prepare_threshold": None},
             configure=self._configure,
             open=False,
             name="brightrun",
@@ -268,6 +274,15 @@ def _claiming(connection: psycopg.Connection[Any], claims: sql.Composed | None) 
         yield
 
 
+def _kept_alive(dsn: str) -> dict[str, Any]:
+    """Return how soon a silent connection is given up, where the connection string does not say so itself."""
+    try:
+        said = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return {}  # connecting says what is wrong with it
+    return {name: value for name, value in KEEPALIVE.items() if name not in said}
+
+
 def _patient(
     wait: Callable[[psycopg.OperationalError, float], None],
 ) -> type[psycopg.Connection[Any]]:
@@ -387,7 +402,7 @@ def _answer(connection: psycopg.Connection[Any], query: bytes, values: Sequence[
     except MemoryError as fault:  # how libpq says that it could not send
         raise psycopg.OperationalError(server.get_error_message()) from fault
     if result.status != ExecStatus.TUPLES_OK:
-        if server.status == ConnStatus.BAD and not result.error_field(DiagnosticField.SQLSTATE):
+        if not result.error_field(DiagnosticField.SQLSTATE):  # it is libpq that says so: the connection broke
             raise psycopg.OperationalError(server.get_error_message())
         raise psycopg.errors.error_from_result(result)
     found = result.get_value(0, 0) if result.ntuples else None
@@ -403,7 +418,9 @@ def _sent(value: Any, kind: str, connection: psycopg.Connection[Any]) -> bytes |
     if kind.endswith("[]"):
         dumper = Transformer.from_context(connection).get_dumper([""], PyFormat.TEXT)
         return bytes(dumper.dump([_text(entry) for entry in value]) or b"")
-    data = str(value).encode()
+    if isinstance(value, float) and value.is_integer() and kind in WHOLE:
+        value = int(value)  # JSON tells a whole number from another only by how it is written
+    data = str(_text(value)).encode()
     if b"\0" in data:
         raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
     return data

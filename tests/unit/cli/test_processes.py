@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,33 @@ def test_a_process_that_is_killed_leaves_its_items_to_the_others(tmp_path: Path,
             _kill_one(crew)
             with pytest.raises(BrightRunError, match="start `brightrun work` again"):
                 crew.run(job.id)
+        app.close()
+
+
+def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: Path, dsn: str) -> None:
+    """SIGTERM to every process of a service ends the work with nothing in hand and no call thrown away."""
+    with MessagesApi(seconds=0.5) as api:
+        settings = Settings(
+            home=tmp_path / "home",
+            database_url=dsn,
+            anthropic_api_key=KEY,  # type: ignore[arg-type]
+            anthropic_base_url=api.url,
+            actor="ana",
+        )
+        app = open_app(settings)
+        job = app.batches.create(
+            app.planner.plan(scenarios(30), options(WriterName.CLAUDE)), name="Shared", actor="ana"
+        )
+        with Processes(settings, [2, 2]) as crew:
+            asked = crew.pids
+            crew.tell = lambda step: [os.kill(pid, signal.SIGTERM) for pid in asked]
+            crew.complain = lambda message: None
+            with suppress(BrightRunError):  # both may be gone before they were asked to work on
+                crew.run(job.id)
+        left = app.batches.get(job.id)
+        assert left.is_open
+        assert left.counts.processing == 0
+        assert left.counts.completed == len(api.requests)
         app.close()
 
 
