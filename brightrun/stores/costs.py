@@ -39,16 +39,7 @@ def of_job(db: saol.Database, job_id: JobId) -> JobCost:
 
 def by_version(db: saol.Database, *, template_id: TemplateId | None = None) -> list[VersionCost]:
     """Return what each template version cost with each model, dearest first."""
-    rows = saol.agent_query(
-        db,
-        "version_costs",
-        where=[("template_id", "eq", template_id)] if template_id else [],
-        order_by=[
-            saol.Order("spent_usd", descending=True),
-            saol.Order("template_key"),
-            saol.Order("version"),
-        ],
-    ).rows()
+    rows = saol.agent_execute_rpc(db, "costs_by_version", {"p_template": template_id}).value()
     return [_version(row) for row in rows]
 
 
