@@ -147,12 +147,17 @@ class Processes:
         for door in self._doors:
             door.close()  # which each takes for the wish to end
         patience = 0.0 if kind is KeyboardInterrupt else self.settings.lease_seconds
-        for process in self._doors.values():
-            process.join(patience)
-            if process.is_alive():
+        until = time.monotonic() + patience
+        try:
+            for process in self._doors.values():
+                process.join(max(0.0, until - time.monotonic()))
+        finally:  # whoever breaks off this wait too
+            for process in self._doors.values():
                 process.kill()
-        for process in self._doors.values():
-            process.join(KILLED_SECONDS)  # the embedded server is let go of by none but those that have ended
+            for process in self._doors.values():
+                process.join(
+                    KILLED_SECONDS
+                )  # the embedded server is let go of by none but those that have ended
 
     @property
     def pids(self) -> list[int]:
@@ -241,10 +246,13 @@ def _serve(settings: Settings, slots: int, door: Connection) -> None:
 
 
 def _obey(here: Here, door: Connection, teller: _Teller) -> None:
-    """Do one task after the other, and hear meanwhile whether to stop."""
+    """Do one task after the other, and hear meanwhile whether to stop; SIGTERM finishes what is in hand and leaves."""
     tasks: SimpleQueue[_Task | None] = SimpleQueue()
+    leaving: SimpleQueue[None] = SimpleQueue()
 
-    def end(*_: object) -> None:
+    def leave() -> None:
+        leaving.get()
+        teller.leave()
         here.stop()
         tasks.put(None)
 
@@ -255,9 +263,11 @@ def _obey(here: Here, door: Connection, teller: _Teller) -> None:
                     tasks.put(told)
                 else:
                     here.look()
-        end()
+        here.stop()
+        tasks.put(None)
 
-    signal.signal(signal.SIGTERM, end)  # what is in hand is paid for, and finished
+    signal.signal(signal.SIGTERM, lambda *_: leaving.put(None))  # a handler may take no lock
+    threading.Thread(target=leave, daemon=True).start()
     threading.Thread(target=hear, daemon=True).start()
     teller.end(None)
     while task := tasks.get():
@@ -284,6 +294,7 @@ class _Teller:
         self._newest: dict[JobId, Step] = {}
         self._told_at = float("-inf")
         self._lock = threading.Lock()
+        self._leaves = False
 
     def step(self, step: Step) -> None:
         """Note a step; called by one slot at a time."""
@@ -291,8 +302,14 @@ class _Teller:
         if step.message or not step.job.is_out or time.monotonic() - self._told_at > TELL_SECONDS:
             self._flush()
 
+    def leave(self) -> None:
+        """Be lost to the parent from now on, which says so: the work is not done."""
+        self._leaves = True
+
     def end(self, fault: BrightRunError | None) -> None:
         self._flush()
+        if self._leaves:
+            return
         self.send(_Done(fault.message, fault.remedy) if fault else _Done())
 
     def send(self, told: _Told | _Done) -> None:

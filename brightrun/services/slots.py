@@ -86,7 +86,7 @@ class Rota:
             turn = self._turns.get(job_id)
             if turn is not None and turn.rests_until <= self.clock():
                 turn.faults += 1
-                turn.rests_until = self.clock() + min(0.5 * 2.0**turn.faults, LONGEST_REST)
+                turn.rests_until = self.clock() + min(0.5 * 2.0 ** min(turn.faults, 16), LONGEST_REST)
 
     def _look(self, now: float) -> None:
         found = self.listed()

@@ -116,8 +116,8 @@ begin
       coalesce(sum(c.number) filter (where c.status in ('approved', 'rejected', 'needs_revision')), 0)::bigint
         as decided,
       min(s.spent_usd) as spent_usd, min(s.possible_usd) as possible_usd
-    from counted c join summed s on (s.template_version_id, s.model, s.writer)
-      is not distinct from (c.template_version_id, c.model, c.writer)
+    from counted c join summed s on s.model = c.model and s.writer = c.writer
+      and s.template_version_id is not distinct from c.template_version_id
     group by 1, 2, 3
   ), kept as (
     select * from lines where template_version_id is not null
@@ -137,16 +137,13 @@ end $$;
 
 -- As the view was that it takes the place of; a template's own versions alone where one is named.
 drop view public.version_costs;
-create function public.costs_by_version(p_template uuid default null) returns table (template_version_id uuid,
-  model text, writer text, template_id uuid, template_key text, template_name text, version integer, items integer,
-  completed integer, approved integer, rejected integer, calls integer, unknown_calls integer, spent_usd numeric,
-  possible_usd numeric)
+create function public.costs_by_version(p_template uuid default null) returns jsonb
 language plpgsql stable set search_path = '' set work_mem = '32MB' set plan_cache_mode = force_custom_plan as $$
 declare
   v_versions uuid[] := array(
     select v.id from public.template_versions v where p_template is null or v.template_id = p_template);
 begin
-  return query with counted as (
+  return (with counted as (
     select i.template_version_id, j.model, j.writer, count(*) as items,
       count(*) filter (where i.status = 'completed') as completed,
       count(*) filter (where k.status = 'approved') as approved,
@@ -165,16 +162,19 @@ begin
     join public.batch_jobs j on j.id = i.job_id
     where i.template_version_id = any (v_versions)
     group by 1, 2, 3
+  ), found as (
+    select c.template_version_id, c.model, c.writer, v.template_id, t.template_key, t.name as template_name,
+      v.version, c.items, c.completed, c.approved, c.rejected, coalesce(s.calls, 0) as calls,
+      coalesce(s.unknown_calls, 0) as unknown_calls, coalesce(s.spent_usd, 0) as spent_usd,
+      coalesce(s.possible_usd, 0) as possible_usd
+    from counted c
+    left join summed s
+      on s.template_version_id = c.template_version_id and s.model = c.model and s.writer = c.writer
+    join public.template_versions v on v.id = c.template_version_id
+    join public.templates t on t.id = v.template_id
   )
-  select c.template_version_id, c.model, c.writer, v.template_id, t.template_key, t.name, v.version,
-    c.items::integer, c.completed::integer, c.approved::integer, c.rejected::integer,
-    coalesce(s.calls, 0)::integer, coalesce(s.unknown_calls, 0)::integer, coalesce(s.spent_usd, 0),
-    coalesce(s.possible_usd, 0)
-  from counted c
-  left join summed s on s.template_version_id = c.template_version_id and s.model = c.model and s.writer = c.writer
-  join public.template_versions v on v.id = c.template_version_id
-  join public.templates t on t.id = v.template_id
-  order by 14 desc, t.template_key, v.version, c.model, c.writer;
+  select coalesce(jsonb_agg(to_jsonb(f)
+    order by f.spent_usd desc, f.template_key, f.version, f.model, f.writer), '[]') from found f);
 end $$;
 revoke execute on function public.costs_by_version(uuid) from public, anon;
 grant execute on function public.costs_by_version(uuid) to authenticated, service_role;

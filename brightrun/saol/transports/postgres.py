@@ -46,8 +46,14 @@ UNSENDABLE = "22021"
 
 WHOLE = ("smallint", "integer", "bigint")
 
-KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A network that hangs is given up after a minute: a call that waits in libpq cannot be broken off."""
+KEEPALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A network that hangs is given up after a minute, whether it was asked something or not: a call that waits in libpq
+cannot be broken off."""
 
 COMPARISONS = {
     "eq": "=",
