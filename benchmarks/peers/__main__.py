@@ -31,6 +31,8 @@ SLOTS = 32
 ITEMS = {0.05: 1_024, 0.3: 640}
 ROUNDS = 3
 PATIENCE = 300.0
+OWN_CALLS = 4
+"""A tool may ask the server for its limits first."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def _peer(peer: Peer, url: str, items: int, home: Path) -> float:
         check=False,
     )
     assert done.returncode == 0, f"{peer.name}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    served = _served(url) - before
-    assert served == items + 2 * SLOTS, f"{peer.name} made {served} calls"
+    more = _served(url) - before - items - 2 * SLOTS
+    assert 0 <= more <= OWN_CALLS, f"{peer.name} made {more} calls more than it was asked for"
     line = next(line for line in reversed(done.stdout.splitlines()) if line.startswith('{"seconds"'))
     return float(json.loads(line)["seconds"])
 
