@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import anthropic
@@ -54,20 +54,22 @@ class Figure:
         return self.items * self.latency / self.slots
 
 
-def measure(latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLOTS) -> list[Figure]:
-    """Run every latency with every number of slots, after a round that warms both sides up."""
+def measure(
+    place: Path, latencies: Sequence[float] = LATENCIES, numbers: Sequence[int] = SLOTS
+) -> list[Figure]:
+    """Run every latency with every number of slots in a folder of `place`, after a round that warms both sides up."""
     figures = []
-    with TemporaryDirectory(prefix="br") as home:
-        for latency in latencies:
-            with served(latency) as url, opened(Path(home), url) as app:
-                timed_bare(url, 16, 8)
-                for slots in numbers:
-                    rounds = max(10, round(SECONDS / latency))
-                    items = min(slots * rounds, 3_000)
-                    with crew_of(app, slots, nobody, nobody) as crew:
-                        timed_ours(app, crew, 2 * slots)
-                        taken = timed_ours(app, crew, items)
-                    figures.append(Figure(latency, slots, items, taken, timed_bare(url, items, slots)))
+    home = Path(mkdtemp(prefix="slots", dir=place))
+    for latency in latencies:
+        with served(latency) as url, opened(home, url) as app:
+            timed_bare(url, 16, 8)
+            for slots in numbers:
+                rounds = max(10, round(SECONDS / latency))
+                items = min(slots * rounds, 3_000)
+                with crew_of(app, slots, nobody, nobody) as crew:
+                    timed_ours(app, crew, 2 * slots)
+                    taken = timed_ours(app, crew, items)
+                figures.append(Figure(latency, slots, items, taken, timed_bare(url, items, slots)))
     return figures
 
 
@@ -205,4 +207,5 @@ if __name__ == "__main__":
     parser.add_argument("--latencies", type=float, nargs="+", default=list(LATENCIES))
     parser.add_argument("--slots", type=int, nargs="+", default=list(SLOTS))
     given = parser.parse_args()
-    print(table(measure(given.latencies, given.slots)))
+    with TemporaryDirectory(prefix="br") as place:
+        print(table(measure(Path(place), given.latencies, given.slots)))

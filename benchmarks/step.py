@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import psycopg
 
@@ -99,10 +99,10 @@ class TimedDemo(DemoWriter):
         return raw
 
 
-def measure(sizes: tuple[int, ...] = SIZES, sample: int = SAMPLE) -> list[Figure]:
-    """Run every size at its start and at 90 % done, and return what an item took."""
+def measure(place: Path, sizes: tuple[int, ...] = SIZES, sample: int = SAMPLE) -> list[Figure]:
+    """Run every size at its start and at 90 % done in a folder of `place`, and return what an item took."""
     figures = []
-    with TemporaryDirectory(prefix="br") as home, opened(Path(home)) as (app, dsn, writer):
+    with opened(Path(mkdtemp(prefix="step", dir=place))) as (app, dsn, writer):
         with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as script:
             _compare(app, script, _prepare(app, script, WARM_UP), writer, WARM_UP, Times())
         for size in sizes:
@@ -296,20 +296,19 @@ def _same_item(script: psycopg.Connection, job: JobId, body: bytes, left: Left) 
     return rows, time.perf_counter() - started
 
 
-def file_costs(count: int = 300, size: int = 7_000) -> tuple[float, float]:
+def file_costs(place: Path, count: int = 300, size: int = 7_000) -> tuple[float, float]:
     """Return the median milliseconds of keeping a raw answer and of writing one document of `size` bytes."""
     body = os.urandom(size)
     kept: list[float] = []
     written: list[float] = []
-    with TemporaryDirectory(prefix="br") as folder:
-        bucket = LocalBucket(Path(folder), CONVERSATION_FILES)
-        for number in range(count):
-            started = time.perf_counter()
-            bucket.put(f"raw/job/{number}.json", body)
-            middle = time.perf_counter()
-            bucket.put(f"final/{number}.json", body, overwrite=True, durable=False)
-            kept.append(middle - started)
-            written.append(time.perf_counter() - middle)
+    bucket = LocalBucket(Path(mkdtemp(prefix="files", dir=place)), CONVERSATION_FILES)
+    for number in range(count):
+        started = time.perf_counter()
+        bucket.put(f"raw/job/{number}.json", body)
+        middle = time.perf_counter()
+        bucket.put(f"final/{number}.json", body, overwrite=True, durable=False)
+        kept.append(middle - started)
+        written.append(time.perf_counter() - middle)
     return statistics.median(kept) * 1e3, statistics.median(written) * 1e3
 
 
