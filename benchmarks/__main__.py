@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from benchmarks import slots, step
+from benchmarks.machine import described
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -100,11 +99,10 @@ def _svg(chart: alt.Chart) -> str:
 
 
 def _page(table: str, kept: float, written: float) -> str:
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return f"""# Benchmarks
 
 Ratios, measured in one run on one machine by `make bench-step`; the absolute figures are that machine's.
-{datetime.now(UTC):%Y-%m-%d}, {machine}, embedded PostgreSQL with fsync and synchronous_commit on.
+{datetime.now(UTC):%Y-%m-%d}, {described()}, embedded PostgreSQL with fsync and synchronous_commit on.
 
 ## The durable step
 

@@ -34,6 +34,9 @@ join models m on m.number = n % %(models)s,
 """
 
 
+ASLEEP = ("conversations_note_text", "conversations_count_inserted")
+"""Triggers whose work is done for all rows at once."""
+
 KINDS = """
 delete from public.conversation_kinds;
 insert into public.conversation_kinds (status, writer, model, template_version_id, flags, backend, number)
@@ -54,7 +57,7 @@ def fill(dsn: str, size: int) -> str:
                 [(number, _turns(number)) for number in range(MODELS)],
             )
         # What the triggers would note row by row is put in at once: the rows end up the same.
-        for trigger in ("conversations_note_text", "conversations_count_inserted"):
+        for trigger in ASLEEP:
             connection.execute(f"alter table public.conversations disable trigger {trigger}")
         connection.execute("drop index public.conversation_texts_words_idx")
         connection.execute(
@@ -69,7 +72,7 @@ def fill(dsn: str, size: int) -> str:
         connection.execute(
             "create index conversation_texts_words_idx on public.conversation_texts using gin (words)"
         )
-        for trigger in ("conversations_note_text", "conversations_count_inserted"):
+        for trigger in ASLEEP:
             connection.execute(f"alter table public.conversations enable trigger {trigger}")
         connection.execute("drop table models")
         connection.execute(KINDS)

@@ -7,8 +7,6 @@ came from in batches of ten thousand, log lines and decisions. The sizes take tu
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import time
 from collections import defaultdict
@@ -26,6 +24,7 @@ from playwright.sync_api import Page
 
 from benchmarks.crowd import KINDS, RARE, fill
 from benchmarks.grid import copied, staged
+from benchmarks.machine import described
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobOptions, WriterName
@@ -210,11 +209,10 @@ def page_of(places: list[Place], rounds: int) -> str:
         cells = "".join(f" {median(place, what):,.1f} |" for place in places)
         rows.append(f"| {what} |{cells} {median(largest, what) / median(base, what):.2f} |")
     sizes = ", ".join(f"{place.size:,}: {place.gigabytes:.1f} GB" for place in places)
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return f"""# What grows with the number of conversations
 
 Milliseconds, medians of {rounds} rounds in which the sizes take turns (`make bench-growth`), on one machine:
-{datetime.now(UTC):%Y-%m-%d}, {machine}, embedded PostgreSQL. A database holds each conversation's text to search in, its
+{datetime.now(UTC):%Y-%m-%d}, {described()}, embedded PostgreSQL. A database holds each conversation's text to search in, its
 item, attempt, log line and decision ({sizes}). *process_next* is the median of {STEPS} steps of the demo writer. A page
 is opened by its address in a new Chromium document until it rests.
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import described
 from brightrun.domain.space import Method, Rule, Space, parse_rule
 from brightrun.services.spaces import Spaces
 from tests.unit.services.test_spaces import WIDE, WIDE_RULES, is_allowed, values_of
@@ -94,12 +93,11 @@ def _page(figures: Mapping[str, Mapping[str, Any]]) -> str:
         else f"| {case} | {f['total']:,} | {f['allowed']:,} | {f['scenarios']:,} | – | {f['seconds']:.2f} | {f['megabytes']:.0f} |"
         for case, f in figures.items()
     ]
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return "\n".join(
         [
             "# What planning takes",
             "",
-            f"`make bench-plan`, {datetime.now(UTC):%Y-%m-%d}, {machine}.",
+            f"`make bench-plan`, {datetime.now(UTC):%Y-%m-%d}, {described()}.",
             "",
             "Rules of the first space: " + "; ".join(f"`{rule}`" for rule in WIDE_RULES) + ".",
             "Rules of the million: " + "; ".join(f"`{rule}`" for rule in MILLION_RULES) + ".",

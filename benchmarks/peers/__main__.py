@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import altair as alt
 import pandas as pd
 
 from benchmarks import slots
+from benchmarks.machine import described
 from brightrun.cli.processes import crew_of
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +159,6 @@ def _served(url: str) -> int:
 
 
 def _page(found: list[Times], rounds: int) -> str:
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     keeps = {
         OURS: "claims, keeps each raw answer on disk, validates, scores, enriches, records: all waited for",
         BARE: "AsyncAnthropic; keeps nothing",
@@ -180,7 +179,7 @@ def _page(found: list[Times], rounds: int) -> str:
 
 The same calls, {SLOTS} out at a time, to one server in a process of its own that answers each after the time stated; medians of
 {rounds} rounds in which all take turns (`make bench-peers`), after a warm-up of {2 * SLOTS} calls each; imports and starts are not counted.
-{datetime.now(UTC):%Y-%m-%d}, {machine}. The server's count of calls is checked against what each was asked for.
+{datetime.now(UTC):%Y-%m-%d}, {described()}. The server's count of calls is checked against what each was asked for.
 
 | tool |{heads} what it does beside |
 |---|{"---|---|---|" * len(found)}---|

@@ -154,10 +154,10 @@ class Processes:
         finally:  # whoever breaks off this wait too
             for process in self._doors.values():
                 process.kill()
-            for process in self._doors.values():
-                process.join(
-                    KILLED_SECONDS
-                )  # the embedded server is let go of by none but those that have ended
+            for (
+                process
+            ) in self._doors.values():  # the embedded server is let go of only by those that have ended
+                process.join(KILLED_SECONDS)
 
     @property
     def pids(self) -> list[int]:

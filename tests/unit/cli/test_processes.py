@@ -15,7 +15,8 @@ from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, JobStatus, Step, WriterName
 from brightrun.domain.errors import BrightRunError
 from tests.fakes import options, scenarios
-from tests.messages_api import KEY, MessagesApi
+from tests.messages_api import MessagesApi
+from tests.opened import claude_app
 
 
 def test_processes_share_a_job_and_stop_together(tmp_path: Path, dsn: str) -> None:
@@ -44,23 +45,13 @@ def test_processes_share_a_job_and_stop_together(tmp_path: Path, dsn: str) -> No
 
 def test_a_process_that_is_killed_leaves_its_items_to_the_others(tmp_path: Path, dsn: str) -> None:
     """After kill -9 of one process the other ends the job; after kill -9 of both a message says how to go on."""
-    with MessagesApi(seconds=0.2) as api:
-        settings = Settings(
-            home=tmp_path / "home",
-            database_url=dsn,
-            anthropic_api_key=KEY,  # type: ignore[arg-type]
-            anthropic_base_url=api.url,
-            call_timeout=2,
-            lease_margin=1,
-            max_attempts=20,
-            actor="ana",
-        )
-        app = open_app(settings)
+    short = {"call_timeout": 2, "lease_margin": 1, "max_attempts": 20}
+    with MessagesApi(seconds=0.2) as api, claude_app(tmp_path / "home", dsn, api, **short) as app:
         job = app.batches.create(
             app.planner.plan(scenarios(24), options(WriterName.CLAUDE)), name="Shared", actor="ana"
         )
         complaints: list[str] = []
-        crew = Processes(settings, [2, 2], complain=complaints.append)
+        crew = Processes(app.settings, [2, 2], complain=complaints.append)
         crew.tell = lambda step: _kill_one(crew) if len(crew.pids) == 2 else None
         with crew:
             crew.run(job.id)
@@ -72,24 +63,15 @@ def test_a_process_that_is_killed_leaves_its_items_to_the_others(tmp_path: Path,
             _kill_one(crew)
             with pytest.raises(BrightRunError, match="start `brightrun work` again"):
                 crew.run(job.id)
-        app.close()
 
 
 def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: Path, dsn: str) -> None:
     """SIGTERM to every process of a service ends the work with nothing in hand and no call thrown away."""
-    with MessagesApi(seconds=0.5) as api:
-        settings = Settings(
-            home=tmp_path / "home",
-            database_url=dsn,
-            anthropic_api_key=KEY,  # type: ignore[arg-type]
-            anthropic_base_url=api.url,
-            actor="ana",
-        )
-        app = open_app(settings)
+    with MessagesApi(seconds=0.5) as api, claude_app(tmp_path / "home", dsn, api) as app:
         job = app.batches.create(
             app.planner.plan(scenarios(30), options(WriterName.CLAUDE)), name="Shared", actor="ana"
         )
-        with Processes(settings, [2, 2]) as crew:
+        with Processes(app.settings, [2, 2]) as crew:
             asked = crew.pids
             crew.tell = lambda step: [os.kill(pid, signal.SIGTERM) for pid in asked]
             crew.complain = lambda message: None
@@ -99,7 +81,6 @@ def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: P
         assert left.is_open
         assert left.counts.processing == 0
         assert left.counts.completed == len(api.requests)
-        app.close()
 
 
 def test_a_machine_that_is_not_ready_is_told(tmp_path: Path) -> None:
