@@ -44,6 +44,7 @@ from brightrun.services.generation import Generation
 from brightrun.services.imports import Imports
 from brightrun.services.insight import Insight
 from brightrun.services.judging import Judging
+from brightrun.services.logs import Logs
 from brightrun.services.migration import SCAFFOLDING, Migration, Rows
 from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
@@ -60,6 +61,7 @@ from brightrun.services.scenarios import Scenarios
 from brightrun.services.spaces import Spaces
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
+from brightrun.services.steps import Steps
 from brightrun.services.system import System
 from brightrun.services.templates import Templates
 from brightrun.services.views import Views
@@ -86,6 +88,7 @@ class App:
     costs: Costs
     budgets: Budgets
     batches: Batches
+    steps: Steps
     parts: Parts
     previews: Previews
     reparsing: Reparsing
@@ -275,26 +278,14 @@ def _parts(settings: Settings, roads: _Roads, db: saol.Database, generation: Gen
     )
 
 
-def _batches(
-    settings: Settings,
-    logs: Bucket,
-    db: saol.Database,
-    generation: Generation,
-    pace: Pace,
-    parts: Parts,
-    duplicates: Duplicates,
-) -> Batches:
+def _batches(settings: Settings, db: saol.Database, steps: Steps, logs: Logs) -> Batches:
     return Batches(
         db,
+        steps,
         logs,
-        generation,
-        pace,
-        parts,
-        lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         pause_after_failures=settings.pause_after_failures,
         pause_after_refusals=settings.pause_after_refusals,
-        after_end=duplicates.mark_ended,
     )
 
 
@@ -330,7 +321,17 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
     duplicates = Duplicates(db, settings.quality)
     planner = Planner(db, templates, scenarios, estimator)
     parts = _parts(settings, roads, db, generation)
-    batches = _batches(settings, logs, db, generation, pace, parts, duplicates)
+    job_logs = Logs(db, logs)
+    steps = Steps(
+        db,
+        generation,
+        pace,
+        parts,
+        job_logs,
+        lease_seconds=settings.lease_seconds,
+        after_end=duplicates.mark_ended,
+    )
+    batches = _batches(settings, db, steps, job_logs)
     return App(
         settings=settings,
         templates=templates,
@@ -342,6 +343,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         costs=Costs(db),
         budgets=Budgets(db),
         batches=batches,
+        steps=steps,
         parts=parts,
         previews=Previews(db, planner, templates),
         reparsing=Reparsing(db, answers, spool),

@@ -98,7 +98,7 @@ class Here:
     def run(self, only: JobId | None, *, wait_for_more: bool = False) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
         self._crew = Slots(
-            self._app.batches.process_next,
+            self._app.steps,
             Rota(lambda: _listed(self._app, only)),
             tell=self._tell,
             complain=lambda fault: self._complain(f"{fault} Trying again."),

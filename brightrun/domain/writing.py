@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -83,6 +84,15 @@ class Writer(Protocol):
 
     def check(self) -> str:
         """Say in one sentence that the writer can be used, or raise SetupFault or WriterFault."""
+        ...
+
+
+@runtime_checkable
+class Caller(Protocol):
+    """A writer that has many calls out without a thread for each."""
+
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        """Begin a call and return at once; `told` is called from another thread, once, with what `write` would end in."""
         ...
 
 

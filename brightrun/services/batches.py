@@ -1,54 +1,35 @@
-"""Batch jobs: create, advance by one item, pause, resume, cancel, retry, and how far they are."""
+"""Batch jobs: create, pause, resume, cancel, retry, and how far they are."""
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import asdict
-
 from brightrun import saol
 from brightrun.domain.batch import (
-    Claim,
     Item,
     ItemStatus,
     Job,
     JobStatus,
     OpenJob,
     Step,
-    StepOutcome,
     WriterName,
 )
-from brightrun.domain.bucket import Bucket
-from brightrun.domain.errors import Conflict, DatabaseFault, InvalidInput, NotAllowed, NotFound, StorageFault
+from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import JobId, parse_uuid
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Action
 from brightrun.domain.progress import Progress
-from brightrun.domain.text import clean
-from brightrun.events.event import Event, about, emit
+from brightrun.events.event import Event, emit
 from brightrun.services.budgets import require_budget
-from brightrun.services.generation import Generation, Unwritten, Written, uptime
-from brightrun.services.pace import Pace
-from brightrun.services.parts import Parts
+from brightrun.services.logs import Logs
 from brightrun.services.plans import Plan, estimate_row, item_rows, job_row, tariff_of
 from brightrun.services.rights import needs
-from brightrun.services.together import Together
+from brightrun.services.steps import Steps
 from brightrun.stores import batches as store
 from brightrun.stores import prices, progress
-
-DATABASE_TRIES = 8
-"""A restart of the database is over in well under the seconds these tries span."""
 
 PRICE_TRIES = 5
 
 MAX_PREVIEW = 3
 """More is no preview: it is read by a person before anything else is written."""
-
-log = logging.getLogger(__name__)
 
 
 class Batches:
@@ -57,34 +38,19 @@ class Batches:
     def __init__(
         self,
         db: saol.Database,
-        logs: Bucket,
-        generation: Generation,
-        pace: Pace,
-        parts: Parts,
+        steps: Steps,
+        logs: Logs,
         *,
-        lease_seconds: float,
         max_attempts: int,
         pause_after_failures: int = 5,
         pause_after_refusals: int = 3,
-        pause: Callable[[float], None] = time.sleep,
-        after_end: Callable[[Job], object] = lambda job: None,
     ) -> None:
-        """`after_end` is called with a job whose last item has just ended; what it raises is told, and undoes nothing."""
-        self._after_end = after_end
         self._db = db
+        self._steps = steps
         self._logs = logs
-        self._generation = generation
-        self._pace = pace
-        self._claims: dict[JobId, Together[str, store.Answer]] = {}
-        self._completions: dict[JobId, Together[store.Done, store.Answer]] = {}
-        self._models: dict[JobId, str | None] = {}
-        self._direct: set[JobId] = set()
-        self._parts = parts
-        self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._pause_after_failures = pause_after_failures
         self._pause_after_refusals = pause_after_refusals
-        self._pause = pause
 
     @needs(Action.RUN_BATCH)
     def create(self, plan: Plan, *, name: str, actor: str, preview: int | None = None) -> Job:
@@ -113,95 +79,9 @@ class Batches:
         emit(Event.JOB_CREATED, job=created.id, items=len(plan.items), actor=actor, **_order(created))
         return created
 
-    @needs(Action.RUN_BATCH)
     def process_next(self, job_id: JobId) -> Step:
         """Advance a job by at most one item and return what a screen needs; raises NotFound."""
-        try:
-            return self._advance(job_id)
-        except DatabaseFault as fault:
-            if fault.sqlstate != _DISK_FULL:
-                raise
-            return self._stopped(job_id, fault)
-
-    def _advance(self, job_id: JobId) -> Step:
-        if self._is_overnight(job_id):
-            return self._overnight(job_id)
-        wait = self._take_turn(job_id)
-        if wait:
-            return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
-        worker = _worker()
-        asked = uptime()
-        claimed = store.claimed_of(self._claiming(job_id)(worker), job_id)
-        if isinstance(claimed, store.Nothing):
-            self._give_back(job_id)
-            if claimed.outcome == "done":
-                self._publish_log(claimed.job)
-            elif claimed.outcome == "paused":
-                emit(Event.JOB_PAUSED, job=job_id, reason=claimed.job.pause_reason)
-            return Step(StepOutcome(claimed.outcome), claimed.job, again_in=claimed.seconds)
-        with about(job=claimed.job_id, item=claimed.item_id, attempt=claimed.attempt):
-            emit(
-                Event.ITEM_CLAIMED, worker=worker, may_call=claimed.may_call, crashes=claimed.crashes or None
-            )
-            return self._step(claimed, asked)
-
-    def _step(self, claim: Claim, leased_at: float) -> Step:
-        """Write one claimed item, record what became of it, and tell it."""
-        try:
-            result = self._generation.write(claim, leased_at=leased_at)
-        except Exception as fault:
-            log.exception("item %s met an unexpected fault", claim.item_id)
-            reason = clean(f"Unexpected fault: {type(fault).__name__}: {fault}"[:1000])
-            entry = {"number": claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
-            result = Unwritten("failed", entry | {"error_message": reason})
-        return self._conclude(claim, result)
-
-    def _conclude(self, claim: Claim, result: Written | Unwritten) -> Step:
-        """Record what became of an item, and tell it."""
-        settled, result = self._settle(claim, result)
-        _tell(settled, result)
-        if settled.finished or not settled.job.is_open:
-            self._publish_log(settled.job)
-        if settled.finished:
-            self._look_back(settled.job)
-        message = result.message if isinstance(result, Unwritten) else ""
-        return Step(
-            _OUTCOMES[settled.outcome],
-            settled.job,
-            item_id=claim.item_id,
-            conversation_id=settled.conversation_id,
-            message=message,
-        )
-
-    def _overnight(self, job_id: JobId) -> Step:
-        step = self._parts.advance(job_id, _worker(), self._conclude)
-        if step.outcome is StepOutcome.DONE:
-            self._publish_log(step.job)
-        return step
-
-    def _is_overnight(self, job_id: JobId) -> bool:
-        """Whether a job's items are handed over in parts: its preview is written at once."""
-        if job_id not in self._direct:
-            job = store.view(self._db, job_id)
-            if job.options.delivery is Delivery.OVERNIGHT:
-                if job.status is JobStatus.CANCELLED:
-                    return job.parts_out > 0
-                return job.preview is None or not job.is_open
-            self._direct.add(job_id)
-        return False
-
-    def _take_turn(self, job_id: JobId) -> float:
-        """Return the seconds until the job's writer allows another call; nothing is claimed while it waits."""
-        if job_id not in self._models:
-            options = store.view(self._db, job_id).options
-            self._models[job_id] = options.model if options.writer is WriterName.CLAUDE else None
-        model = self._models[job_id]
-        return self._pace.turn(model) if model else 0.0
-
-    def _give_back(self, job_id: JobId) -> None:
-        model = self._models.get(job_id)
-        if model:
-            self._pace.give_back(model)
+        return self._steps.next(job_id)
 
     @needs(Action.RUN_BATCH)
     def prioritise(self, job_id: JobId, priority: int, *, actor: str) -> Job:
@@ -229,7 +109,7 @@ class Batches:
     def cancel(self, job_id: JobId, *, actor: str) -> Job:
         """End a job for good; what is in flight is still kept. A second cancel changes nothing."""
         job = self._act("cancel_job", job_id, "cancelled", actor=actor)
-        self._publish_log(job)
+        self._logs.follow(job.id)
         return job
 
     @needs(Action.RUN_BATCH)
@@ -295,21 +175,11 @@ class Batches:
 
     def log_text(self, job_id: JobId) -> str:
         """Return the log as text, `[time] message (call)` a line."""
-        store.view(self._db, job_id)
-        return "".join(f"{line.text()}\n" for line in store.log_lines(self._db, job_id))
+        return self._logs.text(job_id)
 
     def publish_log(self, job_id: JobId) -> None:
         """Write the log as it is now into its file in the bucket; raises StorageFault, and no line is lost."""
-        text = self.log_text(job_id)
-        self._logs.put(f"{job_id}/log.txt", text.encode(), overwrite=True, durable=False)
-
-    def _stopped(self, job_id: JobId, fault: DatabaseFault) -> Step:
-        """Pause a job that has no room to go on; where not even that can be written down, raise why."""
-        try:
-            job = self.pause(job_id, actor="Bright Run", reason=str(fault))
-        except (DatabaseFault, NotAllowed):
-            raise fault from None
-        return Step(StepOutcome.PAUSED, job)
+        self._logs.publish(job_id)
 
     def _create(self, plan: Plan, job: dict[str, object]) -> Job:
         """Reserve by today's prices; where they change in the same moment, reserve again."""
@@ -325,65 +195,6 @@ class Batches:
             if created is not None:
                 return created
         raise Conflict("The price table is being changed.", remedy="Look at the plan again, then start it.")
-
-    def _settle(self, claim: Claim, result: Written | Unwritten) -> tuple[store.Settled, Written | Unwritten]:
-        """Record an outcome; one that the database will never take ends its item instead of holding it."""
-        try:
-            return self._insist(lambda: self._record(claim, result)), result
-        except DatabaseFault as fault:
-            if not (fault.sqlstate or "").startswith(_NOT_STORABLE):
-                raise
-            log.exception("the database refused what item %s became", claim.item_id)
-            refused = _refused(result, fault)
-        return self._insist(lambda: self._record(claim, refused)), refused
-
-    def _record(self, claim: Claim, result: Written | Unwritten) -> store.Settled:
-        if isinstance(result, Written):
-            done = store.Done(claim, result.attempt, result.conversation)
-            if claim.subject:  # a verdict marks a conversation, and no two marks may wait for each other
-                return store.settled_of(store.complete(self._db, done), claim)
-            return store.settled_of(self._completing(claim.job_id)(done), claim)
-        return store.settle(
-            self._db,
-            claim,
-            result.disposition,
-            result.attempt,
-            delay_seconds=result.delay,
-            refund=result.refund,
-            slow_down=result.slow_down,
-            reason=result.reason,
-        )
-
-    def _claiming(self, job_id: JobId) -> Together[str, store.Answer]:
-        seconds = self._lease_seconds
-        return self._claims.get(job_id) or self._claims.setdefault(
-            job_id,
-            Together(
-                lambda worker: store.claim(self._db, job_id, worker, seconds),
-                lambda workers: store.claim_several(self._db, job_id, workers, seconds),
-            ),
-        )
-
-    def _completing(self, job_id: JobId) -> Together[store.Done, store.Answer]:
-        return self._completions.get(job_id) or self._completions.setdefault(
-            job_id,
-            Together(
-                lambda done: store.complete(self._db, done),
-                lambda several: store.complete_several(self._db, several),
-            ),
-        )
-
-    def _insist(self, record: Callable[[], store.Settled]) -> store.Settled:
-        """Record an outcome through a database restart: the step is fenced, so repeating it is safe."""
-        for attempt in range(DATABASE_TRIES - 1):
-            try:
-                return record()
-            except DatabaseFault as fault:
-                if not fault.is_transient:
-                    raise
-                log.warning("outcome not recorded yet: %s", fault)
-            self._pause(min(0.1 * 2**attempt, 2.0))
-        return record()
 
     def _act(self, function: str, job_id: JobId, done: str, **params: object) -> Job:
         data = store.act(self._db, function, job_id, **params)
@@ -404,38 +215,6 @@ class Batches:
             emit(_DEEDS[done], job=job_id, **params)
         return job
 
-    def _look_back(self, job: Job) -> None:
-        try:
-            self._after_end(job)
-        except DatabaseFault as fault:
-            log.warning("job %s has ended, and was not looked through: %s", job.id, fault)
-
-    def _publish_log(self, job: Job) -> None:
-        """Write the log's file after a step, which is not undone because that cannot be done."""
-        try:
-            self.publish_log(job.id)
-        except (StorageFault, DatabaseFault) as fault:
-            log.warning("the log of job %s could not be written: %s", job.id, fault)
-
-
-_OUTCOMES = {
-    "completed": StepOutcome.COMPLETED,
-    "failed": StepOutcome.FAILED,
-    "retry": StepOutcome.RETRY,
-    "pause": StepOutcome.PAUSED,
-    "cancelled": StepOutcome.FAILED,
-    "fenced": StepOutcome.FENCED,
-}
-
-
-_TOLD = {
-    "completed": Event.ITEM_COMPLETED,
-    "failed": Event.ITEM_FAILED,
-    "retry": Event.ITEM_RETRIED,
-    "pause": Event.ITEM_PUT_BACK,
-    "cancelled": Event.ITEM_CANCELLED,
-    "fenced": Event.ITEM_FENCED,
-}
 
 _DEEDS = {
     "paused": Event.JOB_PAUSED,
@@ -445,41 +224,7 @@ _DEEDS = {
 }
 
 
-def _tell(settled: store.Settled, result: Written | Unwritten) -> None:
-    """Tell what became of an item, and of its job where that has changed with it."""
-    fields: dict[str, object] = {"conversation": settled.conversation_id}
-    if isinstance(result, Unwritten):
-        fields |= {"error_code": result.attempt.get("error_code"), "message": result.message}
-        fields["delay"] = result.delay or None
-    emit(_TOLD[settled.outcome], cost_usd=result.attempt.get("cost_usd"), **fields)
-    job = settled.job
-    if settled.finished:
-        emit(Event.JOB_ENDED, status=job.status, **asdict(job.counts), spent_usd=job.money.spent)
-    elif job.status is JobStatus.PAUSED and isinstance(result, Unwritten):
-        emit(Event.JOB_PAUSED, reason=job.pause_reason)
-
-
 def _order(job: Job) -> dict[str, object]:
     """Return what a job was ordered with, as its first line tells it."""
     options = job.options
     return {"writer": options.writer, "model": options.model, "budget_usd": options.budget}
-
-
-_DISK_FULL = "53100"
-_NOT_STORABLE = ("22", "23", "54")
-"""Classes of SQLSTATE that say the values are to blame: they would be refused again at any time."""
-
-
-def _refused(result: Written | Unwritten, fault: DatabaseFault) -> Unwritten:
-    """Return the failure to record instead: what the call cost, and nothing that came from outside."""
-    kept = {
-        name: value
-        for name, value in result.attempt.items()
-        if name in ("outcome", "raw_path") or isinstance(value, int | float)
-    }
-    reason = clean(f"The database refused the outcome: {fault.message}"[:1000])
-    return Unwritten("failed", kept | {"judged": True, "error_code": "not_storable", "error_message": reason})
-
-
-def _worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"

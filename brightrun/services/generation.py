@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
 
 from brightrun.domain.batch import Claim, WriterName
 from brightrun.domain.errors import (
@@ -13,6 +11,7 @@ from brightrun.domain.errors import (
     AnswerElsewhere,
     AnswerFault,
     AnswerRefused,
+    BrightRunError,
     DatabaseFault,
     InvalidInput,
     SetupFault,
@@ -24,10 +23,11 @@ from brightrun.domain.errors import (
     WriterUncertain,
 )
 from brightrun.domain.template import Prompt
-from brightrun.domain.writing import Order, Writer
+from brightrun.domain.writing import Order, RawAnswer, Writer
 from brightrun.events.event import Event, emit, note
 from brightrun.services.answers import Errand, raw_key
 from brightrun.services.errands import Errands
+from brightrun.services.hands import Call, LeaseOver, Unwritten, Writing, Written
 from brightrun.services.pace import Pace
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
@@ -38,30 +38,7 @@ RATE_LIMIT_PATIENCE = 20
 ELSEWHERE_SECONDS = 60.0
 """How long an item waits for the machine that keeps its answer."""
 
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An item that became a conversation or a verdict: the ledger's entry and the row."""
-
-    attempt: Mapping[str, object]
-    conversation: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Unwritten:
-    """An item that did not: what becomes of it, and the ledger's entry."""
-
-    disposition: str
-    attempt: Mapping[str, object]
-    delay: float = 0.0
-    refund: bool = False
-    slow_down: bool = False
-    reason: str | None = None
-    """What is said of the item and a paused job, where it is not the attempt that is at fault."""
-
-    @property
-    def message(self) -> str:
-        return self.reason or str(self.attempt.get("error_message") or "")
+_FAULTS = (BrightRunError, LeaseOver)
 
 
 class Generation:
@@ -86,14 +63,18 @@ class Generation:
         self._retry_base = retry_base
         self._lease_margin = lease_margin
 
-    def write(self, claim: Claim, *, leased_at: float) -> Written | Unwritten:
-        """Bring one claimed item as far as it goes; `leased_at` is the `uptime` before it was claimed."""
-
-        def answered(errand: Errand, ledger: dict[str, object]) -> bytes | None:
+    def writing(self, claim: Claim, *, leased_at: float) -> Writing:
+        """Bring one claimed item as far as it goes, whoever makes its call and however many others are out."""
+        ledger: dict[str, object] = {"number": claim.attempt, "outcome": "failed"}
+        try:
+            errand = self._errands.errand(claim)
             ledger["request"] = request_of(errand.prompt, claim)
-            return self._answer(claim, leased_at, errand, ledger)
-
-        result = self._become(claim, answered)
+            body = yield from self._answer(claim, leased_at, errand, ledger)
+            if body is None:
+                return _crashed(claim, ledger)
+            result: Written | Unwritten = Written(ledger, errand.finish(body, ledger))
+        except _FAULTS as fault:
+            result = self._unwritten(fault, claim, ledger)
         if isinstance(result, Written) or result.attempt.get("judged"):
             self._count(claim, result.attempt)
         return result
@@ -147,27 +128,31 @@ class Generation:
             if body is None:
                 return _crashed(claim, ledger)
             return Written(ledger, errand.finish(body, ledger))
-        except AnswerFault as fault:
+        except _FAULTS as fault:
+            return self._unwritten(fault, claim, ledger)
+
+    def _unwritten(self, fault: Exception, claim: Claim, ledger: dict[str, object]) -> Unwritten:
+        """Return what becomes of an item by what went wrong with it; raises what nothing is known of."""
+        if isinstance(fault, AnswerFault):
             return _of_no_use(fault, claim, ledger)
-        except WriterFault as fault:
+        if isinstance(fault, WriterFault):
             self._pace.answered(claim.options.model, fault.limits)
             return _not_answered(fault, claim, ledger, self._retry_base)
-        except StorageFault as fault:
+        if isinstance(fault, StorageFault):
             return _not_stored(fault, claim, ledger)
-        except (SetupFault, InvalidInput) as fault:
+        if isinstance(fault, SetupFault | InvalidInput):
             return _not_asked(fault, ledger)
-        except _LeaseOver:
+        if isinstance(fault, LeaseOver):
             return _put_back("This machine stood still for too long.", "lease_over", claim, ledger, 0.0)
-        except DatabaseFault as fault:
-            if not fault.is_transient:
-                raise
+        if isinstance(fault, DatabaseFault) and fault.is_transient:
             reason = f"The database went away: {fault}"
             return _put_back(reason, "database", claim, ledger, self._retry_base)
+        raise fault
 
     def _answer(
         self, claim: Claim, leased_at: float, errand: Errand, ledger: dict[str, object]
-    ) -> bytes | None:
-        """Return a stored answer where there is one, else call once and store before anything else."""
+    ) -> Generator[Call | None, RawAnswer | None, bytes | None]:
+        """Return a stored answer where there is one, else ask for one call and store before anything else."""
         found = self._stored(claim)
         if found:
             self._pace.give_back(claim.options.model)
@@ -178,11 +163,13 @@ class Generation:
         if claim.options.writer is not WriterName.DEMO:
             self._spool.require_store()
         standing = self._spending.permit(claim, errand.prompt)
-        if uptime() - leased_at > self._lease_margin:
-            raise _LeaseOver  # another worker may have the item by the time an answer came
-        writer, order = self._writers(claim.options.writer), _order(errand, claim, standing)
-        emit(Event.CALL_STARTED, writer=writer.name, model=order.model, max_tokens=order.max_tokens)
-        raw = writer.write(order)
+        order = _order(errand, claim, standing)
+        call = Call(self._writers(claim.options.writer), order, leased_at + self._lease_margin)
+        if call.is_late():
+            raise LeaseOver
+        emit(Event.CALL_STARTED, writer=call.writer.name, model=order.model, max_tokens=order.max_tokens)
+        raw = yield call
+        assert raw is not None
         self._pace.answered(order.model, raw.limits)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
         ledger["request_id"] = raw.request_id
@@ -192,6 +179,7 @@ class Generation:
         note(request_id=raw.request_id)
         emit(Event.CALL_ANSWERED, seconds=round(raw.seconds, 3), bytes=len(raw.body))
         emit(Event.ANSWER_SPOOLED if is_spooled else Event.ANSWER_STORED, raw_path=key)
+        yield None
         return raw.body
 
     def _count(self, claim: Claim, ledger: Mapping[str, object]) -> None:
@@ -248,16 +236,6 @@ def _reused(found: tuple[int, str, bytes], ledger: dict[str, object]) -> bytes:
     ledger |= {"number": found[0], "raw_path": found[1], "outcome": "stored"}
     emit(Event.ANSWER_REUSED, of_attempt=found[0], raw_path=found[1])
     return found[2]
-
-
-class _LeaseOver(Exception):
-    """Too little of the lease is left for a call."""
-
-
-def uptime() -> float:
-    """Return seconds that pass while this machine sleeps too, where its system counts them."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 def _put_back(reason: str, code: str, claim: Claim, ledger: dict[str, object], delay: float) -> Unwritten:

@@ -21,7 +21,8 @@ from brightrun.domain.ids import ItemId, JobId
 from brightrun.domain.part import MOST_BYTES, BatchWriter, Part, PartStatus, Remote, Result
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, about, emit
-from brightrun.services.generation import Generation, Unwritten, Written, request_of, uptime
+from brightrun.services.generation import Generation, request_of
+from brightrun.services.hands import Unwritten, Written, uptime
 from brightrun.services.spool import Spool
 from brightrun.stores import batches, parts
 from brightrun.stores.batches import Nothing

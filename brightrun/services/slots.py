@@ -1,16 +1,20 @@
-"""Slots: a number of items written at the same time, fairly between jobs."""
+"""Slots: a number of calls out at the same time, fairly between jobs."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from brightrun.domain.batch import OpenJob, Step, StepOutcome
 from brightrun.domain.errors import BrightRunError, DatabaseFault
 from brightrun.domain.ids import JobId
+from brightrun.services.hands import Hand
+from brightrun.services.line import Back, Line
 
 MOST_SLOTS = 128
 LOOK_SECONDS = 1.0
@@ -96,34 +100,42 @@ class Rota:
             turn.priority = job.priority
 
 
+class Worker(Protocol):
+    """What slots work with: see `Steps`."""
+
+    def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]: ...
+
+    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]: ...
+
+
 class Slots:
-    """Works a rota off with a number of threads, each of which has one item in hand at most."""
+    """Works a rota off with a number of calls at a time, and one thread for all that is done before and after them."""
 
     def __init__(
         self,
-        process_next: Callable[[JobId], Step],
+        steps: Worker,
         rota: Rota,
         *,
         tell: Callable[[Step], None] = lambda step: None,
         complain: Callable[[BrightRunError], None] = lambda fault: None,
         wait_for_more: bool = False,
     ) -> None:
-        """`tell` and `complain` are called from the slots' threads, one at a time.
+        """`tell` and `complain` are called from the thread that runs the slots.
 
         wait_for_more: go on when no job is open, for those that come.
         """
-        self._process_next = process_next
+        self._steps = steps
         self._rota = rota
         self._tell = tell
         self._complain = complain
         self._wait_for_more = wait_for_more
-        self._stop = threading.Event()
-        self._changed = threading.Condition()
-        self._telling = threading.Lock()
+        self._stopped = False
+        self._fault: BrightRunError | None = None
+        self._line: Line | None = None
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
-        self._stop.set()
+        self._stopped = True
         self._wake()
 
     def look(self) -> None:
@@ -133,42 +145,80 @@ class Slots:
 
     def run(self, number: int) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
-        with ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as pool:
-            slots = [pool.submit(self._work) for _ in range(number)]
-            for slot in as_completed(slots):
-                if slot.exception():
-                    self.stop()
-        for slot in slots:
-            slot.result()
+        with ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as threads:
+            self._line = line = Line(number, threads)
+            back: list[Back] = []
+            while True:
+                self._take(back)
+                if number == 1:  # one item after the other, each to its end
+                    self._finish([hand for hand, _ in back])
+                rest = self._fill(line)
+                if number > 1:
+                    self._finish([hand for hand, _ in back])
+                if not line.length and (rest is None or self._stopped):
+                    break
+                back = line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS))
+        if self._fault:
+            raise self._fault
 
-    def _work(self) -> None:
-        while not self._stop.is_set():
-            turn = self._next()
-            if turn is None and not self._wait_for_more:
-                return
-            if not isinstance(turn, str):
-                self._rest(min(turn or LOOK_SECONDS, LOOK_SECONDS))
-                continue
-            try:
-                step = self._process_next(turn)
-            except DatabaseFault as fault:
-                self._bear(fault)
-                self._rota.failed(turn)
-                continue
-            self._rota.stepped(turn, step)
-            if not step.job.is_out:
-                self._wake()  # who waited for it need not look again
-            with self._telling:
-                self._tell(step)
+    def _take(self, back: Sequence[Back]) -> None:
+        """Keep every answer that has come back before anything else is done."""
+        for hand, came in back:
+            hand.go_on(came)
 
-    def _rest(self, seconds: float) -> None:
-        with self._changed:
-            if not self._stop.is_set():
-                self._changed.wait(seconds)
+    def _fill(self, line: Line) -> float | None:
+        """Hand out items until enough are in hand; returns the seconds until there may be more, None for never."""
+        while not self._stopped and (room := line.room) > 0:
+            wanted: Counter[JobId] = Counter()
+            rest: float | None = None
+            while wanted.total() < room:
+                turn = self._next()
+                if not isinstance(turn, str):
+                    rest = LOOK_SECONDS if turn is None and self._wait_for_more else turn
+                    break
+                wanted[turn] += 1
+            if not wanted:
+                return rest
+            for job_id, number in wanted.items():
+                self._hand_out(line, job_id, number)
+        return None if self._stopped else LOOK_SECONDS
+
+    def _hand_out(self, line: Line, job_id: JobId, number: int) -> None:
+        try:
+            hands, step = self._steps.hand_out(job_id, number)
+        except BrightRunError as fault:
+            self._bear(fault)
+            self._rota.failed(job_id)
+            return
+        if step is not None:
+            self._note(job_id, step)
+        for hand in hands:
+            if hand.call:
+                line.add(hand)
+        self._finish([hand for hand in hands if not hand.call])  # which needed no call
+
+    def _finish(self, hands: Sequence[Hand]) -> None:
+        """Bring items to their ends, and record those of a job together."""
+        jobs: dict[JobId, list[Hand]] = {}
+        for hand in hands:
+            while hand.result is None:
+                hand.go_on()
+            jobs.setdefault(hand.claim.job_id, []).append(hand)
+        for job_id, some in jobs.items():
+            for step in self._steps.conclude(some):
+                if isinstance(step, BrightRunError):
+                    self._bear(step)
+                    self._rota.failed(job_id)
+                else:
+                    self._note(job_id, step)
+
+    def _note(self, job_id: JobId, step: Step) -> None:
+        self._rota.stepped(job_id, step)
+        self._tell(step)
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        if self._line:
+            self._line.wake()
 
     def _next(self) -> JobId | float | None:
         try:
@@ -177,9 +227,10 @@ class Slots:
             self._bear(fault)
             return LOOK_SECONDS
 
-    def _bear(self, fault: DatabaseFault) -> None:
-        """Tell a fault that passes, and raise any other."""
-        if not fault.is_transient:
-            raise fault
-        with self._telling:
+    def _bear(self, fault: BrightRunError) -> None:
+        """Tell a fault that passes; with any other the work ends once what is in hand is finished."""
+        if isinstance(fault, DatabaseFault) and fault.is_transient:
             self._complain(fault)
+            return
+        self._fault = self._fault or fault
+        self._stopped = True

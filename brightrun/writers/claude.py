@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.writers.address import checked_address, checked_key
 from brightrun.writers.allowance import allowed
 from brightrun.writers.batches import Call, MessageBatches
+from brightrun.writers.calls import Calls, deadline
 from brightrun.writers.deadline import DeadlinePassed, within
 from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
@@ -41,6 +43,9 @@ _GRACE_SECONDS = 0.5
 _COUNT_SECONDS = 5.0
 _MODELS_NAMED = 12
 _ERROR_BYTES = 64_000
+
+_MANY = httpx2.Limits(max_connections=None, max_keepalive_connections=256)
+"""More than slots there can be: a call never waits for a connection, and none is made anew for each."""
 
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -92,6 +97,8 @@ class ClaudeWriter(MessageBatches):
             http_client=_connections(self._address, timeout),
             middleware=[_hand_over_errors],
         )
+        self._calls = Calls()
+        self._many: anthropic.AsyncAnthropic | None = None
 
     def write(self, order: Order) -> RawAnswer:
         """Call once; whatever body arrives with a 200 is returned as it is, for `read` to judge."""
@@ -106,6 +113,10 @@ class ClaudeWriter(MessageBatches):
         return RawAnswer(
             response.body, response.request_id, time.monotonic() - started, allowed(response.headers)
         )
+
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        """Begin a call and return at once; `told` is called from another thread with what `write` would end in."""
+        self._calls.begin(self._written(order), told)
 
     def read(self, body: bytes) -> Answer:
         return read_envelope(body)
@@ -136,7 +147,8 @@ class ClaudeWriter(MessageBatches):
         return f"Claude accepts the key and knows the model {self._model}."
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give up what is out, and give the connections back."""
+        self._calls.close(self._close_many)
         self._client.close()
 
     def _data(
@@ -173,6 +185,38 @@ class ClaudeWriter(MessageBatches):
             if isinstance(m, dict) and isinstance(m.get("id"), str) and m.get("lifecycle") != "retired"
         ]
 
+    async def _written(self, order: Order) -> RawAnswer:
+        """Do what `write` does, on the event loop."""
+        started = time.monotonic()
+        seconds = self._timeout
+        client = self._many = self._many or self._client_of_many()
+        call = client.messages.with_streaming_response.create(
+            **message_request(order), timeout=_limits(seconds)
+        )
+        with _faults(seconds):
+            async with deadline(seconds + _GRACE_SECONDS):
+                response = await _received_soon(call, seconds)
+        if not 200 <= response.status < 300:
+            # Which models there are may have to be asked for, and the others are not kept waiting by that.
+            raise await asyncio.to_thread(self._refused, response, order.model)
+        return RawAnswer(
+            response.body, response.request_id, time.monotonic() - started, allowed(response.headers)
+        )
+
+    def _client_of_many(self) -> anthropic.AsyncAnthropic:
+        return anthropic.AsyncAnthropic(
+            api_key=self._key,
+            base_url=self._address,
+            max_retries=0,
+            timeout=_limits(self._timeout),
+            http_client=_connections_of_many(self._address, self._timeout),
+            middleware=[_hand_over_errors_soon],
+        )
+
+    async def _close_many(self) -> None:
+        if self._many is not None:
+            await self._many.close()
+
     def _send(
         self,
         call: Call,
@@ -180,14 +224,8 @@ class ClaudeWriter(MessageBatches):
         seconds: float,
     ) -> _Response:
         """Make one call and return its response; every way in which it can fail leaves as a WriterFault."""
-        try:
+        with _faults(seconds):
             response = within(seconds + _GRACE_SECONDS, lambda abandoned: _received(call, seconds, abandoned))
-        except DeadlinePassed:
-            raise _too_slow(seconds) from None
-        except anthropic.APIConnectionError as exc:
-            raise fault_of_transport(exc.__cause__ or exc, seconds) from exc
-        except httpx2.HTTPError as exc:
-            raise fault_of_transport(exc, seconds) from exc
         if 200 <= response.status < 300:
             return response
         raise self._refused(response, model)
@@ -213,6 +251,19 @@ class ClaudeWriter(MessageBatches):
         except WriterFault:
             return ""  # the list is only a help; the fault that led here is the one to report
         return f"Make the job with one of: {', '.join(models[:_MODELS_NAMED])}." if models else ""
+
+
+@contextmanager
+def _faults(seconds: float) -> Iterator[None]:
+    """Turn every way in which a call can break into a WriterFault."""
+    try:
+        yield
+    except DeadlinePassed:
+        raise _too_slow(seconds) from None
+    except anthropic.APIConnectionError as exc:
+        raise fault_of_transport(exc.__cause__ or exc, seconds) from exc
+    except httpx2.HTTPError as exc:
+        raise fault_of_transport(exc, seconds) from exc
 
 
 def _hand_over_errors(request: Any, call_next: Callable[[Any], Any]) -> Any:
@@ -258,11 +309,48 @@ def _error_of(exc: _ErrorStatus, until: float) -> _Response:
     return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
 
 
+async def _hand_over_errors_soon(request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+    response = await call_next(request)
+    if not response.http_response.is_success:
+        raise _ErrorStatus(response.http_response)
+    return response
+
+
+async def _received_soon(
+    call: AbstractAsyncContextManager[anthropic.AsyncAPIResponse[Any]], seconds: float
+) -> _Response:
+    """Do what `_received` does, on the event loop."""
+    until = time.monotonic() + seconds
+    received = bytearray()
+    try:
+        async with call as response:
+            async for piece in response.iter_bytes():
+                received += piece
+                if len(received) > MOST_BYTES:
+                    break
+            return _Response(response.status_code, response.headers, bytes(received))
+    except _ErrorStatus as exc:
+        refused = exc.response
+        with suppress(httpx2.HTTPError):
+            async for piece in refused.aiter_bytes():
+                received += piece
+                if len(received) > _ERROR_BYTES or time.monotonic() > until:
+                    break
+        await refused.aclose()
+        return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
+
+
 def _connections(address: str, timeout: float) -> httpx2.Client:
     """Return connections that follow no redirect, and take no proxy on the way to this very machine."""
     if is_this_machine(address):  # the SDK's own client reads the shell's proxies whatever it is told
         return httpx2.Client(timeout=_limits(timeout), trust_env=False)
     return anthropic.DefaultHttpxClient(timeout=_limits(timeout), follow_redirects=False)
+
+
+def _connections_of_many(address: str, timeout: float) -> httpx2.AsyncClient:
+    if is_this_machine(address):
+        return httpx2.AsyncClient(timeout=_limits(timeout), trust_env=False, limits=_MANY)
+    return anthropic.DefaultAsyncHttpxClient(timeout=_limits(timeout), follow_redirects=False, limits=_MANY)
 
 
 def _limits(seconds: float) -> httpx2.Timeout:

@@ -15,8 +15,8 @@ T = TypeVar("T")
 Ending = tuple[T, None] | tuple[None, BaseException]
 
 _IDLE_SECONDS = 30.0
-_ON_TIME_SECONDS = 0.5
-_UNREAD_SECONDS = 1.0
+ON_TIME_SECONDS = 0.5
+UNREAD_SECONDS = 1.0
 """What arrived while this process stood still is read in less: it is paid for, and not to be thrown away."""
 
 
@@ -88,8 +88,8 @@ def _waited_for(ended: SimpleQueue[Ending[T]], seconds: float, abandoned: thread
     began = time.monotonic()
     with suppress(Empty):
         return ended.get(timeout=seconds)
-    stood_still = time.monotonic() - began - seconds > _ON_TIME_SECONDS
+    stood_still = time.monotonic() - began - seconds > ON_TIME_SECONDS
     with suppress(Empty):
-        return ended.get(timeout=_UNREAD_SECONDS if stood_still else 0.0)
+        return ended.get(timeout=UNREAD_SECONDS if stood_still else 0.0)
     abandoned.set()
     raise DeadlinePassed

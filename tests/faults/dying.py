@@ -28,16 +28,17 @@ from brightrun.domain.writing import Answer, Order, RawAnswer
 from brightrun.saol.schema import Function
 from brightrun.saol.transports.postgres import PostgresTransport
 from brightrun.services.answers import Answers
-from brightrun.services.batches import Batches
 from brightrun.services.errands import Errands
 from brightrun.services.estimates import Estimator
 from brightrun.services.generation import Generation
 from brightrun.services.judging import Judging
+from brightrun.services.logs import Logs
 from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
+from brightrun.services.steps import Steps
 from brightrun.services.templates import Templates
 from brightrun.writers.claude import ClaudeWriter
 from tests.messages_api import KEY
@@ -147,9 +148,9 @@ class Writer(ClaudeWriter):
         return answer
 
 
-def batches(
+def steps(
     dsn: str, home: Path, url: str, reached: Reached, *, lease: float, in_call: bool, store_down: bool
-) -> Batches:
+) -> Steps:
     """Assemble the use case on wrapped adapters, as bootstrap does on bare ones."""
     db = saol.Database(Transport(PostgresTransport(dsn), reached))
     files = Bucket(home / "buckets", CONVERSATION_FILES, reached, "store", down=store_down)
@@ -181,7 +182,7 @@ def batches(
         look_seconds=0.05,
         most=PART_ITEMS,
     )
-    return Batches(db, logs, generation, pace, parts, lease_seconds=lease, max_attempts=5)
+    return Steps(db, generation, pace, parts, Logs(db, logs), lease_seconds=lease)
 
 
 def main() -> None:
@@ -199,7 +200,7 @@ def main() -> None:
         if point == given.point:
             die()
 
-    work = batches(
+    work = steps(
         given.dsn,
         given.home,
         given.url,
@@ -209,7 +210,7 @@ def main() -> None:
         store_down=given.store_down,
     )
     while True:
-        step = work.process_next(given.job)
+        step = work.next(given.job)
         if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
             raise SystemExit(f"the point {given.point!r} was never reached: {step.outcome}")
         time.sleep(min(step.again_in, 0.1))

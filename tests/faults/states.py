@@ -23,8 +23,10 @@ from brightrun.services.answers import Answers
 from brightrun.services.batches import Batches
 from brightrun.services.errands import Errands
 from brightrun.services.estimates import Estimator
-from brightrun.services.generation import Generation, Unwritten, Written, uptime
+from brightrun.services.generation import Generation
+from brightrun.services.hands import Hand, Result, uptime
 from brightrun.services.judging import Judging
+from brightrun.services.logs import Logs
 from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
 from brightrun.services.plans import AUTO, Planner
@@ -34,6 +36,7 @@ from brightrun.services.reviews import Reviews
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
+from brightrun.services.steps import Steps
 from brightrun.services.templates import TemplateDraft, Templates
 from brightrun.stores import batches as store
 from tests.fakes import options
@@ -114,7 +117,8 @@ class World:
         self.planner = Planner(self.db, self.templates, scenarios, estimator)
         self.previews = Previews(self.db, self.planner, self.templates)
         self.reviews = Reviews(self.db)
-        self.logs = FickleBucket(home / "buckets", BATCH_LOGS)
+        self.logs = Logs(self.db, FickleBucket(home / "buckets", BATCH_LOGS))
+        self.steps = Steps(self.db, self.generation, self.pace, self.parts, self.logs, lease_seconds=LEASE)
         self.subjects = count(1)
         self.done: Counter[str] = Counter()
 
@@ -128,11 +132,8 @@ class World:
     def batches(self, max_attempts: int, failures: int, refusals: int) -> Batches:
         return Batches(
             self.db,
+            self.steps,
             self.logs,
-            self.generation,
-            self.pace,
-            self.parts,
-            lease_seconds=LEASE,
             max_attempts=max_attempts,
             pause_after_failures=failures,
             pause_after_refusals=refusals,
@@ -156,7 +157,7 @@ class Held:
     batches: Batches
     claim: Claim
     leased_at: float
-    result: Written | Unwritten | None = None
+    result: Result | None = None
 
 
 @dataclass
@@ -377,13 +378,14 @@ class Deeds(RuleBasedStateMachine):
     def _write(self, held: Held, act: Act) -> None:
         self._prepare(act)
         try:
-            held.result = self.world.generation.write(held.claim, leased_at=held.leased_at)
+            hand = Hand(held.claim, self.world.generation.writing(held.claim, leased_at=held.leased_at))
+            hand.go_on()
+            while hand.result is None:
+                hand.go_on(hand.call.made() if hand.call else None)
+            held.result = hand.result
         except Gone:
             self.held.remove(held)
             self._did("crashed")
-        except RuntimeError:  # as process_next does
-            entry = {"number": held.claim.attempt, "outcome": "unknown", "error_code": "internal_error"}
-            held.result = Unwritten("failed", entry)
         finally:
             self._prepare(Act(WHOLE))
 
@@ -396,7 +398,7 @@ class Deeds(RuleBasedStateMachine):
         if held.result is None:
             return  # it crashed
         self.held.remove(held)
-        settled = held.batches._record(held.claim, held.result)
+        settled = self.world.steps._record(held.claim, held.result)
         self._did(f"finished: {settled.outcome}")
 
     # What time and bad luck do.

@@ -47,7 +47,7 @@ def test_many_slots_settle_at_the_servers_limit(tmp_path: Path, dsn: str) -> Non
             plan = app.planner.plan(scenarios(ITEMS), options(WriterName.CLAUDE))
             job = app.batches.create(plan, name="storm", actor="ana")
             began = time.monotonic()
-            Slots(app.batches.process_next, Rota(app.batches.open_jobs)).run(SLOTS)
+            Slots(app.steps, Rota(app.batches.open_jobs)).run(SLOTS)
             took = time.monotonic() - began
             ended = app.batches.get(job.id)
         finally:

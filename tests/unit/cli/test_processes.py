@@ -73,7 +73,7 @@ def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: P
         )
         with Processes(app.settings, [2, 2]) as crew:
             asked = crew.pids
-            crew.tell = lambda step: [os.kill(pid, signal.SIGTERM) for pid in asked]
+            crew.tell = lambda step: _ask_to_end(asked)
             crew.complain = lambda message: None
             with suppress(BrightRunError):  # both may be gone before they were asked to work on
                 crew.run(job.id)
@@ -95,6 +95,12 @@ def test_few_slots_stay_in_one_process() -> None:
     assert shares_of(8) == [8]
     assert sum(shares_of(67)) == 67
     assert len(shares_of(128)) == min(os.cpu_count() or 1, 8)
+
+
+def _ask_to_end(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # it has ended since it was asked before
+            os.kill(pid, signal.SIGTERM)
 
 
 def _kill_one(crew: Processes) -> None:

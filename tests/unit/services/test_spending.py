@@ -34,7 +34,7 @@ def test_a_model_that_lost_its_price_pauses_the_job_before_the_call(
     assert (writer.calls, paused.counts.queued, paused.money.spent) == (0, 2, 0)
     app.prices.save(now, actor="ana")
     app.batches.resume(job.id, actor="ana")
-    app.batches._generation._spending._prices = (0.0, [])  # a minute later
+    app.steps._generation._spending._prices = (0.0, [])  # a minute later
     while app.batches.process_next(job.id).job.is_open:
         continue
     assert app.batches.get(job.id).counts.completed == 2

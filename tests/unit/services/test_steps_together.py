@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Claim, Job, JobStatus
 from brightrun.domain.errors import DatabaseFault
 from brightrun.domain.ids import FencingToken
-from brightrun.services.generation import Written, uptime
+from brightrun.services.hands import Hand, Written, uptime
 from brightrun.services.slots import Rota, Slots
 from brightrun.stores import batches as store
 
@@ -27,9 +27,12 @@ def claim(app: App, job: Job, number: int) -> list[Claim]:
 
 
 def written(app: App, claimed: Claim) -> store.Done:
-    result = app.batches._generation.write(claimed, leased_at=uptime())
-    assert isinstance(result, Written)
-    return store.Done(claimed, result.attempt, result.conversation)
+    hand = Hand(claimed, app.steps._generation.writing(claimed, leased_at=uptime()))
+    hand.go_on()
+    while hand.result is None:
+        hand.go_on(hand.call.made() if hand.call else None)
+    assert isinstance(hand.result, Written)
+    return store.Done(claimed, hand.result.attempt, hand.result.conversation)
 
 
 def test_more_who_ask_than_there_are_items(app: App, start: Start) -> None:
@@ -68,7 +71,7 @@ def test_one_that_cannot_be_stored_takes_nothing_of_the_others_with_it(app: App,
 def test_what_is_counted_is_what_is_there(app: App, start: Start, dsn: str) -> None:
     """Sixteen slots at once, decisions and the end of the job leave the counts equal to the rows, in one row a kind."""
     job = start(40)
-    Slots(app.batches.process_next, Rota(app.batches.open_jobs)).run(16)
+    Slots(app.steps, Rota(app.batches.open_jobs)).run(16)
     assert app.batches.get(job.id).status is JobStatus.COMPLETED
     with psycopg.connect(dsn, autocommit=True) as connection:
         kept = connection.execute(
