@@ -34,7 +34,7 @@ join models m on m.number = n % %(models)s,
 """
 
 
-ASLEEP = ("conversations_note_text", "conversations_count_inserted")
+ASLEEP = ("conversations_note_text", "conversations_note_new", "conversations_count_inserted")
 """Triggers whose work is done for all rows at once."""
 
 KINDS = """

@@ -113,6 +113,8 @@ def claim_several(
     db: saol.Database, job_id: JobId, workers: Sequence[str], lease_seconds: float
 ) -> list[Answer]:
     """Lease the next items, one for each worker; those for whom there is none are told the same."""
+    if len(workers) == 1:
+        return [claim(db, job_id, workers[0], lease_seconds)]
     params = {"p_job": job_id, "p_workers": list(workers), "p_lease_seconds": lease_seconds}
     found: list[Answer] = saol.agent_execute_rpc(db, "claim_items", params).value()
     return found + found[-1:] * (len(workers) - len(found))

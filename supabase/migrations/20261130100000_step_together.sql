@@ -84,7 +84,8 @@ for each row execute function public.note_conversation_text();
 create trigger conversations_note_new after insert on public.conversations
 referencing new table as new_rows for each statement execute function public.note_new_texts();
 
--- Writes down what came of calls, given as [{"id", "attempt"}] of one job, and what they cost.
+-- Does for several attempts of one job, given as [{"id", "attempt"}], what record_attempt does for one: a statement
+-- for all costs less than one for each, and more than one for one. The same of insert_conversations below.
 create function public.close_attempts(p_job uuid, p_closed jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -123,30 +124,6 @@ begin
   perform public.add_money(p_job, v_spent, v_possible, v_reserved);
 end $$;
 
-create or replace function public.record_attempt(p_item uuid, p_token uuid, p_attempt jsonb) returns void
-language plpgsql set search_path = '' as $$
-declare
-  v_old public.attempts;
-begin
-  -- Its own attempt, or an earlier one whose answer it went on from.
-  select * into v_old from public.attempts
-  where item_id = p_item and number = (p_attempt ->> 'number')::integer
-    and (token = p_token or outcome in ('unknown', 'started') or (outcome = 'stored' and not judged));
-  if found then
-    perform public.close_attempts(v_old.job_id,
-      jsonb_build_array(jsonb_build_object('id', v_old.id, 'attempt', p_attempt)));
-  end if;
-  if v_old.token is distinct from p_token then
-    -- An attempt that went on from an earlier answer made no call of its own.
-    select * into v_old from public.attempts where item_id = p_item and token = p_token;
-    if found then
-      update public.attempts set outcome = 'skipped', reserved_usd = 0, ended_at = clock_timestamp()
-      where id = v_old.id;
-      perform public.add_money(v_old.job_id, 0, 0, -v_old.reserved_usd);
-    end if;
-  end if;
-end $$;
-
 -- Makes the conversations of items, given as [{"item", "conversation"}]; one that is there stays as it is.
 create function public.insert_conversations(p_writer text, p_written jsonb) returns void
 language plpgsql set search_path = '' as $$
@@ -168,14 +145,6 @@ begin
   where i.id = any (v_items)
   order by i.id
   on conflict (item_id) do nothing;
-end $$;
-
-create or replace function public.insert_conversation(p_item public.batch_items, p_writer text, p_conversation jsonb)
-returns uuid language plpgsql set search_path = '' as $$
-begin
-  perform public.insert_conversations(p_writer,
-    jsonb_build_array(jsonb_build_object('item', p_item.id, 'conversation', p_conversation)));
-  return (select c.id from public.conversations c where c.item_id = p_item.id);
 end $$;
 
 create or replace function public.complete_items(p_steps jsonb) returns jsonb

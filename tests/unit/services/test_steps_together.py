@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -68,6 +69,21 @@ def test_one_that_cannot_be_stored_takes_nothing_of_the_others_with_it(app: App,
     assert answers[1]["finished"]
 
 
+def test_together_leaves_what_alone_leaves(app: App, start: Start, dsn: str) -> None:
+    """Items claimed and ended together are in every row as if each had been alone, but for ids, times and names."""
+    alone, together = start(4), start(4)
+    for one in [store.claim(app.batches._db, alone.id, "host:1:0", 60) for _ in range(4)]:
+        claimed = store.claimed_of(one, alone.id)
+        assert isinstance(claimed, Claim)
+        store.complete(app.batches._db, written(app, claimed))
+    store.complete_several(app.batches._db, [written(app, one) for one in claim(app, together, 4)])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for table in ("batch_jobs", "batch_counts", "batch_items", "attempts", "conversations", "job_log"):
+            rows = [_rows(connection, table, job.id) for job in (alone, together)]
+            assert rows[0], table
+            assert rows[0] == rows[1], table
+
+
 def test_what_is_counted_is_what_is_there(app: App, start: Start, dsn: str) -> None:
     """Sixteen slots at once, decisions and the end of the job leave the counts equal to the rows, in one row a kind."""
     job = start(40)
@@ -90,3 +106,19 @@ def test_what_is_counted_is_what_is_there(app: App, start: Start, dsn: str) -> N
         ).fetchall()
     assert kept == there
     assert left == []
+
+
+OWN = (
+    "id", "job_id", "item_id", "conversation_id", "token", "worker", "raw_path", "final_path", "enriched_path", "message",
+    "pace_seconds",
+)  # fmt: skip
+
+
+def _rows(connection: psycopg.Connection, table: str, job_id: str) -> list[dict[str, object]]:
+    """Return a job's rows without what is each row's own, in an order that is the same for equal jobs."""
+    key = "id" if table == "batch_jobs" else "job_id"
+    found = [
+        {name: value for name, value in row.items() if name not in OWN and not name.endswith("_at")}
+        for (row,) in connection.execute(f"select to_jsonb(t) from {table} t where {key} = %s", (job_id,))
+    ]
+    return sorted(found, key=lambda row: json.dumps(row, sort_keys=True))

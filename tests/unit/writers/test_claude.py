@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
 
 import httpx2
 import pytest
@@ -22,22 +23,43 @@ from brightrun.domain.errors import (
     WriterRejected,
     WriterUncertain,
 )
+from brightrun.domain.writing import Order, RawAnswer
 from brightrun.writers.claude import ClaudeWriter, fault_of_transport
 from brightrun.writers.envelope import MOST_BYTES
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.unit.writers.orders import order
 
+Claude = Callable[..., AbstractContextManager[tuple[ClaudeWriter, MessagesApi]]]
 
-@contextmanager
-def claude(
-    *faults: Fault, key: str = KEY, timeout: float = 5.0
-) -> Iterator[tuple[ClaudeWriter, MessagesApi]]:
-    with MessagesApi(faults) as api:
-        writer = ClaudeWriter(key, api.url, timeout=timeout, model="claude-sonnet-5-5")
-        try:
-            yield writer, api
-        finally:
-            writer.close()
+
+class AmongMany(ClaudeWriter):
+    """Writes as slots let it: on the event loop, and told when it has ended."""
+
+    def write(self, order: Order) -> RawAnswer:
+        told: SimpleQueue[RawAnswer | Exception] = SimpleQueue()
+        self.begin(order, told.put)
+        came = told.get(timeout=60)
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+
+@pytest.fixture(params=[ClaudeWriter, AmongMany], ids=["alone", "among many"])
+def claude(request: pytest.FixtureRequest) -> Claude:
+    """Either way of calling, beside a server with faults."""
+
+    @contextmanager
+    def beside(
+        *faults: Fault, key: str = KEY, timeout: float = 5.0, other_seconds: float = 0.0
+    ) -> Iterator[tuple[ClaudeWriter, MessagesApi]]:
+        with MessagesApi(faults, other_seconds=other_seconds) as api:
+            writer: ClaudeWriter = request.param(key, api.url, timeout=timeout, model="claude-sonnet-5-5")
+            try:
+                yield writer, api
+            finally:
+                writer.close()
+
+    return beside
 
 
 @pytest.fixture
@@ -48,7 +70,7 @@ def nobody() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_sends_what_the_api_accepts_and_nothing_else() -> None:
+def test_sends_what_the_api_accepts_and_nothing_else(claude: Claude) -> None:
     """The system prompt goes as system prompt, the turns' shape as schema, and no old sampling fields."""
     with claude() as (writer, api):
         writer.write(order(user="Write exactly 4 turns.", max_tokens=60_000))
@@ -62,7 +84,7 @@ def test_sends_what_the_api_accepts_and_nothing_else() -> None:
     assert sent.headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_the_environment_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_decide(monkeypatch: pytest.MonkeyPatch, claude: Claude) -> None:
     """Key and address come from the settings alone, whatever else the shell holds for other tools."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "another")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "another")
@@ -87,7 +109,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_whatever_was_paid_for_is_handed_over(body: str) -> None:
+def test_whatever_was_paid_for_is_handed_over(body: str, claude: Claude) -> None:
     """An answer with status 200 is returned byte for byte, and only reading it says that it is unusable."""
     with claude(Fault("body", message=body)) as (writer, api):
         raw = writer.write(order())
@@ -98,7 +120,7 @@ def test_whatever_was_paid_for_is_handed_over(body: str) -> None:
     assert len(api.requests) == 1
 
 
-def test_reads_why_an_answer_stopped() -> None:
+def test_reads_why_an_answer_stopped(claude: Claude) -> None:
     """A cut, a refusal and a whole answer can be told apart, with usage and the refusal's reason."""
     refusal = Fault("refusal", at=2, category="frontier_llm", explanation="It could train a competitor.")
     with claude(Fault("cut", at=1), refusal) as (writer, _):
@@ -168,7 +190,9 @@ def test_what_a_message_says_of_itself_is_cut_and_cleaned() -> None:
     ],
 )
 @pytest.mark.parametrize("wait", [None, "1", "3600"])
-def test_one_call_and_no_waiting(status: int, kind: type[WriterFault], wait: str | None) -> None:
+def test_one_call_and_no_waiting(
+    status: int, kind: type[WriterFault], wait: str | None, claude: Claude
+) -> None:
     """Each refusal comes back at once as its fault: the SDK neither waits nor calls a second time."""
     with claude(Fault("status", status=status, retry_after=wait, times=None)) as (writer, api):
         started = time.monotonic()
@@ -181,7 +205,7 @@ def test_one_call_and_no_waiting(status: int, kind: type[WriterFault], wait: str
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut_body"])
-def test_a_broken_connection_is_uncertain(kind: str) -> None:
+def test_a_broken_connection_is_uncertain(kind: str, claude: Claude) -> None:
     """When the connection breaks the call may have been paid for, and nobody repeats it unasked."""
     with claude(Fault(kind, times=None)) as (writer, api):
         with pytest.raises(WriterUncertain, match="may have been paid") as caught:
@@ -191,7 +215,7 @@ def test_a_broken_connection_is_uncertain(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["stall", "trickle"])
-def test_a_slow_answer_ends_in_time(kind: str) -> None:
+def test_a_slow_answer_ends_in_time(kind: str, claude: Claude) -> None:
     """Neither silence nor a trickle of bytes holds an item longer than the time-out."""
     with claude(Fault(kind, seconds=20), timeout=0.6) as (writer, api):
         started = time.monotonic()
@@ -215,7 +239,7 @@ HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900
         [("send", "HTTP/1.1 500 No\r\ncontent-length: 9000\r\n\r\n"), ("trickle", ["x" * 9000, 20])],
     ],
 )
-def test_no_way_of_being_slow_holds_an_item(wire: list[tuple[str, object]]) -> None:
+def test_no_way_of_being_slow_holds_an_item(wire: list[tuple[str, object]], claude: Claude) -> None:
     """A server may be slow in its status line, its headers or its body: the call ends with its time-out."""
     with claude(Fault("wire", wire=wire), timeout=0.6) as (writer, api):
         started = time.monotonic()
@@ -228,7 +252,9 @@ def test_no_way_of_being_slow_holds_an_item(wire: list[tuple[str, object]]) -> N
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, WriterRejected), (413, WriterDeclined), (529, WriterBusy)]
 )
-def test_a_status_counts_although_its_body_breaks(status: int, kind: type[WriterFault]) -> None:
+def test_a_status_counts_although_its_body_breaks(
+    status: int, kind: type[WriterFault], claude: Claude
+) -> None:
     """An error response that is cut off is still that error, and no call that may have been paid for."""
     head = f"HTTP/1.1 {status} No\r\nretry-after: 7\r\ncontent-length: 9000\r\n\r\n"
     with claude(Fault("wire", wire=[("send", head + "{"), ("reset", None)])) as (writer, _):
@@ -237,7 +263,7 @@ def test_a_status_counts_although_its_body_breaks(status: int, kind: type[Writer
         assert caught.value.retry_after == (7 if kind is WriterBusy else None)
 
 
-def test_an_endless_body_is_received_only_so_far() -> None:
+def test_an_endless_body_is_received_only_so_far(claude: Claude) -> None:
     """A body beyond any answer neither fills the memory nor is taken for an answer."""
     with claude(Fault("body", data=b"x" * (MOST_BYTES + 5_000_000)), timeout=20) as (writer, _):
         raw = writer.write(order())
@@ -246,22 +272,21 @@ def test_an_endless_body_is_received_only_so_far() -> None:
             writer.read(raw.body)
 
 
-def test_a_slow_list_of_models_is_not_waited_for() -> None:
+def test_a_slow_list_of_models_is_not_waited_for(claude: Claude) -> None:
     """The list is a help for the message; an item is not held up by it."""
-    with MessagesApi(other_seconds=20) as api:
-        writer = ClaudeWriter(KEY, api.url, timeout=5)
+    with claude(other_seconds=20) as (writer, _):
         started = time.monotonic()
         with pytest.raises(WriterRejected) as caught:
             writer.write(order(model="claude-sonet"))
         assert time.monotonic() - started < 2
         assert caught.value.code == "model_not_found"
         assert caught.value.remedy
-        writer.close()
 
 
-def test_nobody_there_means_not_paid(nobody: str) -> None:
+@pytest.mark.parametrize("kind", [ClaudeWriter, AmongMany])
+def test_nobody_there_means_not_paid(nobody: str, kind: type[ClaudeWriter]) -> None:
     """A refused connection is no call: the item may be tried again without doubt."""
-    writer = ClaudeWriter(KEY, nobody, timeout=2)
+    writer = kind(KEY, nobody, timeout=2)
     with pytest.raises(WriterBusy, match="could not be reached") as caught:
         writer.write(order())
     assert caught.value.code == "unreachable"
@@ -277,7 +302,7 @@ def test_an_unknown_name_means_not_paid() -> None:
     writer.close()
 
 
-def test_a_redirect_is_not_followed() -> None:
+def test_a_redirect_is_not_followed(claude: Claude) -> None:
     """Neither key nor prompt follows a redirect to another server."""
     with MessagesApi() as elsewhere, claude(Fault("status", status=307)) as (writer, _):
         with pytest.raises(WriterRejected) as caught:
@@ -286,7 +311,7 @@ def test_a_redirect_is_not_followed() -> None:
         assert not elsewhere.requests
 
 
-def test_an_unknown_model_names_the_ones_there_are() -> None:
+def test_an_unknown_model_names_the_ones_there_are(claude: Claude) -> None:
     """A mistyped model pauses the job and lists the models the key can use."""
     with claude() as (writer, _), pytest.raises(WriterRejected) as caught:
         writer.write(order(model="claude-sonet"))
@@ -295,7 +320,7 @@ def test_an_unknown_model_names_the_ones_there_are() -> None:
     assert "claude-opus-5-5" in caught.value.remedy
 
 
-def test_no_secret_in_any_error() -> None:
+def test_no_secret_in_any_error(claude: Claude) -> None:
     """A server that echoes the key does not get it into messages, stored bodies or tracebacks."""
     echo = Fault("status", status=400, message=f"bad header {KEY}")
     with claude(echo) as (writer, _), pytest.raises(WriterDeclined) as caught:
@@ -306,7 +331,7 @@ def test_no_secret_in_any_error() -> None:
     assert KEY not in shown
 
 
-def test_check_costs_nothing_and_says_what_is_wrong(nobody: str) -> None:
+def test_check_costs_nothing_and_says_what_is_wrong(nobody: str, claude: Claude) -> None:
     """The System page learns about key and model without a paid call."""
     with claude() as (writer, api):
         assert "claude-sonnet-5-5" in writer.check()
@@ -336,7 +361,7 @@ def test_an_unusable_setting_is_said_before_any_call() -> None:
         ClaudeWriter(KEY, "http://example.com")
 
 
-def test_one_writer_serves_many_threads() -> None:
+def test_one_writer_serves_many_threads(claude: Claude) -> None:
     """Ten workers share one writer, and each gets the answer to its own order."""
     with claude() as (writer, api):
         turns: dict[int, int] = {}
