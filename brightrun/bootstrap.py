@@ -73,6 +73,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STORING_AT_ONCE = 8
+"""Answers that are on their way to a store elsewhere at the same time: each waits for the network three times."""
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -329,6 +332,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         parts,
         job_logs,
         lease_seconds=settings.lease_seconds,
+        at_once=1 if isinstance(files, LocalBucket) else STORING_AT_ONCE,
         after_end=duplicates.mark_ended,
     )
     batches = _batches(settings, db, steps, job_logs)

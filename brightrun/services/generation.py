@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 
 from brightrun.domain.batch import Claim, WriterName
 from brightrun.domain.errors import (
@@ -30,7 +31,7 @@ from brightrun.services.errands import Errands
 from brightrun.services.hands import Call, LeaseOver, Unwritten, Writing, Written
 from brightrun.services.pace import Pace
 from brightrun.services.spending import Spending
-from brightrun.services.spool import Spool
+from brightrun.services.spool import Place, Spool
 
 RETRY_CAP_SECONDS = 900.0
 RATE_LIMIT_PATIENCE = 20
@@ -160,27 +161,37 @@ class Generation:
         if not claim.may_call:
             self._pace.give_back(claim.options.model)
             return None
-        if claim.options.writer is not WriterName.DEMO:
-            self._spool.require_store()
+        with ExitStack() as until_kept:
+            place = None
+            if claim.options.writer is not WriterName.DEMO:
+                place = until_kept.enter_context(self._spool.place())
+            raw = yield self._call(claim, leased_at, errand)
+            assert raw is not None
+            self._keep(claim, raw, ledger, place)
+        yield None
+        return raw.body
+
+    def _call(self, claim: Claim, leased_at: float, errand: Errand) -> Call:
+        """Return the call that is to be made; raises where it may not be."""
         standing = self._spending.permit(claim, errand.prompt)
         order = _order(errand, claim, standing)
         call = Call(self._writers(claim.options.writer), order, leased_at + self._lease_margin)
         if call.is_late():
             raise LeaseOver
         emit(Event.CALL_STARTED, writer=call.writer.name, model=order.model, max_tokens=order.max_tokens)
-        raw = yield call
-        assert raw is not None
-        self._pace.answered(order.model, raw.limits)
+        return call
+
+    def _keep(self, claim: Claim, raw: RawAnswer, ledger: dict[str, object], place: Place | None) -> None:
+        """Store what came before anything else."""
+        self._pace.answered(claim.options.model, raw.limits)
         ledger["outcome"] = "unknown"  # paid for, until its bytes are safe
         ledger["request_id"] = raw.request_id
         key = raw_key(claim, claim.attempt)
-        is_spooled = not self._spool.keep(key, raw.body)
+        is_spooled = not self._spool.keep(key, raw.body, place)
         ledger |= {"outcome": "stored", "raw_path": key}
         note(request_id=raw.request_id)
         emit(Event.CALL_ANSWERED, seconds=round(raw.seconds, 3), bytes=len(raw.body))
         emit(Event.ANSWER_SPOOLED if is_spooled else Event.ANSWER_STORED, raw_path=key)
-        yield None
-        return raw.body
 
     def _count(self, claim: Claim, ledger: Mapping[str, object]) -> None:
         """Let the next turns be as long as this answer, where it is a new one."""

@@ -95,6 +95,11 @@ class Hand:
                 log.exception("item %s met an unexpected fault", claim.item_id)
                 self.call, self.result = None, _unexpected(claim, fault)
 
+    def finish(self) -> None:
+        """Bring an item whose call is over to its end."""
+        while self.result is None:
+            self.go_on()
+
 
 def uptime() -> float:
     """Return seconds that pass while this machine sleeps too, where its system counts them."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from brightrun.domain.batch import OpenJob, Step, StepOutcome
 from brightrun.domain.errors import BrightRunError, DatabaseFault
@@ -21,6 +21,7 @@ LOOK_SECONDS = 1.0
 """How often it is looked for jobs that began, ended, or changed their priority elsewhere."""
 LONGEST_REST = 30.0
 
+T = TypeVar("T")
 Listed = Callable[[], Sequence[OpenJob]]
 
 
@@ -103,6 +104,9 @@ class Rota:
 class Worker(Protocol):
     """What slots work with: see `Steps`."""
 
+    @property
+    def at_once(self) -> int: ...
+
     def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]: ...
 
     def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]: ...
@@ -132,6 +136,7 @@ class Slots:
         self._stopped = False
         self._fault: BrightRunError | None = None
         self._line: Line | None = None
+        self._pool: ThreadPoolExecutor
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
@@ -145,26 +150,44 @@ class Slots:
 
     def run(self, number: int) -> None:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
-        with ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as threads:
-            self._line = line = Line(number, threads)
-            back: list[Back] = []
-            while True:
-                self._take(back)
-                if number == 1:  # one item after the other, each to its end
-                    self._finish([hand for hand, _ in back])
-                rest = self._fill(line)
-                if number > 1:
-                    self._finish([hand for hand, _ in back])
-                if not line.length and (rest is None or self._stopped):
-                    break
-                back = line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS))
+        with (
+            ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as callers,
+            ThreadPoolExecutor(self._steps.at_once, thread_name_prefix="brightrun-store") as self._pool,
+        ):
+            self._line = line = Line(number, callers)
+            try:
+                self._work(line, number)
+            except Exception:
+                self._stopped = True
+                while line.length:  # what is out is paid for: it is kept, and gone on from another time
+                    self._take(line.back(LOOK_SECONDS))
+                raise
         if self._fault:
             raise self._fault
 
+    def _work(self, line: Line, number: int) -> None:
+        back: list[Back] = []
+        while True:
+            self._take(back)
+            if number == 1:  # one item after the other, each to its end
+                self._finish([hand for hand, _ in back])
+            rest = self._fill(line)
+            if number > 1:
+                self._finish([hand for hand, _ in back])
+            if not line.length and (rest is None or self._stopped):
+                return
+            back = line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS))
+
     def _take(self, back: Sequence[Back]) -> None:
         """Keep every answer that has come back before anything else is done."""
-        for hand, came in back:
-            hand.go_on(came)
+        self._each(lambda one: one[0].go_on(one[1]), back)
+
+    def _each(self, bring_on: Callable[[T], object], some: Sequence[T]) -> None:
+        if self._steps.at_once > 1 and len(some) > 1:
+            list(self._pool.map(bring_on, some))
+        else:
+            for one in some:
+                bring_on(one)
 
     def _fill(self, line: Line) -> float | None:
         """Hand out items until enough are in hand; returns the seconds until there may be more, None for never."""
@@ -199,10 +222,9 @@ class Slots:
 
     def _finish(self, hands: Sequence[Hand]) -> None:
         """Bring items to their ends, and record those of a job together."""
+        self._each(Hand.finish, hands)
         jobs: dict[JobId, list[Hand]] = {}
         for hand in hands:
-            while hand.result is None:
-                hand.go_on()
             jobs.setdefault(hand.claim.job_id, []).append(hand)
         for job_id, some in jobs.items():
             for step in self._steps.conclude(some):

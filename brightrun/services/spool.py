@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from brightrun.domain.bucket import Bucket, LocalBucket, Room
 from brightrun.domain.conversation import MAX_ANSWER_BYTES
@@ -20,6 +20,13 @@ for it; and a probe before every call leaves so many deleted files that making o
 log = logging.getLogger(__name__)
 
 
+class Place:
+    """Where one answer can be kept whatever happens while its call is out."""
+
+    def __init__(self, room: Room | None) -> None:
+        self.room = room
+
+
 class Spool:
     """Shared by every process of this machine that works in the same data folder."""
 
@@ -31,25 +38,45 @@ class Spool:
         self._pause = pause
         self._left_behind = False
         self._proved_at = float("-inf")
-        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._rooms: list[Room] = []
+        self._lent = 0
 
     def require_store(self) -> None:
-        """Raise StorageFault when an answer could not be kept: nothing may be paid for then.
-
-        The disk may fill up while the call is out, and the store go down as well: each thread holds room for
-        one answer, from its first call on.
-        """
+        """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
         if time.monotonic() - self._proved_at > PROVED_SECONDS:
             self._files.check()
             self._proved_at = time.monotonic()
-        if self._room is None:
-            self._own.room = self._local.set_aside(MAX_ANSWER_BYTES)
 
-    def keep(self, key: str, body: bytes) -> bool:
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """Hold room for the answer of a call: the disk may fill up while it is out, and the store go down as well.
+
+        Raises StorageFault as `require_store` does, and where there is no such room.
+        """
+        self.require_store()
+        with self._lock:
+            room = self._rooms.pop() if self._rooms else None
+        lent = Place(room or self._local.set_aside(MAX_ANSWER_BYTES))
+        with self._lock:
+            self._lent += 1
+        try:
+            yield lent
+        finally:
+            with self._lock:
+                self._lent -= 1
+                if lent.room is not None:
+                    self._rooms.append(lent.room)
+                if not self._lent:
+                    del self._rooms[
+                        1:
+                    ]  # one is kept: to make it anew for each call makes every new file slow
+
+    def keep(self, key: str, body: bytes, place: Place | None = None) -> bool:
         """Store an answer at its write-once key, and say whether the store took it.
 
-        A failing store is tried again; then the answer stays on this machine. Raises StorageFault when
-        neither takes it.
+        A failing store is tried again; then the answer stays on this machine, in its place where nothing else is
+        left. Raises StorageFault when neither takes it.
         """
         for attempt in range(STORE_TRIES):
             try:
@@ -65,7 +92,7 @@ class Spool:
                 if attempt + 1 < STORE_TRIES:
                     self._pause(0.2 * 2**attempt)
         with suppress(ObjectExists):
-            self._keep_here(key, body)
+            self._keep_here(key, body, place)
         self._left_behind = True
         return False
 
@@ -97,20 +124,15 @@ class Spool:
                 self._upload(key, self._local.get(key))
         return len(keys)
 
-    @property
-    def _room(self) -> Room | None:
-        room: Room | None = getattr(self._own, "room", None)
-        return room
-
-    def _keep_here(self, key: str, body: bytes) -> None:
+    def _keep_here(self, key: str, body: bytes, place: Place | None) -> None:
         try:
             self._local.put(key, body)
         except ObjectExists:
             raise
         except StorageFault:
-            room, self._own.room = self._room, None
-            if room is None:
+            if place is None or place.room is None:
                 raise
+            room, place.room = place.room, None
             self._local.put_aside(key, body, room)
 
     def _follow_up(self) -> None:

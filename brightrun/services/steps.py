@@ -49,10 +49,15 @@ class Steps:
         logs: Logs,
         *,
         lease_seconds: float,
+        at_once: int = 1,
         pause: Callable[[float], None] = time.sleep,
         after_end: Callable[[Job], object] = lambda job: None,
     ) -> None:
-        """`after_end` is called with a job whose last item has just ended; what it raises is told, and undoes nothing."""
+        """`at_once`: how many items are worth being brought on at the same time, more than one where storing waits for a network.
+
+        `after_end` is called with a job whose last item has just ended; what it raises is told, and undoes nothing.
+        """
+        self.at_once = at_once
         self._db = db
         self._generation = generation
         self._pace = pace

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import inf
+from pathlib import Path
 
 import pytest
 
-from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobStatus, OpenJob, Step, StepOutcome
-from brightrun.domain.errors import BrightRunError, DatabaseFault, InvalidInput, NotAllowed
+from brightrun.bootstrap import App, open_app
+from brightrun.config import Settings
+from brightrun.domain.batch import ItemStatus, Job, JobStatus, OpenJob, Step, StepOutcome, WriterName
+from brightrun.domain.errors import BrightRunError, DatabaseFault, InvalidInput, NotAllowed, WriterBusy
 from brightrun.domain.ids import JobId
 from brightrun.domain.limits import Limits
-from brightrun.services.hands import Hand
+from brightrun.domain.writing import Order, RawAnswer
+from brightrun.services.hands import Call, Hand
+from brightrun.services.line import Line
 from brightrun.services.pace import Pace
 from brightrun.services.slots import Rota, Slots
+from brightrun.services.steps import Steps
+from tests.fakes import ScriptedWriter, envelope, options, scenarios
 
 
 def test_slots_write_every_item_once(app: App, start: Callable[..., Job]) -> None:
@@ -67,6 +77,8 @@ def test_a_fault_that_no_waiting_mends_ends_the_work() -> None:
     """A database that refuses for good is told at once, by whatever slot met it."""
 
     class Refusing:
+        at_once = 1
+
         def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
             raise DatabaseFault("no such function", sqlstate="42883")
 
@@ -140,3 +152,114 @@ def test_slots_can_be_told_about_from_any_thread(app: App, start: Callable[..., 
 
     Slots(app.steps, Rota(app.batches.open_jobs), tell=tell).run(6)
     assert most[0] == 1
+
+
+class Counted(ScriptedWriter):
+    """Takes a while, and counts how many of its calls are out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = self.most = 0
+
+    def write(self, order: Order) -> RawAnswer:
+        with self._lock:
+            self.out += 1
+            self.most = max(self.most, self.out)
+        time.sleep(0.03)
+        with self._lock:
+            self.out -= 1
+        return super().write(order)
+
+
+class CountedCaller(Counted):
+    """The same, but told of by itself."""
+
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        threading.Thread(target=lambda: told(Call(self, order, inf).made())).start()
+
+
+@pytest.fixture(params=[Counted, CountedCaller])
+def counted(request: pytest.FixtureRequest) -> Counted:
+    found: Counted = request.param()
+    return found
+
+
+@pytest.fixture
+def with_counted(counted: Counted, dsn: str, tmp_path: Path) -> Iterator[App]:
+    settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
+    opened = open_app(settings, writers={WriterName.CLAUDE: counted})
+    yield opened
+    opened.close()
+
+
+def started(app: App, number: int) -> Job:
+    plan = app.planner.plan(scenarios(number), options(WriterName.CLAUDE))
+    return app.batches.create(plan, name="counted", actor="ana")
+
+
+def test_so_many_calls_are_out_and_no_more(with_counted: App, counted: Counted) -> None:
+    """Slots are calls at a time: all of them are used, and what is recorded beside them takes none."""
+    job = started(with_counted, 40)
+    Slots(with_counted.steps, Rota(with_counted.batches.open_jobs)).run(4)
+    assert with_counted.batches.get(job.id).counts.completed == 40
+    assert (counted.most, counted.calls) == (4, 40)
+
+
+def test_each_comes_to_its_own_end(with_counted: App, counted: Counted) -> None:
+    """Of several that come back together, a fault of one is no other's: each is tried again, failed or completed."""
+    for act in (
+        WriterBusy("busy", code="overloaded", status=529, retry_after=0.01),
+        envelope("no JSON at all"),
+        RuntimeError("a mistake of ours"),
+        None,
+        envelope("{", "max_tokens"),
+    ):
+        counted.will(act)
+    job = started(with_counted, 12)
+    Slots(with_counted.steps, Rota(with_counted.batches.open_jobs)).run(4)
+    ended = with_counted.batches.get(job.id)
+    codes = {item.error_code for item in with_counted.batches.items(job.id, status=ItemStatus.FAILED)}
+    assert (ended.counts.completed, ended.counts.failed) == (9, 3)
+    assert len(codes) == 3
+    assert "internal_error" in codes
+    assert counted.calls == 13
+
+
+def test_what_is_out_is_kept_although_the_work_breaks_off(with_counted: App, counted: Counted) -> None:
+    """Where something unheard of happens, every answer that was paid for is still stored, and gone on from."""
+    started(with_counted, 8)
+    broken = Breaking(with_counted.steps)
+    with pytest.raises(ZeroDivisionError):
+        Slots(broken, Rota(with_counted.batches.open_jobs)).run(4)
+    bought = counted.calls
+    raw = list((with_counted.settings.home / "buckets").glob("conversation-files/raw/*/*.json"))
+    assert len(raw) == bought >= 4
+
+
+class Breaking:
+    """Breaks when the first items are to be recorded."""
+
+    at_once = 1
+
+    def __init__(self, steps: Steps) -> None:
+        self.hand_out = steps.hand_out
+
+    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
+        raise ZeroDivisionError
+
+
+def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Counted) -> None:
+    """Where too little of the lease is left when its turn comes, nothing is bought, and the item goes back."""
+    job = started(with_counted, 1)
+    (hand,), _ = with_counted.steps.hand_out(job.id, 1)
+    assert hand.call
+    hand.call = replace(hand.call, until=0.0)
+    with ThreadPoolExecutor(1) as threads:
+        line = Line(1, threads)
+        line.add(hand)
+        ((_, came),) = line.back(5)
+    hand.go_on(came)
+    (step,) = with_counted.steps.conclude([hand])
+    assert isinstance(step, Step)
+    assert step.outcome is StepOutcome.RETRY
+    assert counted.calls == 0

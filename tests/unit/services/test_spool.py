@@ -13,7 +13,9 @@ import psycopg
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, StepOutcome, WriterName
+from brightrun.domain.errors import StorageFault
 from brightrun.domain.writing import Order, RawAnswer
+from brightrun.services.spool import Spool
 from tests.fakes import ScriptedWriter, options, paid
 
 Start = Callable[..., Job]
@@ -150,3 +152,51 @@ def test_an_answer_that_can_be_kept_nowhere_is_listed_as_possibly_paid(
     assert job.status is JobStatus.PAUSED
     assert "kept nowhere" in (job.pause_reason or "")
     assert job.money.possible > 0
+
+
+class Rooms:
+    """A folder of this machine that takes nothing but what room was set aside for."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.made: list[object] = []
+        self.kept: dict[str, bytes] = {}
+
+    def set_aside(self, size: int) -> object:
+        self.made.append(object())
+        return self.made[-1]
+
+    def put_aside(self, key: str, data: bytes, room: object) -> None:
+        self.made.remove(room)
+        self.kept[key] = data
+
+    def put(self, key: str, data: bytes, **_: object) -> None:
+        raise StorageFault("full")
+
+
+class Down:
+    """A store that goes down once it was asked whether it is there."""
+
+    name = "store"
+
+    def check(self) -> None:
+        return None
+
+    def put(self, key: str, data: bytes, **_: object) -> None:
+        raise StorageFault("down")
+
+
+def test_every_call_that_is_out_has_room_of_its_own() -> None:
+    """With the store down and the disk full, so many answers are kept as calls were out, whoever makes them."""
+    local = Rooms()
+    spool = Spool(Down(), local, pause=lambda _: None)  # type: ignore[arg-type]
+    with spool.place() as first, spool.place() as second, spool.place():
+        assert len(local.made) == 3
+        for key, place in (("a", first), ("b", second)):
+            assert not spool.keep(key, key.encode(), place)
+    assert local.kept == {"a": b"a", "b": b"b"}
+    with spool.place(), spool.place(), spool.place():
+        pass
+    with spool.place():
+        assert len(local.made) == 3, "room is used again"
