@@ -19,7 +19,7 @@ import httpx
 
 from brightrun import saol
 from brightrun.buckets.local import LocalBucket
-from brightrun.domain.batch import StepOutcome
+from brightrun.domain.batch import OpenJob, Step, StepOutcome
 from brightrun.domain.bucket import BATCH_LOGS, CONVERSATION_FILES
 from brightrun.domain.errors import StorageFault
 from brightrun.domain.ids import ItemId, JobId
@@ -36,6 +36,7 @@ from brightrun.services.logs import Logs
 from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
 from brightrun.services.scenarios import Scenarios
+from brightrun.services.slots import Rota, Slots
 from brightrun.services.spending import Spending
 from brightrun.services.spool import Spool
 from brightrun.services.steps import Steps
@@ -119,6 +120,18 @@ class Writer(ClaudeWriter):
         self._reached("after the call")
         return raw
 
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        self._reached("before the call")
+        if self._in_call:
+            threading.Thread(target=self._die_once_called, daemon=True).start()
+
+        def ended(came: RawAnswer | Exception) -> None:
+            if isinstance(came, RawAnswer):
+                self._reached("after the call")
+            told(came)
+
+        super().begin(order, ended)
+
     def submit(self, orders: Sequence[tuple[ItemId, Order]]) -> Remote:
         self._reached("before the hand-over")
         remote = super().submit(orders)
@@ -194,11 +207,16 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--lease", type=float, default=60.0)
     parser.add_argument("--store-down", action="store_true")
+    parser.add_argument("--slots", type=int, default=0)
     given = parser.parse_args()
 
     def reached(point: str) -> None:
         if point == given.point:
             die()
+
+    def told(step: Step) -> None:
+        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
+            raise SystemExit(f"the point {given.point!r} was never reached: {step.outcome}")
 
     work = steps(
         given.dsn,
@@ -209,10 +227,11 @@ def main() -> None:
         in_call=given.point == "in the call",
         store_down=given.store_down,
     )
+    if given.slots:
+        Slots(work, Rota(lambda: [OpenJob(given.job, 0)]), tell=told).run(given.slots)
     while True:
         step = work.next(given.job)
-        if step.outcome in (StepOutcome.DONE, StepOutcome.PAUSED):
-            raise SystemExit(f"the point {given.point!r} was never reached: {step.outcome}")
+        told(step)
         time.sleep(min(step.again_in, 0.1))
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from brightrun import saol
 from brightrun.bootstrap import App, open_app
@@ -41,12 +42,15 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.mark.parametrize(
+    ("words", "each"), [(("process",), 1), (("work", "--slots", "4"), 8)], ids=["process", "work"]
+)
 def test_a_shell_killed_in_the_middle_of_an_item_loses_nothing(
-    shell: Shell, app: App, api: MessagesApi, witness: Witness, dsn: str
+    shell: Shell, app: App, api: MessagesApi, witness: Witness, dsn: str, words: tuple[str, ...], each: int
 ) -> None:
     """Whatever moment kill -9 comes at, the next start goes on and no stored answer is paid for again."""
     chance = random.Random(SEED)
-    number = TIMES + 6
+    number = each * TIMES + 6
     job = create(app, witness, number)
     moments: Counter[str] = Counter()
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -57,7 +61,7 @@ def test_a_shell_killed_in_the_middle_of_an_item_loses_nothing(
 
         for _ in range(TIMES):
             called, claimed = api.journal.arrived, claims()
-            process = shell.start("process", job.id)
+            process = shell.start(words[0], job.id, *words[1:])
             if chance.random() < 0.5:
                 until(lambda claimed=claimed: claims() > claimed, "The shell never claimed.")  # type: ignore[misc]
                 time.sleep(chance.uniform(0, START_SECONDS))
@@ -71,7 +75,7 @@ def test_a_shell_killed_in_the_middle_of_an_item_loses_nothing(
                 break
     finish(shell, app, job)
     seen = check(dsn, app, witness, job)
-    kills = f"{moments.total()} kills of a shell (seed {SEED}): {dict(moments)}"
+    kills = f"{moments.total()} kills of `{' '.join(words)}` (seed {SEED}): {dict(moments)}"
     print(summary(kills, number, seen))
 
 

@@ -1,6 +1,6 @@
 """A worker that kills itself at each named point of the step: every point ends as the failure model says.
 
-All points run in `make faults`, every fifth in `make test`; BRIGHTRUN_FAULTS tells them apart.
+All points run in `make faults`, each in a step alone and through slots, every fifth in `make test`; BRIGHTRUN_FAULTS tells them apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import psycopg
@@ -96,9 +97,13 @@ def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
         yield opened
 
 
-@pytest.mark.parametrize("point", POINTS if ALL else POINTS[2::5], ids=str)
+@pytest.mark.parametrize(
+    ("point", "slots"),
+    list(product(POINTS, (0, 1))) if ALL else [*product(POINTS[2::10], [0]), *product(POINTS[7::10], [1])],
+    ids=str,
+)
 def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_from(
-    point: Point, app: App, api: MessagesApi, dsn: str, tmp_path: Path
+    point: Point, slots: int, app: App, api: MessagesApi, dsn: str, tmp_path: Path
 ) -> None:
     """Whatever the step was doing when it died, the item ends once, and no stored answer is paid for again."""
     if point.fault:
@@ -106,7 +111,7 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
     plan = app.planner.plan(scenarios(1), options(WriterName.CLAUDE))
     job = app.batches.create(plan, name="Killed", actor="ana")
     api.seconds = LONG_SECONDS if point.name == "in the call" else CALL_SECONDS
-    kill_at(point, job, dsn, tmp_path, api)
+    kill_at(point, slots, job, dsn, tmp_path, api)
     api.seconds = CALL_SECONDS
     assert left_behind(dsn, tmp_path) == point.left
     expire(dsn)
@@ -132,10 +137,10 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
     assert "Batch job complete" in log.splitlines()[-1]
 
 
-def kill_at(point: Point, job: Job, dsn: str, home: Path, api: MessagesApi) -> None:
+def kill_at(point: Point, slots: int, job: Job, dsn: str, home: Path, api: MessagesApi) -> None:
     """Let a worker process run until it kills itself at the point."""
     words = [sys.executable, "-m", "tests.faults.dying", point.name, job.id]
-    words += ["--dsn", dsn, "--home", str(home), "--url", api.url]
+    words += ["--dsn", dsn, "--home", str(home), "--url", api.url, "--slots", str(slots)]
     if point.store_down:
         words.append("--store-down")
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
