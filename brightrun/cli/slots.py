@@ -22,11 +22,11 @@ def work(
         str | None,
         typer.Argument(metavar="[JOB]", help="A job id, or its beginning; without one, all open jobs."),
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, max=MOST_SLOTS, help="Items in hand at the same time.")] = 8,
+    slots: Annotated[int, typer.Option(min=1, max=MOST_SLOTS, help="Calls that are out at the same time.")] = 8,
     wait: Annotated[bool, typer.Option("--wait", help="Go on when all is done, for jobs that come.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Advance one job or all open ones, several items at a time, as fast as the writer's limits allow.
+    """Advance one job or all open ones, several calls at a time, as fast as the writer's limits allow.
 
     Urgent jobs come first, equals share. Ctrl-C stops after the items in hand and leaves everything resumable.
     """
