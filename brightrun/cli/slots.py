@@ -22,7 +22,9 @@ def work(
         str | None,
         typer.Argument(metavar="[JOB]", help="A job id, or its beginning; without one, all open jobs."),
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, max=MOST_SLOTS, help="Calls that are out at the same time.")] = 8,
+    slots: Annotated[
+        int, typer.Option(min=1, max=MOST_SLOTS, help="Calls that are out at the same time.")
+    ] = 8,
     wait: Annotated[bool, typer.Option("--wait", help="Go on when all is done, for jobs that come.")] = False,
     as_json: Json = False,
 ) -> None:

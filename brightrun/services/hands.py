@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from brightrun.domain.batch import Claim
 from brightrun.domain.text import clean
 from brightrun.domain.writing import Order, RawAnswer, Writer
-from brightrun.events.event import about
+from brightrun.events.event import about, context
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +78,14 @@ class Hand:
         self.claim = claim
         self.call: Call | None = None
         self.result: Result | None = None
+        self.known: dict[str, object] = {"job": claim.job_id, "item": claim.item_id, "attempt": claim.attempt}
+        """What every line told of it says."""
         self._writing = writing
 
     def go_on(self, came: RawAnswer | Exception | None = None) -> None:
         """Bring the item on: to its call, with what came of that to where it is kept, and from there to its end."""
         claim = self.claim
-        with about(job=claim.job_id, item=claim.item_id, attempt=claim.attempt):
+        with about(**self.known):
             try:
                 if isinstance(came, Exception):
                     self.call = self._writing.throw(came)
@@ -94,6 +96,7 @@ class Hand:
             except Exception as fault:
                 log.exception("item %s met an unexpected fault", claim.item_id)
                 self.call, self.result = None, _unexpected(claim, fault)
+            self.known = context()
 
     def finish(self) -> None:
         """Bring an item whose call is over to its end."""

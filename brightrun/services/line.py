@@ -11,6 +11,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from brightrun.domain.writing import Caller, RawAnswer
+from brightrun.events.event import about
 from brightrun.services.hands import Hand, LeaseOver
 
 GATHER_SECONDS = 0.005
@@ -18,7 +19,14 @@ GATHER_SECONDS = 0.005
 AHEAD_SECONDS = 0.1
 """Items wait in line for no longer than about this: whoever pauses a job wants it to pause."""
 
-Back = tuple[Hand, RawAnswer | Exception]
+KEEP_SECONDS = 0.5
+"""An answer waits no longer than about twice this to be kept, whatever keeps the thread that takes it."""
+NEWEST = 0.2
+"""The weight of the newest call in how long the next one is expected to take."""
+
+Came = RawAnswer | Exception
+Back = tuple[Hand, Came | None]
+"""A hand whose call is over, and what came; None where that is kept already."""
 
 
 class Line:
@@ -33,7 +41,10 @@ class Line:
         self._waiting: deque[Hand] = deque()
         self._out = 0
         self._length = 0
-        self._times: deque[float] = deque(maxlen=max(most, 8))
+        self._seconds: float | None = None
+        self._busy_since: float | None = None
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="keeper", daemon=True).start()
 
     def add(self, hand: Hand) -> None:
         """Let a hand's call be made when there is room for it."""
@@ -53,49 +64,74 @@ class Line:
     @property
     def room(self) -> int:
         """How many more are wanted: so many that the next call begins when one has come back, and few more."""
-        return self._most + min(self._most // 2, int(self._pace() * AHEAD_SECONDS)) - self.length
+        each = self._seconds
+        ahead = 0 if each is None else int(AHEAD_SECONDS * self._most / max(each, 0.001))
+        return self._most + min(self._most // 2, ahead) - self._length
 
     def back(self, seconds: float) -> list[Back]:
         """Return what has come back, or nothing after so many seconds, or when somebody calls `wake`."""
+        self._busy_since = None
         found: list[Back] = []
         with suppress(Empty):
-            first = self._back.get(timeout=seconds)
-            if first is None:
-                return []
-            if self._length > 1:
+            one = self._back.get(timeout=seconds)
+            if one is not None and self._length > 1 and seconds:
                 time.sleep(GATHER_SECONDS)
-            found.append(first)
-            while (one := self._back.get_nowait()) is not None:
+            while one is not None:
                 found.append(one)
+                one = self._back.get_nowait()
         self._length -= len(found)
-        self._times.extend([time.monotonic()] * len(found))
+        self._busy_since = time.monotonic()
         return found
 
     def wake(self) -> None:
         """Let `back` return; may be called from anywhere."""
         self._back.put(None)
 
-    def _pace(self) -> float:
-        """Return how many come back in a second."""
-        if len(self._times) < 2:
-            return 0.0
-        return len(self._times) / max(time.monotonic() - self._times[0], 0.001)
+    def close(self) -> None:
+        """Let nobody look after the line any more."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        """Keep what has come back while the thread that takes it is held up by something else."""
+        while not self._closed.wait(KEEP_SECONDS):
+            since = self._busy_since
+            if since is not None and time.monotonic() - since > KEEP_SECONDS:
+                self._keep()
+
+    def _keep(self) -> None:
+        found: list[Back | None] = []
+        with suppress(Empty):
+            while True:
+                found.append(self._back.get_nowait())
+        for one in found:
+            if one is not None and one[1] is not None:
+                one[0].go_on(one[1])
+                one = (one[0], None)
+            self._back.put(one)
 
     def _begin(self, hand: Hand) -> None:
         call = hand.call
         assert call
         if call.is_late():
-            self._come(hand, LeaseOver())
-        elif isinstance(call.writer, Caller):
-            call.writer.begin(call.order, partial(self._come, hand))
+            self._come(hand, None, LeaseOver())
+            return
+        told = partial(self._come, hand, time.monotonic())
+        if isinstance(call.writer, Caller):
+            with about(**hand.known):  # what is logged on the way still says for which item
+                call.writer.begin(call.order, told)
         else:
-            self._threads.submit(lambda: self._come(hand, call.made()))
+            self._threads.submit(lambda: told(call.made()))
 
-    def _come(self, hand: Hand, came: RawAnswer | Exception) -> None:
+    def _come(self, hand: Hand, began: float | None, came: Came) -> None:
+        self._back.put((hand, came))
         with self._lock:
+            if began is not None:
+                each = time.monotonic() - began
+                self._seconds = (
+                    each if self._seconds is None else self._seconds + NEWEST * (each - self._seconds)
+                )
             following = self._waiting.popleft() if self._waiting else None
             if following is None:
                 self._out -= 1
         if following is not None:
             self._begin(following)
-        self._back.put((hand, came))

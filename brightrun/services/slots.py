@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -73,6 +73,18 @@ class Rota:
             for turn in self._turns.values():
                 turn.rests_until = float("-inf")
 
+    def hold(self, job_id: JobId) -> None:
+        """Give a job no turn until it is released."""
+        with self._lock:
+            if job_id in self._turns:
+                self._turns[job_id].rests_until = float("inf")
+
+    def release(self, job_id: JobId) -> None:
+        """Give a job turns again."""
+        with self._lock:
+            if job_id in self._turns:
+                self._turns[job_id].rests_until = float("-inf")
+
     def stepped(self, job_id: JobId, step: Step) -> None:
         """Note what came of a turn: a job that has to wait rests, one that has ended leaves."""
         with self._lock:
@@ -107,6 +119,10 @@ class Worker(Protocol):
     @property
     def at_once(self) -> int: ...
 
+    def is_slow(self, job_id: JobId) -> bool: ...
+
+    def next(self, job_id: JobId) -> Step: ...
+
     def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]: ...
 
     def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]: ...
@@ -136,7 +152,9 @@ class Slots:
         self._stopped = False
         self._fault: BrightRunError | None = None
         self._line: Line | None = None
+        self._slow: dict[JobId, Future[Step]] = {}
         self._pool: ThreadPoolExecutor
+        self._beside: ThreadPoolExecutor
 
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
@@ -153,15 +171,21 @@ class Slots:
         with (
             ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as callers,
             ThreadPoolExecutor(self._steps.at_once, thread_name_prefix="brightrun-store") as self._pool,
+            ThreadPoolExecutor(number, thread_name_prefix="brightrun-part") as self._beside,
         ):
             self._line = line = Line(number, callers)
             try:
                 self._work(line, number)
-            except Exception:
+            except KeyboardInterrupt:  # somebody has asked twice to stop
+                self._take(line.back(0))
+                raise
+            except BaseException:
                 self._stopped = True
                 while line.length:  # what is out is paid for: it is kept, and gone on from another time
                     self._take(line.back(LOOK_SECONDS))
                 raise
+            finally:
+                line.close()
         if self._fault:
             raise self._fault
 
@@ -174,13 +198,13 @@ class Slots:
             rest = self._fill(line)
             if number > 1:
                 self._finish([hand for hand, _ in back])
-            if not line.length and (rest is None or self._stopped):
+            if not line.length and not self._slow and (rest is None or self._stopped):
                 return
             back = line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS))
 
     def _take(self, back: Sequence[Back]) -> None:
         """Keep every answer that has come back before anything else is done."""
-        self._each(lambda one: one[0].go_on(one[1]), back)
+        self._each(lambda one: one[0].go_on(one[1]), [one for one in back if one[1] is not None])
 
     def _each(self, bring_on: Callable[[T], object], some: Sequence[T]) -> None:
         if self._steps.at_once > 1 and len(some) > 1:
@@ -191,6 +215,7 @@ class Slots:
 
     def _fill(self, line: Line) -> float | None:
         """Hand out items until enough are in hand; returns the seconds until there may be more, None for never."""
+        self._hear_of_slow()
         while not self._stopped and (room := line.room) > 0:
             wanted: Counter[JobId] = Counter()
             rest: float | None = None
@@ -203,7 +228,12 @@ class Slots:
             if not wanted:
                 return rest
             for job_id, number in wanted.items():
-                self._hand_out(line, job_id, number)
+                if self._stopped:
+                    break
+                if self._steps.is_slow(job_id):
+                    self._begin_slow(line, job_id)
+                else:
+                    self._hand_out(line, job_id, number)
         return None if self._stopped else LOOK_SECONDS
 
     def _hand_out(self, line: Line, job_id: JobId, number: int) -> None:
@@ -213,12 +243,32 @@ class Slots:
             self._bear(fault)
             self._rota.failed(job_id)
             return
-        if step is not None:
-            self._note(job_id, step)
         for hand in hands:
             if hand.call:
                 line.add(hand)
+        if step is not None:
+            self._note(job_id, step)
         self._finish([hand for hand in hands if not hand.call])  # which needed no call
+
+    def _begin_slow(self, line: Line, job_id: JobId) -> None:
+        """Advance a job beside everything else, and let it rest until that is done."""
+        self._rota.hold(job_id)
+        if job_id in self._slow:
+            return
+        self._slow[job_id] = self._beside.submit(self._steps.next, job_id)
+        self._slow[job_id].add_done_callback(lambda _: line.wake())
+
+    def _hear_of_slow(self) -> None:
+        for job_id, step in list(self._slow.items()):
+            if not step.done():
+                continue
+            del self._slow[job_id]
+            self._rota.release(job_id)
+            try:
+                self._note(job_id, step.result())
+            except BrightRunError as fault:
+                self._bear(fault)
+                self._rota.failed(job_id)
 
     def _finish(self, hands: Sequence[Hand]) -> None:
         """Bring items to their ends, and record those of a job together."""

@@ -17,6 +17,10 @@ PROVED_SECONDS = 1.0
 """How long the store counts as usable once it took something. Where it fails within, the answer goes to the room held
 for it; and a probe before every call leaves so many deleted files that making one takes many times as long."""
 
+FAILED_SECONDS = 0.02
+"""How long a failure of the store is one of whoever asks next: of the others of the same round, for whose leases it might
+take too long to wait for a store that hangs once for each of them."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,15 +42,25 @@ class Spool:
         self._pause = pause
         self._left_behind = False
         self._proved_at = float("-inf")
+        self._fault: StorageFault | None = None
+        self._failed_at = float("-inf")
         self._lock = threading.Lock()
         self._rooms: list[Room] = []
         self._lent = 0
 
     def require_store(self) -> None:
         """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
-        if time.monotonic() - self._proved_at > PROVED_SECONDS:
+        now = time.monotonic()
+        if now - self._proved_at <= PROVED_SECONDS:
+            return
+        if self._fault and now - self._failed_at <= FAILED_SECONDS:
+            raise self._fault
+        try:
             self._files.check()
-            self._proved_at = time.monotonic()
+        except StorageFault as fault:
+            self._fault, self._failed_at = fault, time.monotonic()
+            raise
+        self._proved_at = time.monotonic()
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -78,7 +92,8 @@ class Spool:
         A failing store is tried again; then the answer stays on this machine, in its place where nothing else is
         left. Raises StorageFault when neither takes it.
         """
-        for attempt in range(STORE_TRIES):
+        tries = 1 if time.monotonic() - self._failed_at <= FAILED_SECONDS else STORE_TRIES
+        for attempt in range(tries):
             try:
                 self._files.put(key, body)
                 self._proved_at = time.monotonic()
@@ -87,9 +102,9 @@ class Spool:
             except ObjectExists:
                 return True  # an upload that was answered too late
             except StorageFault as fault:
-                self._proved_at = float("-inf")
+                self._proved_at, self._failed_at, self._fault = float("-inf"), time.monotonic(), fault
                 log.warning("raw answer %s could not be stored (%s)", key, fault)
-                if attempt + 1 < STORE_TRIES:
+                if attempt + 1 < tries:
                     self._pause(0.2 * 2**attempt)
         with suppress(ObjectExists):
             self._keep_here(key, body, place)

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -81,21 +81,36 @@ class Steps:
 
     @needs(Action.RUN_BATCH)
     def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
-        """Take up to so many items in hand, each brought on to its call; where there are fewer, the step says why."""
+        """Take up to so many items in hand, each brought on to its call; where there are fewer, the step says why.
+
+        Not for a job that `is_slow`.
+        """
         try:
             return self._hand_out(job_id, number)
         except DatabaseFault as fault:
             return [], self._stopped(job_id, fault)
 
+    def is_slow(self, job_id: JobId) -> bool:
+        """Whether a step of a job may take long by itself: it hands parts over, or collects them."""
+        try:
+            return self._is_overnight(job_id)
+        except DatabaseFault:
+            return False  # which whoever asks for its items hears next
+
     def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
         """Record what became of items of one job, and tell it; a fault stands for an item that comes back by itself."""
         found: list[Step | BrightRunError] = []
+        newest: store.Settled | None = None
         for hand, settled in zip(hands, self._settled(hands), strict=True):
             if isinstance(settled, BrightRunError):
                 found.append(self._given_up(hand.claim.job_id, settled))
                 continue
-            with about(job=hand.claim.job_id, item=hand.claim.item_id, attempt=hand.claim.attempt):
-                found.append(self._told(hand.claim, *settled))
+            with about(**hand.known):
+                found.append(_told(hand.claim, *settled))
+            if newest is None or not newest.finished:
+                newest = settled[0]
+        if newest is not None:
+            self._after(newest)
         return found
 
     def _advance(self, job_id: JobId) -> Step:
@@ -112,12 +127,10 @@ class Steps:
         hand = self._taken(claimed, asked)
         while hand.result is None:
             hand.go_on(hand.call.made() if hand.call else None)
-        with about(job=claimed.job_id, item=claimed.item_id, attempt=claimed.attempt):
+        with about(**hand.known):
             return self._conclude(claimed, hand.result)
 
     def _hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
-        if self._is_overnight(job_id):
-            return [], self._overnight(job_id)
         workers: list[str] = []
         wait = 0.0
         while len(workers) < number and not wait:
@@ -127,7 +140,12 @@ class Steps:
         if not workers:
             return [], Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         asked = uptime()
-        answers = store.claim_several(self._db, job_id, workers, self._lease_seconds)
+        try:
+            answers = store.claim_several(self._db, job_id, workers, self._lease_seconds)
+        except DatabaseFault:
+            for _ in workers:
+                self._give_back(job_id)
+            raise
         hands: list[Hand] = []
         nothing: store.Nothing | None = None
         for answer in answers:
@@ -141,14 +159,14 @@ class Steps:
 
     def _taken(self, claim: Claim, asked: float) -> Hand:
         """Take a claimed item in hand, and bring it on to its call."""
-        with about(job=claim.job_id, item=claim.item_id, attempt=claim.attempt):
+        hand = Hand(claim, self._generation.writing(claim, leased_at=asked))
+        with about(**hand.known):
             emit(
                 Event.ITEM_CLAIMED,
                 worker=_worker(),
                 may_call=claim.may_call,
                 crashes=claim.crashes or None,
             )
-        hand = Hand(claim, self._generation.writing(claim, leased_at=asked))
         hand.go_on()
         return hand
 
@@ -162,21 +180,17 @@ class Steps:
 
     def _conclude(self, claim: Claim, result: Result) -> Step:
         """Record what became of an item, and tell it."""
-        return self._told(claim, *self._settle(claim, result))
+        settled, result = self._settle(claim, result)
+        step = _told(claim, settled, result)
+        self._after(settled)
+        return step
 
-    def _told(self, claim: Claim, settled: store.Settled, result: Result) -> Step:
-        _tell(settled, result)
+    def _after(self, settled: store.Settled) -> None:
+        """Do what a job's end, or its pause, asks for."""
         if settled.finished or not settled.job.is_open:
             self._logs.follow(settled.job.id)
         if settled.finished:
             self._look_back(settled.job)
-        return Step(
-            _OUTCOMES[settled.outcome],
-            settled.job,
-            item_id=claim.item_id,
-            conversation_id=settled.conversation_id,
-            message=result.message if isinstance(result, Unwritten) else "",
-        )
 
     def _overnight(self, job_id: JobId) -> Step:
         step = self._parts.advance(job_id, _worker(), self._conclude)
@@ -216,11 +230,11 @@ class Steps:
             told = store.act(self._db, "pause_job", job_id, reason=str(fault), actor="Bright Run")
         except DatabaseFault:
             raise fault from None
-        job: Job = told["job"]
-        if told["outcome"] != "ok":
+        if told["outcome"] == "ok":
+            emit(Event.JOB_PAUSED, job=job_id, reason=str(fault), actor="Bright Run")
+        elif told["outcome"] != "already":
             raise fault
-        emit(Event.JOB_PAUSED, job=job_id, reason=str(fault), actor="Bright Run")
-        return Step(StepOutcome.PAUSED, job)
+        return Step(StepOutcome.PAUSED, told["job"])
 
     def _given_up(self, job_id: JobId, fault: BrightRunError) -> Step | BrightRunError:
         try:
@@ -229,22 +243,26 @@ class Steps:
             return told
 
     def _settled(self, hands: Sequence[Hand]) -> list[_Settled | BrightRunError]:
-        """Record what became of several items of a job: of those that were written, in one step."""
-        written = [hand for hand in hands if isinstance(hand.result, Written) and not hand.claim.subject]
+        """Record what became of several items of a job, in their order; those that were written in a row in one step."""
         found: dict[Hand, _Settled | BrightRunError] = {}
-        if len(written) > 1:
-            for first in range(0, len(written), MOST):
-                found |= self._completed(written[first : first + MOST])
-        for hand in hands:
-            if hand not in found:
-                assert hand.result
-                try:
-                    found[hand] = self._settle(hand.claim, hand.result)
-                except BrightRunError as fault:
-                    found[hand] = fault
+        tries = DATABASE_TRIES
+        for some in _rows_of(hands):
+            found |= self._completed(some, tries) if len(some) > 1 else {}
+            for hand in some:
+                if hand not in found:
+                    found[hand] = self._tried(hand, tries)
+            if any(isinstance(one, DatabaseFault) and one.is_transient for one in found.values()):
+                tries = 1  # it is away, and the others need not wait for it as long again
         return [found[hand] for hand in hands]
 
-    def _completed(self, hands: Sequence[Hand]) -> dict[Hand, _Settled | BrightRunError]:
+    def _tried(self, hand: Hand, tries: int) -> _Settled | BrightRunError:
+        assert hand.result
+        try:
+            return self._settle(hand.claim, hand.result, tries)
+        except BrightRunError as fault:
+            return fault
+
+    def _completed(self, hands: Sequence[Hand], tries: int) -> dict[Hand, _Settled | BrightRunError]:
         """End items in one step, all or none; where one of them is to blame, nothing is told of any."""
         done = [
             store.Done(hand.claim, hand.result.attempt, hand.result.conversation)
@@ -252,7 +270,7 @@ class Steps:
             if isinstance(hand.result, Written)
         ]
         try:
-            answers = self._insist(lambda: store.complete_several(self._db, done))
+            answers = self._insist(lambda: store.complete_several(self._db, done), tries)
         except DatabaseFault as fault:
             return dict.fromkeys(hands, fault) if fault.is_transient else {}
         found: dict[Hand, _Settled | BrightRunError] = {}
@@ -264,16 +282,16 @@ class Steps:
                 found[hand] = fault
         return found
 
-    def _settle(self, claim: Claim, result: Result) -> tuple[store.Settled, Result]:
+    def _settle(self, claim: Claim, result: Result, tries: int = DATABASE_TRIES) -> _Settled:
         """Record an outcome; one that the database will never take ends its item instead of holding it."""
         try:
-            return self._insist(lambda: self._record(claim, result)), result
+            return self._insist(lambda: self._record(claim, result), tries), result
         except DatabaseFault as fault:
             if not (fault.sqlstate or "").startswith(_NOT_STORABLE):
                 raise
             log.exception("the database refused what item %s became", claim.item_id)
             refused = _refused(result, fault)
-        return self._insist(lambda: self._record(claim, refused)), refused
+        return self._insist(lambda: self._record(claim, refused), tries), refused
 
     def _record(self, claim: Claim, result: Result) -> store.Settled:
         if isinstance(result, Written):
@@ -311,9 +329,9 @@ class Steps:
             ),
         )
 
-    def _insist(self, record: Callable[[], T]) -> T:
+    def _insist(self, record: Callable[[], T], tries: int) -> T:
         """Record an outcome through a database restart: the step is fenced, so repeating it is safe."""
-        for attempt in range(DATABASE_TRIES - 1):
+        for attempt in range(tries - 1):
             try:
                 return record()
             except DatabaseFault as fault:
@@ -348,6 +366,35 @@ _TOLD = {
     "cancelled": Event.ITEM_CANCELLED,
     "fenced": Event.ITEM_FENCED,
 }
+
+
+def _rows_of(hands: Sequence[Hand]) -> Iterator[list[Hand]]:
+    """Yield those that can be recorded in one step: written one after the other, and not too many."""
+    some: list[Hand] = []
+    for hand in hands:
+        if isinstance(hand.result, Written) and not hand.claim.subject and len(some) < MOST:
+            some.append(hand)
+            continue
+        if some:
+            yield some
+        some = []
+        if isinstance(hand.result, Written) and not hand.claim.subject:
+            some.append(hand)
+        else:
+            yield [hand]
+    if some:
+        yield some
+
+
+def _told(claim: Claim, settled: store.Settled, result: Result) -> Step:
+    _tell(settled, result)
+    return Step(
+        _OUTCOMES[settled.outcome],
+        settled.job,
+        item_id=claim.item_id,
+        conversation_id=settled.conversation_id,
+        message=result.message if isinstance(result, Unwritten) else "",
+    )
 
 
 def _tell(settled: store.Settled, result: Result) -> None:

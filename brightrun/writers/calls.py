@@ -82,6 +82,7 @@ async def _end(last: Callable[[], Call[object]]) -> None:
 
 def _tell(told: Callable[[T | Exception], object], ended: Future[T]) -> None:
     if ended.cancelled():
-        return  # whoever waited has gone
+        told(ConnectionAbortedError("The call was given up."))
+        return
     fault = ended.exception()
     told(fault if isinstance(fault, Exception) else ended.result())

@@ -44,9 +44,9 @@ begin
     cancelled = c.cancelled + d.cancelled,
     failures_in_a_row = case when d.completed > 0 then 0 else c.failures_in_a_row + greatest(0, d.failed) end,
     refusals_in_a_row = case when d.completed > 0 or d.failed > 0 then 0 else c.refusals_in_a_row end,
-    last_ended_at = coalesce(d.ended_at, c.last_ended_at),
+    last_ended_at = case when d.ended > 0 then coalesce(d.ended_at, c.last_ended_at) else c.last_ended_at end,
     -- Each has its share of the gap to the ending before, but never more than it took itself: a pause is not work.
-    pace_seconds = case when d.ended_at is null then c.pace_seconds else
+    pace_seconds = case when d.ended_at is null or d.ended = 0 then c.pace_seconds else
       power(0.9, d.ended) * coalesce(c.pace_seconds, d.took) + (1 - power(0.9, d.ended)) * greatest(0, least(d.took,
         coalesce(extract(epoch from d.ended_at - c.last_ended_at)::double precision / d.ended, d.took))) end
   from (
@@ -56,7 +56,8 @@ begin
       coalesce(sum(step) filter (where status = 'completed'), 0) as completed,
       coalesce(sum(step) filter (where status = 'failed'), 0) as failed,
       coalesce(sum(step) filter (where status = 'cancelled'), 0) as cancelled,
-      count(*) filter (where step = 1 and status in ('completed', 'failed'))::double precision as ended,
+      -- Those that had ended before are no endings: a price that goes up changes them too.
+      greatest(0, coalesce(sum(step) filter (where status in ('completed', 'failed')), 0))::double precision as ended,
       max(ended_at) filter (where step = 1 and status in ('completed', 'failed')) as ended_at,
       max(extract(epoch from ended_at - claimed_at)::double precision)
         filter (where step = 1 and status in ('completed', 'failed')) as took
@@ -180,7 +181,7 @@ begin
   insert into public.job_log (job_id, item_id, message)
   select v_job.id, c.item_id,
     format('Item %s... completed (conversation: %s...)', left(c.item_id::text, 8), left(c.id::text, 8))
-  from public.conversations c where c.item_id = any (v_items);
+  from public.conversations c where c.item_id = any (v_items) order by array_position(v_items, c.item_id);
   perform public.close_attempts(v_job.id, v_own); -- which changes the counters, as the items' ends do
   update public.batch_items i set status = 'completed', conversation_id = c.id, token = null,
     lease_until = null, worker = null, error_code = null, error_message = null,

@@ -24,7 +24,6 @@ from brightrun.services.hands import Call, Hand
 from brightrun.services.line import Line
 from brightrun.services.pace import Pace
 from brightrun.services.slots import Rota, Slots
-from brightrun.services.steps import Steps
 from tests.fakes import ScriptedWriter, envelope, options, scenarios
 
 
@@ -70,7 +69,7 @@ def test_stopping_finishes_what_is_in_hand(app: App, start: Callable[..., Job]) 
     now = app.batches.get(job.id)
     assert now.is_open
     assert now.counts.processing == 0
-    assert 1 <= now.counts.completed <= 10, "4 that had come back, 4 that were out, 2 in line behind them"
+    assert 1 <= now.counts.completed <= 12, "6 that had come back, 4 that were out, 2 in line behind them"
 
 
 def test_a_fault_that_no_waiting_mends_ends_the_work() -> None:
@@ -78,6 +77,12 @@ def test_a_fault_that_no_waiting_mends_ends_the_work() -> None:
 
     class Refusing:
         at_once = 1
+
+        def is_slow(self, job_id: JobId) -> bool:
+            return False
+
+        def next(self, job_id: JobId) -> Step:
+            raise AssertionError("no job is slow")
 
         def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
             raise DatabaseFault("no such function", sqlstate="42883")
@@ -225,27 +230,87 @@ def test_each_comes_to_its_own_end(with_counted: App, counted: Counted) -> None:
     assert counted.calls == 13
 
 
-def test_what_is_out_is_kept_although_the_work_breaks_off(with_counted: App, counted: Counted) -> None:
+@pytest.mark.parametrize("breaks", [ZeroDivisionError, SystemExit])
+def test_what_is_out_is_kept_although_the_work_breaks_off(
+    with_counted: App, counted: Counted, breaks: type[BaseException]
+) -> None:
     """Where something unheard of happens, every answer that was paid for is still stored, and gone on from."""
-    started(with_counted, 8)
-    broken = Breaking(with_counted.steps)
-    with pytest.raises(ZeroDivisionError):
-        Slots(broken, Rota(with_counted.batches.open_jobs)).run(4)
-    bought = counted.calls
-    raw = list((with_counted.settings.home / "buckets").glob("conversation-files/raw/*/*.json"))
-    assert len(raw) == bought >= 4
+
+    def tell(step: Step) -> None:
+        raise breaks
+
+    started(with_counted, 20)
+    with pytest.raises(breaks):
+        Slots(with_counted.steps, Rota(with_counted.batches.open_jobs), tell=tell).run(4)
+    assert len(stored(with_counted)) == counted.calls >= 4
 
 
-class Breaking:
-    """Breaks when the first items are to be recorded."""
+def test_who_asks_twice_to_stop_waits_for_no_call_and_loses_no_answer(
+    with_counted: App, counted: Counted
+) -> None:
+    """What has come back by then is stored; what is out is left to whoever goes on."""
+    bought: list[int] = []
 
-    at_once = 1
+    def tell(step: Step) -> None:
+        until(lambda: counted.out == 0)  # all that were out have come back meanwhile
+        bought.append(counted.calls)
+        raise KeyboardInterrupt
 
-    def __init__(self, steps: Steps) -> None:
-        self.hand_out = steps.hand_out
+    started(with_counted, 20)
+    with pytest.raises(KeyboardInterrupt):
+        Slots(with_counted.steps, Rota(with_counted.batches.open_jobs), tell=tell).run(4)
+    assert len(stored(with_counted)) == bought[0] > 4
 
-    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
-        raise ZeroDivisionError
+
+def test_answers_are_kept_while_something_else_takes_long(with_counted: App, counted: Counted) -> None:
+    """A database that does not answer for a while keeps no answer from being stored."""
+    kept: list[int] = []
+
+    class Held:
+        """Is held up when the first items are to be recorded, until whatever is out has come back and was kept."""
+
+        at_once, is_slow, next = 1, with_counted.steps.is_slow, with_counted.steps.next
+        hand_out = with_counted.steps.hand_out
+
+        def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
+            if not kept:
+                until(lambda: counted.out == 0 and len(stored(with_counted)) == counted.calls > 4)
+                kept.append(counted.calls)
+            return with_counted.steps.conclude(hands)
+
+    job = started(with_counted, 20)
+    Slots(Held(), Rota(with_counted.batches.open_jobs)).run(4)
+    assert with_counted.batches.get(job.id).counts.completed == counted.calls == 20
+    assert kept[0] > 4
+
+
+def stored(app: App) -> list[Path]:
+    return list((app.settings.home / "buckets").glob("conversation-files/raw/*/[!.]*.json"))
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened, and was so for a moment."""
+    for _ in range(1000):
+        time.sleep(0.02)
+        if happened():
+            time.sleep(0.1)
+            if happened():
+                return
+    raise AssertionError("it never happened")
+
+
+def test_failures_that_are_not_in_a_row_pause_nothing(with_counted: App, counted: Counted) -> None:
+    """Several that come back together are recorded in their order: a refusal now and then is no row of refusals."""
+    job = started(with_counted, 9)
+    hands, _ = with_counted.steps.hand_out(job.id, 9)
+    for number, hand in enumerate(hands):
+        counted.will(envelope("", "refusal") if number % 2 else None)
+        assert hand.call
+        hand.go_on(hand.call.made())
+        hand.finish()
+    with_counted.steps.conclude(hands)
+    ended = with_counted.batches.get(job.id)
+    assert (ended.status, ended.counts.failed, ended.pause_reason) == (JobStatus.COMPLETED, 4, None)
 
 
 def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Counted) -> None:

@@ -15,7 +15,7 @@ from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import StorageFault
 from brightrun.domain.writing import Order, RawAnswer
-from brightrun.services.spool import Spool
+from brightrun.services.spool import FAILED_SECONDS, Spool
 from tests.fakes import ScriptedWriter, options, paid
 
 Start = Callable[..., Job]
@@ -196,6 +196,7 @@ def test_every_call_that_is_out_has_room_of_its_own() -> None:
         for key, place in (("a", first), ("b", second)):
             assert not spool.keep(key, key.encode(), place)
     assert local.kept == {"a": b"a", "b": b"b"}
+    time.sleep(2 * FAILED_SECONDS)
     with spool.place(), spool.place(), spool.place():
         pass
     with spool.place():
