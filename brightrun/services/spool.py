@@ -17,6 +17,7 @@ PROVED_SECONDS = 1.0
 """How long the store counts as usable once it took something. Where it fails within, the answer goes to the room held
 for it; and a probe before every call leaves so many deleted files that making one takes many times as long."""
 
+SLOW_SECONDS = 0.5
 FAILED_SECONDS = 0.02
 """How long a failure of the store is one of whoever asks next: of the others of the same round, for whose leases it might
 take too long to wait for a store that hangs once for each of them."""
@@ -42,7 +43,7 @@ class Spool:
         self._pause = pause
         self._left_behind = False
         self._proved_at = float("-inf")
-        self._fault: StorageFault | None = None
+        self._hangs: StorageFault | None = None
         self._failed_at = float("-inf")
         self._lock = threading.Lock()
         self._rooms: list[Room] = []
@@ -53,12 +54,13 @@ class Spool:
         now = time.monotonic()
         if now - self._proved_at <= PROVED_SECONDS:
             return
-        if self._fault and now - self._failed_at <= FAILED_SECONDS:
-            raise self._fault
+        if self._hangs and now - self._failed_at <= FAILED_SECONDS:
+            raise self._hangs
         try:
             self._files.check()
         except StorageFault as fault:
-            self._fault, self._failed_at = fault, time.monotonic()
+            self._failed_at = time.monotonic()
+            self._hangs = fault if self._failed_at - now > SLOW_SECONDS else None
             raise
         self._proved_at = time.monotonic()
 
@@ -102,7 +104,7 @@ class Spool:
             except ObjectExists:
                 return True  # an upload that was answered too late
             except StorageFault as fault:
-                self._proved_at, self._failed_at, self._fault = float("-inf"), time.monotonic(), fault
+                self._proved_at, self._failed_at = float("-inf"), time.monotonic()
                 log.warning("raw answer %s could not be stored (%s)", key, fault)
                 if attempt + 1 < tries:
                     self._pause(0.2 * 2**attempt)
