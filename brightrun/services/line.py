@@ -72,13 +72,19 @@ class Line:
         """Return what has come back, or nothing after so many seconds, or when somebody calls `wake`."""
         self._busy_since = None
         found: list[Back] = []
-        with suppress(Empty):
+        try:
             one = self._back.get(timeout=seconds)
-            if one is not None and self._length > 1 and seconds:
-                time.sleep(GATHER_SECONDS)
             while one is not None:
                 found.append(one)
+                if len(found) == 1 < self._length and seconds:
+                    time.sleep(GATHER_SECONDS)
                 one = self._back.get_nowait()
+        except Empty:
+            pass
+        except BaseException:
+            for one in found:
+                self._back.put(one)
+            raise
         self._length -= len(found)
         self._busy_since = time.monotonic()
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -152,6 +152,7 @@ class Slots:
         self._stopped = False
         self._fault: BrightRunError | None = None
         self._line: Line | None = None
+        self._came: deque[Back] = deque()
         self._slow: dict[JobId, Future[Step]] = {}
         self._pool: ThreadPoolExecutor
         self._beside: ThreadPoolExecutor
@@ -177,12 +178,15 @@ class Slots:
             try:
                 self._work(line, number)
             except KeyboardInterrupt:  # somebody has asked twice to stop
-                self._take(line.back(0))
+                self._came.extend(line.back(0))
+                self._take()
                 raise
             except BaseException:
                 self._stopped = True
+                self._take()
                 while line.length:  # what is out is paid for: it is kept, and gone on from another time
-                    self._take(line.back(LOOK_SECONDS))
+                    self._came.extend(line.back(LOOK_SECONDS))
+                    self._take()
                 raise
             finally:
                 line.close()
@@ -190,21 +194,22 @@ class Slots:
             raise self._fault
 
     def _work(self, line: Line, number: int) -> None:
-        back: list[Back] = []
         while True:
-            self._take(back)
+            kept = self._take()
             if number == 1:  # one item after the other, each to its end
-                self._finish([hand for hand, _ in back])
+                self._finish(kept)
             rest = self._fill(line)
             if number > 1:
-                self._finish([hand for hand, _ in back])
+                self._finish(kept)
             if not line.length and not self._slow and (rest is None or self._stopped):
                 return
-            back = line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS))
+            self._came.extend(line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS)))
 
-    def _take(self, back: Sequence[Back]) -> None:
-        """Keep every answer that has come back before anything else is done."""
-        self._each(lambda one: one[0].go_on(one[1]), [one for one in back if one[1] is not None])
+    def _take(self) -> list[Hand]:
+        """Keep every answer that has come back before anything else is done; returns whose they are."""
+        hands = [hand for hand, _ in self._came]
+        self._each(_keep_first, [self._came] * len(self._came))
+        return hands
 
     def _each(self, bring_on: Callable[[T], object], some: Sequence[T]) -> None:
         if self._steps.at_once > 1 and len(some) > 1:
@@ -306,3 +311,10 @@ class Slots:
             return
         self._fault = self._fault or fault
         self._stopped = True
+
+
+def _keep_first(came: deque[Back]) -> None:
+    """Keep one answer, which is off the list from then on, whatever breaks in."""
+    hand, answer = came.popleft()
+    if answer is not None:
+        hand.go_on(answer)
