@@ -111,7 +111,7 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
     plan = app.planner.plan(scenarios(1), options(WriterName.CLAUDE))
     job = app.batches.create(plan, name="Killed", actor="ana")
     api.seconds = LONG_SECONDS if point.name == "in the call" else CALL_SECONDS
-    kill_at(point, slots, job, dsn, tmp_path, api)
+    kill_at(point, job, dsn, tmp_path, api, slots=slots)
     api.seconds = CALL_SECONDS
     assert left_behind(dsn, tmp_path) == point.left
     expire(dsn)
@@ -137,7 +137,7 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
     assert "Batch job complete" in log.splitlines()[-1]
 
 
-def kill_at(point: Point, slots: int, job: Job, dsn: str, home: Path, api: MessagesApi) -> None:
+def kill_at(point: Point, job: Job, dsn: str, home: Path, api: MessagesApi, *, slots: int = 0) -> None:
     """Let a worker process run until it kills itself at the point."""
     words = [sys.executable, "-m", "tests.faults.dying", point.name, job.id]
     words += ["--dsn", dsn, "--home", str(home), "--url", api.url, "--slots", str(slots)]
