@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 from streamlit.testing.v1 import AppTest
@@ -44,6 +45,12 @@ def test_home_says_what_to_do_first(open_page: OpenPage) -> None:
     assert "No batch yet. The demo writer is free." in said(page)
     assert "Demo writer" in said(page)
     assert page.button(key="go-write").value is False
+
+
+def test_a_collection_after_each_draw_passes_over_what_modules_are_made_of(open_page: OpenPage) -> None:
+    """A draw does not end with a look at every object of the server: what stays until its end is set aside."""
+    open_page()
+    assert gc.get_freeze_count() > len(gc.get_objects())
 
 
 def test_home_points_at_what_waits(open_page: OpenPage, app: App) -> None:
