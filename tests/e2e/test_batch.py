@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import SCHEMES, Site
 from tests.fakes import scenarios
 from tests.messages_api import KEY, MessagesApi
 from tests.messages_api.script import Fault
@@ -86,7 +86,7 @@ def test_a_batch_says_how_it_goes_in_every_state(
     api.script.add(Fault("status", times=1, status=401))
     assert write(shell, jobs["paused"]).status is JobStatus.PAUSED
 
-    for scheme in ("light", "dark"):
+    for scheme in SCHEMES:
         for state, job in jobs.items():
             page = open_tab(f"batch?job={job.id}", scheme=scheme)
             expect(page.get_by_role("heading", name=job.name, exact=True)).to_be_visible()
