@@ -44,7 +44,7 @@ fix: $(DEV) ## mend what can be mended by itself
 
 e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, and with the larger sheet
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
-	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest -m e2e -n 2 --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
+	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest tests/e2e -n 2 --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
 
 interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS=cancel say how
 	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) BRIGHTRUN_CANCEL_SECONDS=1 \
