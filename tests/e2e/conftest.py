@@ -20,6 +20,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
+from tests.e2e.warm import WarmApp
 from tests.messages_api import MessagesApi
 
 ROOT = Path(__file__).parents[2]
@@ -70,14 +71,26 @@ def api() -> Iterator[MessagesApi]:
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str]) -> Iterator[Site]:
-    with serving(dsn, tmp_path, "ana", extra_environment) as running:
+def is_warm() -> bool:
+    """Whether the app is forked from a process that has read its modules; started by its command where not."""
+    return True
+
+
+@pytest.fixture
+def site(dsn: str, tmp_path: Path, extra_environment: dict[str, str], is_warm: bool) -> Iterator[Site]:
+    with serving(dsn, tmp_path, "ana", extra_environment, is_warm=is_warm) as running:
         yield running
 
 
 @contextmanager
 def serving(
-    dsn: str, folder: Path, actor: str, extra: Mapping[str, str] | None = None, *, port: int = 0
+    dsn: str,
+    folder: Path,
+    actor: str,
+    extra: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    is_warm: bool = True,
 ) -> Iterator[Site]:
     """Run the app for one person on this database until the block ends."""
     port = port or free_port()
@@ -90,14 +103,18 @@ def serving(
         "PYTHONPATH": str(ROOT),
         **(extra or {}),
     }
-    command = [
-        sys.executable,
-        *("-m", "streamlit", "run", "Home.py", "--server.port", str(port)),
+    arguments = [
+        *("run", "Home.py", "--server.port", str(port)),
         *("--server.headless", "true", "--server.fileWatcherType", "none"),
     ]
     log_file = folder / f"app-{actor}.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    process: WarmApp | subprocess.Popen[bytes]
+    if is_warm:
+        process = WarmApp(arguments, environment, log_file)
+    else:
+        command = [sys.executable, "-m", "streamlit", *arguments]
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     app = open_app(Settings(home=home, database_url=dsn, actor=actor))
     try:
         url = f"http://127.0.0.1:{port}"
@@ -226,7 +243,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: WarmApp | subprocess.Popen[bytes], log: Path) -> None:
     ends = time.monotonic() + READY_SECONDS
     while time.monotonic() < ends:
         if process.poll() is not None:

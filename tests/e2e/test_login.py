@@ -66,13 +66,14 @@ def door(
     with (
         _database(server_dsn, base_database) as dsn,
         _provider(ports, packages) as issuer,
-        serving(dsn, folder, "ana", _secrets(folder, ports[1], issuer), port=ports[1]) as site,
+        serving(dsn, folder, "ana", _secrets(folder, ports[1], issuer), port=ports[1], is_warm=False) as site,
         serving(
             dsn,
             folder / "hasty",
             "ana",
             _secrets(folder / "hasty", ports[2], issuer) | short,
             port=ports[2],
+            is_warm=False,
         ) as hasty,
     ):
         for role in Role:

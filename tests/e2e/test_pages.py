@@ -71,6 +71,7 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     shoot(page, f"datasets-list-{scheme}")
 
 
+@pytest.mark.parametrize("is_warm", [False], ids=["cold"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """Each page opens by its own address, shows its title and no error, and asks nobody outside for anything."""
