@@ -178,12 +178,23 @@ def shoot() -> Callable[[Page, str], None]:
     return take
 
 
-def settle(page: Page) -> None:
-    """Wait until the page has finished its run, and that of what was just asked of it."""
-    rests = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(rests).to_be_visible()
-    page.wait_for_timeout(100)  # a run begins a moment after what asks for it
-    expect(rests).to_be_visible()
+RESTS = """
+(asked) => {
+  const app = document.querySelector("[data-testid=stApp]");
+  if (!app || app.getAttribute("data-test-script-state") !== "notRunning") return false;
+  if (window.restedFor !== asked) [window.restedFor, window.restedAt] = [asked, performance.now()];
+  return performance.now() - window.restedAt >= 100;
+}
+"""
+"""Whether a page rests, a moment after it was first seen to: a run begins a moment after what asks for it."""
+
+
+def settle(page: Page, timeout: float = 15_000) -> None:
+    """Wait until the page has finished its run, and that of what was just asked of it.
+
+    The page itself is asked, every few milliseconds: an expectation looks once a second when it has to wait.
+    """
+    page.wait_for_function(RESTS, arg=time.monotonic(), polling=30, timeout=timeout)
 
 
 def press(button: Locator) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import ConversationFilter, Decision
-from tests.e2e.conftest import Site, press
+from tests.e2e.conftest import Site, press, settle
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -107,9 +107,7 @@ def shows(page: Page, text: str) -> None:
 
 def harmless(page: Page) -> None:
     """Nothing ran, in whichever frame, and the page has come to rest."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
-        timeout=60_000
-    )
+    settle(page, 60_000)
     for frame in page.frames:
         assert frame.evaluate("() => typeof window.pwned") == "undefined"
     assert page.locator("[data-testid=stException]").count() == 0
@@ -130,7 +128,7 @@ def test_hostile_texts_stay_texts(site: Site, open_tab: OpenTab, shoot: Shoot, t
     for number, (text, row_id) in enumerate(newest_first):
         if number:
             page.keyboard.press("ArrowDown")
-        expect(page).to_have_url(re.compile(row_id), timeout=60_000)
+        page.wait_for_url(re.compile(row_id), timeout=60_000)
         harmless(page)
         first = re.sub(r"\s+", "", text.split("\n")[0])[:20]
         if first.isprintable():

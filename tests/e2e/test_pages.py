@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.services.scenarios import read_sheet
-from tests.e2e.conftest import SCHEMES, Site, press
+from tests.e2e.conftest import SCHEMES, Site, press, settle
 
 OpenTab = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -120,6 +120,9 @@ def test_a_markdown_image_in_an_answer_is_never_fetched(
     for address in (f"batch?job={job.id}", "batches", "review?status=Any", "", "datasets"):
         page = open_tab(address)
         expect(page.locator("h1").first).to_be_visible()
-        page.wait_for_timeout(1500)
+        if address.startswith("review"):
+            expect(page.frame_locator("iframe").first.locator("[row-id]").first).to_be_visible(timeout=30_000)
+        settle(page)
+        page.wait_for_load_state("networkidle")  # a picture that was asked for has been noted
         assert "leak.invalid" not in page.locator("img").evaluate_all("all => all.map(i => i.src).join(' ')")
         page.close()
