@@ -12,8 +12,8 @@ SHEET = "scenario,mood\n" + "".join(f"Ask the library to renew {n + 1} books.,in
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path / "home")
+def shell(tmp_path: Path, dsn: str) -> Shell:
+    return Shell(tmp_path / "home", DATABASE_URL=dsn)
 
 
 def test_the_shell_has_the_figures_of_the_page(shell: Shell, tmp_path: Path) -> None:

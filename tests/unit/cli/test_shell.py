@@ -6,10 +6,12 @@ import csv
 import json
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brightrun.saol.server.launcher import EmbeddedServer
 from tests.faults.ledger import until
 from tests.shell import Shell
 
@@ -20,8 +22,13 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shell") / "home"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder in use by somebody else: no command starts its database, and none stops it."""
+    folder = tmp_path_factory.mktemp("shell") / "home"
+    server = EmbeddedServer(folder)
+    server.acquire()
+    yield folder
+    server.release()
 
 
 @pytest.fixture
@@ -39,8 +46,9 @@ def sheet(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_main_road_from_a_csv_to_a_file_for_trainers(shell: Shell, sheet: Path, tmp_path: Path) -> None:
-    """A program can go from scenarios to JSONL by exit codes and JSON alone."""
+def test_the_main_road_from_a_csv_to_a_file_for_trainers(sheet: Path, tmp_path: Path) -> None:
+    """A program can go from scenarios to JSONL by exit codes and JSON alone, each command with its own database server."""
+    shell = Shell(tmp_path / "home")
     job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "6", "--turns", "4")["id"])
     assert shell.json("status", job)["counts"] == {
         "queued": 6, "processing": 0, "completed": 0, "failed": 0, "cancelled": 0,
