@@ -65,8 +65,10 @@ class Line:
     def room(self) -> int:
         """How many more are wanted: so many that the next call begins when one has come back, and few more."""
         each = self._seconds
-        ahead = 0 if each is None else int(AHEAD_SECONDS * self._most / max(each, 0.001))
-        return self._most + min(self._most // 2, ahead) - self._length
+        if each is None or self._most == 1:
+            return self._most - self._length
+        ahead = int(AHEAD_SECONDS * self._most / max(each, 0.001))
+        return self._most + min(self._most, ahead) - self._length
 
     def back(self, seconds: float) -> list[Back]:
         """Return what has come back, or nothing after so many seconds, or when somebody calls `wake`."""
