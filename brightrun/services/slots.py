@@ -201,6 +201,8 @@ class Slots:
             rest = self._fill(line)
             if number > 1:
                 self._finish(kept)
+            if kept and not line.length:
+                continue  # what has just ended may have been the last, and nobody waits for more then
             if not line.length and not self._slow and (rest is None or self._stopped):
                 return
             self._came.extend(line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS)))
