@@ -99,9 +99,9 @@ class Hand:
             self.known = context()
 
     def finish(self) -> None:
-        """Bring an item whose call is over to its end."""
+        """Bring the item to its end, by way of its call where that is still to be made."""
         while self.result is None:
-            self.go_on()
+            self.go_on(self.call.made() if self.call else None)
 
 
 def uptime() -> float:

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from brightrun.domain.writing import Caller, RawAnswer
 from brightrun.events.event import about
 from brightrun.services.hands import Hand, LeaseOver
+from brightrun.services.pace import mean
 
 GATHER_SECONDS = 0.005
 """So long others are waited for that come back at nearly the same time: what is done for several costs less for each."""
@@ -21,8 +22,6 @@ AHEAD_SECONDS = 0.1
 
 KEEP_SECONDS = 0.5
 """An answer waits no longer than about twice this to be kept, whatever keeps the thread that takes it."""
-NEWEST = 0.2
-"""The weight of the newest call in how long the next one is expected to take."""
 
 Came = RawAnswer | Exception
 Back = tuple[Hand, Came | None]
@@ -41,7 +40,7 @@ class Line:
         self._waiting: deque[Hand] = deque()
         self._out = 0
         self._length = 0
-        self._seconds: float | None = None
+        self._seconds = 0.0
         self._busy_since: float | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="keeper", daemon=True).start()
@@ -65,7 +64,7 @@ class Line:
     def room(self) -> int:
         """How many more are wanted: so many that the next call begins when one has come back, and few more."""
         each = self._seconds
-        if each is None or self._most == 1:
+        if not each or self._most == 1:
             return self._most - self._length
         ahead = int(AHEAD_SECONDS * self._most / max(each, 0.001))
         return self._most + min(self._most, ahead) - self._length
@@ -134,10 +133,7 @@ class Line:
         self._back.put((hand, came))
         with self._lock:
             if began is not None:
-                each = time.monotonic() - began
-                self._seconds = (
-                    each if self._seconds is None else self._seconds + NEWEST * (each - self._seconds)
-                )
+                self._seconds = mean(self._seconds, time.monotonic() - began)
             following = self._waiting.popleft() if self._waiting else None
             if following is None:
                 self._out -= 1

@@ -91,13 +91,14 @@ class Pace:
             if known.limits:
                 known.add("more_input", input_tokens - known.input_tokens)
                 known.add("more_output", output_tokens - known.output_tokens)
-            known.input_tokens = _mean(known.input_tokens, input_tokens)
-            known.output_tokens = _mean(known.output_tokens, output_tokens)
+            known.input_tokens = mean(known.input_tokens, input_tokens)
+            known.output_tokens = mean(known.output_tokens, output_tokens)
 
     def _model(self, name: str) -> _Model:
         with self._lock:
             return self._models.setdefault(name, _Model())
 
 
-def _mean(before: float, newest: float) -> float:
+def mean(before: float, newest: float) -> float:
+    """Return a mean in which the newest value weighs most; 0 before there was one."""
     return newest if not before else before + NEWEST * (newest - before)

@@ -125,8 +125,8 @@ class Steps:
             self._give_back(job_id)
             return self._idle(claimed)
         hand = self._taken(claimed, asked)
-        while hand.result is None:
-            hand.go_on(hand.call.made() if hand.call else None)
+        hand.finish()
+        assert hand.result
         with about(**hand.known):
             return self._conclude(claimed, hand.result)
 
@@ -372,13 +372,11 @@ def _rows_of(hands: Sequence[Hand]) -> Iterator[list[Hand]]:
     """Yield those that can be recorded in one step: written one after the other, and not too many."""
     some: list[Hand] = []
     for hand in hands:
-        if isinstance(hand.result, Written) and not hand.claim.subject and len(some) < MOST:
-            some.append(hand)
-            continue
-        if some:
+        is_like = isinstance(hand.result, Written) and not hand.claim.subject
+        if some and (not is_like or len(some) == MOST):
             yield some
-        some = []
-        if isinstance(hand.result, Written) and not hand.claim.subject:
+            some = []
+        if is_like:
             some.append(hand)
         else:
             yield [hand]

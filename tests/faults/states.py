@@ -379,9 +379,7 @@ class Deeds(RuleBasedStateMachine):
         self._prepare(act)
         try:
             hand = Hand(held.claim, self.world.generation.writing(held.claim, leased_at=held.leased_at))
-            hand.go_on()
-            while hand.result is None:
-                hand.go_on(hand.call.made() if hand.call else None)
+            hand.finish()
             held.result = hand.result
         except Gone:
             self.held.remove(held)

@@ -29,9 +29,7 @@ def claim(app: App, job: Job, number: int) -> list[Claim]:
 
 def written(app: App, claimed: Claim) -> store.Done:
     hand = Hand(claimed, app.steps._generation.writing(claimed, leased_at=uptime()))
-    hand.go_on()
-    while hand.result is None:
-        hand.go_on(hand.call.made() if hand.call else None)
+    hand.finish()
     assert isinstance(hand.result, Written)
     return store.Done(claimed, hand.result.attempt, hand.result.conversation)
 
