@@ -34,13 +34,20 @@ join models m on m.number = n % %(models)s,
 """
 
 
-ASLEEP = ("conversations_note_text", "conversations_note_new", "conversations_count_inserted")
+ASLEEP = (
+    *("conversations_note_text", "conversations_note_new"),
+    *("conversations_count_inserted", "conversations_decisions_inserted"),
+)
 """Triggers whose work is done for all rows at once."""
 
 KINDS = """
 delete from public.conversation_kinds;
 insert into public.conversation_kinds (status, writer, model, template_version_id, flags, backend, number)
 select status, writer, model, template_version_id, flags, 0, count(*) from public.conversations group by 1, 2, 3, 4, 5;
+delete from public.decision_kinds;
+insert into public.decision_kinds
+select template_version_id, persona_key, arc_key, topic_key, model, writer, status,
+  private.given_reason(status, review_reason), count(*), true from public.conversations group by 1, 2, 3, 4, 5, 6, 7, 8;
 """
 """What the triggers would have counted, had they not been asleep."""
 

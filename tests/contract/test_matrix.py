@@ -56,6 +56,7 @@ EXPECTED = {
     "corrections": Row("viewer", "reviewer", person="corrector"),
     "dataset_rows": Row("viewer", "author"),
     "datasets": Row("viewer", "author", "author", "author"),
+    "decision_kinds": Row("viewer"),
     "emotional_arcs": Row("viewer", "author", "author", "author"),
     "import_lines": Row("viewer", "author", "author"),
     "imports": Row("viewer", "author", "author"),

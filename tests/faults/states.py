@@ -76,6 +76,18 @@ select status, writer, model, template_version_id, flags, sum(number) from (
 ) s group by 1, 2, 3, 4, 5 having sum(number) <> 0
 """
 """Kinds whose count is not that of their conversations."""
+MISDECIDED = """
+(select * from count_decisions('{}') except select * from count_decisions('{"since": "0001-01-01"}'))
+union all
+(select * from count_decisions('{"since": "0001-01-01"}') except select * from count_decisions('{}'))
+"""
+"""What is kept of decisions and is not what is there, or the other way round."""
+MISTOTALLED = """
+with kept as materialized (select * from total_jobs()), there as materialized (
+  select * from count_jobs(array(select id from batch_jobs)))
+(select * from kept except select * from there) union all (select * from there except select * from kept)
+"""
+"""What is kept of jobs and is not what they come to, or the other way round."""
 
 
 class World:
@@ -451,8 +463,9 @@ class Deeds(RuleBasedStateMachine):
 
     @invariant()
     def kinds_are_counted(self) -> None:
-        """What lists and counts show is what is there."""
-        assert self.world.connection.execute(MISCOUNTED).fetchall() == []
+        """What lists, counts, insight and templates show is what is there."""
+        for wrong in (MISCOUNTED, MISDECIDED, MISTOTALLED):
+            assert self.world.connection.execute(wrong).fetchall() == []
 
     @invariant()
     def decisions_stand(self) -> None:

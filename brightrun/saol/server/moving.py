@@ -50,8 +50,8 @@ Connection = psycopg.Connection[Any]
 Tell = Callable[[str], None]
 
 
-COUNTS = "conversation_kinds"
-"""What is there is counted elsewhere too: of conversations that were deleted it keeps rows that say none."""
+COUNTS = ("conversation_kinds", "decision_kinds")
+"""What is there is counted elsewhere too: of conversations that were deleted they keep rows that say none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _begin(
                 )
             return
         for shape in shapes:
-            if shape.name not in (*scaffolding, COUNTS) and _has_rows(target, shape):
+            if shape.name not in (*scaffolding, *COUNTS) and _has_rows(target, shape):
                 raise NotAllowed(
                     f"The target is in use: its table {shape.name} holds rows.",
                     remedy="Take a new project or an empty database; nothing was changed.",

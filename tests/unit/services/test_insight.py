@@ -64,6 +64,15 @@ def finish(app: App, job: JobId) -> JobId:
     return job
 
 
+def _rows_of(app: App, job: JobId) -> list[dict]:
+    return app.reviews.page(ConversationFilter(job_id=job))
+
+
+def _approved(app: App) -> int:
+    (version,) = app.costs.by_version()
+    return version.cost.approved
+
+
 def wilson(hits: int, total: int) -> tuple[float, float]:
     """The interval as a textbook has it."""
     z, share = 1.959963984540054, hits / total
@@ -310,6 +319,61 @@ def test_the_ledger_is_added_up_alike_here_and_on_the_page_of_templates(
     }
     ours = {(line.writer, line.model): (line.items, line.spent) for line in app.insight.costs(ALL).lines}
     assert ours == {key: (items, pytest.approx(spent)) for key, (items, spent) in theirs.items()}
+
+
+def test_a_decision_made_while_the_ledger_is_added_up_is_in_it_afterwards(
+    app: App, start: Start, dsn: str
+) -> None:
+    """Whichever of the two ends first, the next who looks finds the conversation approved."""
+    job = finish(app, start(2).id)
+    for is_first, key in zip((True, False), [row["id"] for row in _rows_of(app, job)], strict=True):
+        before = _approved(app)
+        with psycopg.connect(dsn) as deciding, psycopg.connect(dsn) as counting:
+            counting.execute("delete from private.job_totals")
+            counting.commit()
+            approve = "update conversations set status = 'approved' where id = %s"
+            if is_first:
+                deciding.execute(approve, [key])
+                counting.execute("select from total_jobs()")
+                deciding.commit()
+                counting.commit()
+            else:
+                counting.execute("select from total_jobs()")
+                deciding.execute(approve, [key])
+                deciding.commit()
+                counting.commit()
+        assert _approved(app) == before + 1
+
+
+def test_what_has_been_added_up_is_read_and_not_counted_again(app: App, start: Start, dsn: str) -> None:
+    """A job that ended is counted by the first who looks; the second reads it, until something about it changes."""
+    job = finish(app, start(2).id)
+    kept = "select count(*) from private.kept_jobs()"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        seen = [connection.execute(kept).fetchone()]
+        app.costs.by_version()
+        seen.append(connection.execute(kept).fetchone())
+        decide(app, Seen(_rows_of(app, job)[0]["id"], 1), Decision.APPROVED)
+        seen.append(connection.execute(kept).fetchone())
+        connection.execute("begin read only")
+        (approved,) = connection.execute("select sum(approved) from total_jobs()").fetchone() or (None,)
+        connection.execute("rollback")
+    assert seen == [(0,), (1,), (0,)]
+    assert approved == 1, "who may not write counts, and keeps nothing"
+
+
+def test_deeds_side_by_side_leave_one_row_a_kind(app: App, start: Start, dsn: str) -> None:
+    """Decisions, their undoing and the end of jobs leave the figures of decisions folded, each kind once."""
+    job = finish(app, start(6).id)
+    for number, row in enumerate(_rows_of(app, job)[:4]):
+        operation = decide(app, Seen(row["id"], 1), Decision.REJECTED, reason="Repetitive")
+        if number % 2:
+            app.reviews.undo(operation, reviewer="ana")
+    finish(app, start(1).id)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        rows = connection.execute("select is_folded, number from decision_kinds").fetchall()
+    assert all(is_folded and number > 0 for is_folded, number in rows if number)
+    assert sum(number for _, number in rows) == 7
 
 
 def test_coverage_shows_planned_written_and_approved_of_each_combination(app: App) -> None:
