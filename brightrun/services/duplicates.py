@@ -149,7 +149,7 @@ def _promising(
     """Return the candidates whose sketch says that they may be alike, the likeliest first."""
     if not candidates:
         return ()
-    others = np.unique(np.asarray(candidates, dtype=np.intp))
+    others = np.asarray(sorted(set(candidates)), dtype=np.intp)
     agree = (sketches[others] == sketches[place]).mean(axis=1)
     likely = np.flatnonzero(agree >= least)
     return [int(other) for other in others[likely[np.argsort(-agree[likely], kind="stable")][:MOST_PEERS]]]

@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from queue import Empty, SimpleQueue
 
 from brightrun.domain.writing import Caller, RawAnswer
@@ -19,6 +20,8 @@ GATHER_SECONDS = 0.005
 """So long others are waited for that come back at nearly the same time: what is done for several costs less for each."""
 AHEAD_SECONDS = 0.1
 """Items wait in line for no longer than about this: whoever pauses a job wants it to pause."""
+SOON_SECONDS = AHEAD_SECONDS / 2
+"""So long before a call comes back the next item is asked for, and with it those for all that come back little later."""
 
 KEEP_SECONDS = 0.5
 """An answer waits no longer than about twice this to be kept, whatever keeps the thread that takes it."""
@@ -38,9 +41,10 @@ class Line:
         self._back: SimpleQueue[Back | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._waiting: deque[Hand] = deque()
-        self._out = 0
+        self._out: dict[Hand, float] = {}
         self._length = 0
         self._seconds = 0.0
+        self._strays = 0.0
         self._busy_since: float | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="keeper", daemon=True).start()
@@ -49,10 +53,10 @@ class Line:
         """Let a hand's call be made when there is room for it."""
         self._length += 1
         with self._lock:
-            if self._out >= self._most:
+            if len(self._out) >= self._most:
                 self._waiting.append(hand)
                 return
-            self._out += 1
+            self._out[hand] = time.monotonic()
         self._begin(hand)
 
     @property
@@ -66,15 +70,15 @@ class Line:
         each = self._seconds
         if not each or self._most == 1:
             return self._most - self._length
-        ahead = int(AHEAD_SECONDS * self._most / max(each, 0.001))
+        ahead = max(int(AHEAD_SECONDS * self._most / max(each, 0.001)), self._due(AHEAD_SECONDS))
         return self._most + min(self._most, ahead) - self._length
 
     def back(self, seconds: float) -> list[Back]:
-        """Return what has come back, or nothing after so many seconds, or when somebody calls `wake`."""
+        """Return what has come back, or nothing after so many seconds, when more are wanted, or when somebody calls `wake`."""
         self._busy_since = None
         found: list[Back] = []
         try:
-            one = self._back.get(timeout=seconds)
+            one = self._back.get(timeout=min(seconds, self._wanted_in()))  # which is asked for once
             while one is not None:
                 found.append(one)
                 if len(found) == 1 < self._length and seconds:
@@ -97,6 +101,29 @@ class Line:
     def close(self) -> None:
         """Let nobody look after the line any more."""
         self._closed.set()
+
+    def _wanted_in(self) -> float:
+        """Return the seconds until the next call is about to come back that no item waits for."""
+        if self._most == 1 or not self._is_even:
+            return float("inf")
+        now = time.monotonic()
+        with self._lock:
+            without = islice(self._out.values(), len(self._waiting), None)
+            left = (began + self._seconds - SOON_SECONDS - now for began in without)
+            return next((seconds for seconds in left if seconds > 0), float("inf"))
+
+    def _due(self, seconds: float) -> int:
+        """Return how many calls will have come back in so many seconds, as far as one can tell: where all take as long."""
+        if not self._is_even:
+            return 0
+        since = time.monotonic() + seconds - self._seconds
+        with self._lock:
+            return sum(began <= since for began in self._out.values())
+
+    @property
+    def _is_even(self) -> bool:
+        """Whether calls take about as long as each other."""
+        return 0 < self._strays < SOON_SECONDS
 
     def _watch(self) -> None:
         """Keep what has come back while the thread that takes it is held up by something else."""
@@ -122,7 +149,7 @@ class Line:
         if call.is_late():
             self._come(hand, None, LeaseOver())
             return
-        told = partial(self._come, hand, time.monotonic())
+        told = partial(self._come, hand, self._out[hand])
         if isinstance(call.writer, Caller):
             with about(**hand.known):  # what is logged on the way still says for which item
                 call.writer.begin(call.order, told)
@@ -133,9 +160,12 @@ class Line:
         self._back.put((hand, came))
         with self._lock:
             if began is not None:
-                self._seconds = mean(self._seconds, time.monotonic() - began)
+                took = time.monotonic() - began
+                self._strays = mean(self._strays, abs(took - self._seconds))  # the first by all it took
+                self._seconds = mean(self._seconds, took)
+            del self._out[hand]
             following = self._waiting.popleft() if self._waiting else None
-            if following is None:
-                self._out -= 1
+            if following is not None:
+                self._out[following] = time.monotonic()
         if following is not None:
             self._begin(following)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import cycle, repeat
 from math import inf
 from pathlib import Path
 
@@ -165,12 +166,14 @@ class Counted(ScriptedWriter):
     def __init__(self) -> None:
         super().__init__()
         self.out = self.most = 0
+        self.lengths: Iterator[float] = repeat(0.03)
 
     def write(self, order: Order) -> RawAnswer:
         with self._lock:
             self.out += 1
             self.most = max(self.most, self.out)
-        time.sleep(0.03)
+            length = next(self.lengths)
+        time.sleep(length)
         with self._lock:
             self.out -= 1
         return super().write(order)
@@ -297,6 +300,31 @@ def until(happened: Callable[[], bool]) -> None:
             if happened():
                 return
     raise AssertionError("it never happened")
+
+
+@pytest.mark.parametrize(("lengths", "is_ahead"), [((0.45,), True), ((0.45, 0.75), False)])
+def test_items_are_ready_before_calls_of_a_known_length_come_back(
+    with_counted: App, counted: Counted, lengths: tuple[float, ...], is_ahead: bool
+) -> None:
+    """No slot waits for its next item where it is known when its call ends; elsewhere no item waits for a slot."""
+    counted.lengths = cycle(lengths)
+    in_hand: list[int] = []
+
+    class Watched:
+        at_once, is_slow, next = 1, with_counted.steps.is_slow, with_counted.steps.next
+        conclude = with_counted.steps.conclude
+        handed = 0
+
+        def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
+            hands, step = with_counted.steps.hand_out(job_id, number)
+            self.handed += len(hands)
+            in_hand.append(self.handed - counted.calls)
+            return hands, step
+
+    job = started(with_counted, 28)
+    Slots(Watched(), Rota(with_counted.batches.open_jobs)).run(4)
+    assert with_counted.batches.get(job.id).counts.completed == counted.calls == 28
+    assert (max(in_hand) > 4) is is_ahead
 
 
 def test_failures_that_are_not_in_a_row_pause_nothing(with_counted: App, counted: Counted) -> None:
