@@ -56,4 +56,5 @@ def main(url: str, prompts: list[str], slots: int) -> int:
     return sum(bool(row["answer"]) for row in rows)
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

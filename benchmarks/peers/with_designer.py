@@ -42,4 +42,5 @@ def main(url: str, prompts: list[str], slots: int) -> int:
     return int(found["answer"].astype(bool).sum())
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

@@ -47,4 +47,5 @@ def main(url: str, prompts: list[str], slots: int) -> int:
     return found
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)
