@@ -163,6 +163,9 @@ def one_round(place: Place) -> None:
         "batches: first page": lambda: app.batches.page(limit=12),
         "insight: decisions": lambda: app.insight.decisions(everything),
         "insight: costs": lambda: app.insight.costs(everything),
+        "insight: score": lambda: app.insight.scores(everything),
+        "insight: reviewers": lambda: app.insight.reviewers(everything),
+        "insight: coverage": lambda: app.insight.coverage(everything),
         "costs by version": app.costs.by_version,
         "release: what matches": lambda: app.datasets.matching(
             ConversationFilter(status=ConversationStatus.APPROVED)
