@@ -328,3 +328,42 @@ def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Cou
     assert isinstance(step, Step)
     assert step.outcome is StepOutcome.RETRY
     assert counted.calls == 0
+
+
+class OneItem:
+    """A job of one item: whoever asks for more of it before that is recorded is told to come again much later."""
+
+    at_once = 1
+
+    def __init__(self, hand: Hand, job: Job, ended: Job) -> None:
+        self.left, self.job, self.ended, self.open = [hand], job, ended, [OpenJob(job.id, 0)]
+
+    def is_slow(self, job_id: JobId) -> bool:
+        return False
+
+    def next(self, job_id: JobId) -> Step:
+        raise AssertionError("no job is slow")
+
+    def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
+        given, self.left = self.left, []
+        return given, None if given else Step(StepOutcome.WAIT, self.job, again_in=30.0)
+
+    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
+        self.open.clear()
+        return [Step(StepOutcome.COMPLETED, self.ended)]
+
+
+def test_the_end_of_the_last_item_is_the_end_of_the_work(with_counted: App, counted: Counted) -> None:
+    """Nobody waits at the shell for a job that has ended: at its last item it was still told to wait for more."""
+
+    def waited() -> float:
+        job = started(with_counted, 1)
+        (hand,), _ = with_counted.steps.hand_out(job.id, 1)
+        worker = OneItem(hand, job, replace(job, status=JobStatus.COMPLETED))
+        told: list[float] = []
+        Slots(worker, Rota(lambda: worker.open), tell=lambda step: told.append(time.monotonic())).run(2)
+        return time.monotonic() - told[-1]
+
+    assert min(waited() for _ in range(3)) < 0.5, (
+        "a machine that is busy otherwise is slow once, not each time"
+    )
