@@ -196,10 +196,12 @@ class Slots:
     def _work(self, line: Line, number: int) -> None:
         while True:
             kept = self._take()
-            if number == 1:  # one item after the other, each to its end
+            # A refusal may hold all others back: a limit, a rejected key. It is recorded before more are handed out.
+            is_first = number == 1 or any(hand.result for hand in kept)
+            if is_first:
                 self._finish(kept)
             rest = self._fill(line)
-            if number > 1:
+            if not is_first:
                 self._finish(kept)
             if kept and not line.length:
                 continue  # what has just ended may have been the last, and nobody waits for more then

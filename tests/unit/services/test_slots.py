@@ -16,7 +16,14 @@ import pytest
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, OpenJob, Step, StepOutcome, WriterName
-from brightrun.domain.errors import BrightRunError, DatabaseFault, InvalidInput, NotAllowed, WriterBusy
+from brightrun.domain.errors import (
+    BrightRunError,
+    DatabaseFault,
+    InvalidInput,
+    NotAllowed,
+    WriterBusy,
+    WriterRejected,
+)
 from brightrun.domain.ids import JobId
 from brightrun.domain.limits import Limits
 from brightrun.domain.writing import Order, RawAnswer
@@ -328,6 +335,22 @@ def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Cou
     assert isinstance(step, Step)
     assert step.outcome is StepOutcome.RETRY
     assert counted.calls == 0
+
+
+LIMITED = WriterBusy("too many", code="rate_limit_error", status=429, retry_after=60.0)
+
+
+@pytest.mark.parametrize("refusal", [LIMITED, WriterRejected("no such key", code="rejected", status=401)])
+def test_no_more_is_called_for_once_a_refusal_holds_the_job_back(
+    with_counted: App, counted: Counted, refusal: Exception
+) -> None:
+    """After a rate limit, or a rejected key, nothing leaves but what was out: the wait a server asks for is kept."""
+    for _ in range(40):
+        counted.will(refusal)
+    started(with_counted, 40)
+    crew = Slots(with_counted.steps, Rota(with_counted.batches.open_jobs), tell=lambda step: crew.stop())
+    crew.run(4)
+    assert counted.calls == 4
 
 
 class OneItem:
