@@ -132,7 +132,7 @@ class Line:
     def _come(self, hand: Hand, began: float | None, came: Came) -> None:
         self._back.put((hand, came))
         with self._lock:
-            if began is not None:
+            if began is not None and isinstance(came, RawAnswer):  # a refusal takes no time, and answers do
                 self._seconds = mean(self._seconds, time.monotonic() - began)
             following = self._waiting.popleft() if self._waiting else None
             if following is None:

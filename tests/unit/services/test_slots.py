@@ -353,6 +353,21 @@ def test_no_more_is_called_for_once_a_refusal_holds_the_job_back(
     assert counted.calls == 4
 
 
+def test_what_is_refused_at_once_lets_no_others_wait_in_line(with_counted: App, counted: Counted) -> None:
+    """A busy server refuses in no time and answers slowly: a call behind it would outlast a pause by that time."""
+    for _ in range(4):
+        counted.will(LIMITED)
+    hands, _ = with_counted.steps.hand_out(started(with_counted, 4).id, 4)
+    with ThreadPoolExecutor(4) as threads:
+        line = Line(4, threads)
+        for hand in hands:
+            line.add(hand)
+        while line.length:
+            line.back(5)
+        line.close()
+    assert line.room == 4
+
+
 class OneItem:
     """A job of one item: whoever asks for more of it before that is recorded is told to come again much later."""
 
