@@ -43,7 +43,8 @@ class Line:
         self._seconds = 0.0
         self._busy_since: float | None = None
         self._closed = threading.Event()
-        threading.Thread(target=self._watch, name="keeper", daemon=True).start()
+        self._keeper = threading.Thread(target=self._watch, name="keeper", daemon=True)
+        self._keeper.start()
 
     def add(self, hand: Hand) -> None:
         """Let a hand's call be made when there is room for it."""
@@ -95,8 +96,9 @@ class Line:
         self._back.put(None)
 
     def close(self) -> None:
-        """Let nobody look after the line any more."""
+        """Call for none that still waits, and end who looks after the line once it has kept what it took."""
         self._closed.set()
+        self._keeper.join()
 
     def _watch(self) -> None:
         """Keep what has come back while the thread that takes it is held up by something else."""
@@ -134,7 +136,7 @@ class Line:
         with self._lock:
             if began is not None and isinstance(came, RawAnswer):  # a refusal takes no time, and answers do
                 self._seconds = mean(self._seconds, time.monotonic() - began)
-            following = self._waiting.popleft() if self._waiting else None
+            following = self._waiting.popleft() if self._waiting and not self._closed.is_set() else None
             if following is None:
                 self._out -= 1
         if following is not None:

@@ -178,6 +178,7 @@ class Slots:
             try:
                 self._work(line, number)
             except KeyboardInterrupt:  # somebody has asked twice to stop
+                line.close()
                 self._came.extend(line.back(0))
                 self._take()
                 raise
@@ -210,9 +211,14 @@ class Slots:
             self._came.extend(line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS)))
 
     def _take(self) -> list[Hand]:
-        """Keep every answer that has come back before anything else is done; returns whose they are."""
+        """Keep every answer that has come back before anything else is done; returns whose they are.
+
+        In other threads, for a signal breaks in on this one: an answer would be lost on its way to the store.
+        """
         hands = [hand for hand, _ in self._came]
-        self._each(_keep_first, [self._came] * len(self._came))
+        threads = min(self._steps.at_once, len(hands))
+        for keeping in [self._pool.submit(_keep, self._came) for _ in range(threads)]:
+            keeping.result()
         return hands
 
     def _each(self, bring_on: Callable[[T], object], some: Sequence[T]) -> None:
@@ -317,8 +323,12 @@ class Slots:
         self._stopped = True
 
 
-def _keep_first(came: deque[Back]) -> None:
-    """Keep one answer, which is off the list from then on, whatever breaks in."""
-    hand, answer = came.popleft()
-    if answer is not None:
-        hand.go_on(answer)
+def _keep(came: deque[Back]) -> None:
+    """Keep one answer after the other, each off the list from then on, until none is left."""
+    while True:
+        try:
+            hand, answer = came.popleft()
+        except IndexError:
+            return
+        if answer is not None:
+            hand.go_on(answer)

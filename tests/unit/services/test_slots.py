@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -366,6 +367,66 @@ def test_what_is_refused_at_once_lets_no_others_wait_in_line(with_counted: App, 
             line.back(5)
         line.close()
     assert line.room == 4
+
+
+class Gated(ScriptedWriter):
+    """Answers once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may = threading.Event(), threading.Event()
+
+    def write(self, order: Order) -> RawAnswer:
+        self.asked.set()
+        assert self.may.wait(10)
+        return super().write(order)
+
+
+@pytest.fixture
+def gated() -> Gated:
+    return Gated()
+
+
+@pytest.fixture
+def with_gated(gated: Gated, dsn: str, tmp_path: Path) -> Iterator[App]:
+    settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
+    opened = open_app(settings, writers={WriterName.CLAUDE: gated})
+    yield opened
+    opened.close()
+
+
+def test_what_waits_in_line_is_not_bought_by_who_has_left(with_gated: App, gated: Gated) -> None:
+    """After a second Ctrl-C no call is made whose answer nobody would take."""
+    hands, _ = with_gated.steps.hand_out(started(with_gated, 3).id, 3)
+    with ThreadPoolExecutor(1) as threads:
+        line = Line(1, threads)
+        for hand in hands:
+            line.add(hand)
+        line.close()
+        gated.may.set()
+        assert len(line.back(5)) == 1
+    assert gated.calls == 1
+
+
+def test_a_second_ctrl_c_loses_no_answer_that_the_store_takes_long_for(
+    with_gated: App, gated: Gated, tmp_path: Path
+) -> None:
+    """Where the store fails while somebody asks twice to stop, the answer is still kept on this machine."""
+    job = started(with_gated, 1)
+    in_the_way = tmp_path / "buckets" / "conversation-files" / "raw" / job.id
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("no folder")
+
+    def ask() -> None:
+        assert gated.asked.wait(10)
+        gated.may.set()
+        time.sleep(0.5)  # the store is tried for more than a second
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=ask).start()
+    with pytest.raises(KeyboardInterrupt):
+        Slots(with_gated.steps, Rota(with_gated.batches.open_jobs)).run(2)
+    assert len(list((tmp_path / "spool").glob("conversation-files/raw/*/[!.]*.json"))) == gated.calls == 1
 
 
 class OneItem:
