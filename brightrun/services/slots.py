@@ -150,6 +150,7 @@ class Slots:
         self._complain = complain
         self._wait_for_more = wait_for_more
         self._stopped = False
+        self._left = False
         self._fault: BrightRunError | None = None
         self._line: Line | None = None
         self._came: deque[Back] = deque()
@@ -160,6 +161,11 @@ class Slots:
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
         self._stopped = True
+        self._wake()
+
+    def leave(self) -> None:
+        """Begin nothing more and wait for no call; what has come back is kept, and gone on from another time."""
+        self._stopped = self._left = True
         self._wake()
 
     def look(self) -> None:
@@ -178,9 +184,7 @@ class Slots:
             try:
                 self._work(line, number)
             except KeyboardInterrupt:  # somebody has asked twice to stop
-                line.close()
-                self._came.extend(line.back(0))
-                self._take()
+                self._break_off(line)
                 raise
             except BaseException:
                 self._stopped = True
@@ -195,7 +199,7 @@ class Slots:
             raise self._fault
 
     def _work(self, line: Line, number: int) -> None:
-        while True:
+        while not self._left:
             kept = self._take()
             # A refusal may hold all others back: a limit, a rejected key. It is recorded before more are handed out.
             is_first = number == 1 or any(hand.result for hand in kept)
@@ -209,6 +213,13 @@ class Slots:
             if not line.length and not self._slow and (rest is None or self._stopped):
                 return
             self._came.extend(line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS)))
+        self._break_off(line)
+
+    def _break_off(self, line: Line) -> None:
+        """Keep what has come back, and wait for nothing else."""
+        line.close()
+        self._came.extend(line.back(0))
+        self._take()
 
     def _take(self) -> list[Hand]:
         """Keep every answer that has come back before anything else is done; returns whose they are.
