@@ -125,11 +125,14 @@ class Line:
             self._come(hand, None, LeaseOver())
             return
         told = partial(self._come, hand, time.monotonic())
-        if isinstance(call.writer, Caller):
-            with about(**hand.known):  # what is logged on the way still says for which item
-                call.writer.begin(call.order, told)
-        else:
-            self._threads.submit(lambda: told(call.made()))
+        try:
+            if isinstance(call.writer, Caller):
+                with about(**hand.known):  # what is logged on the way still says for which item
+                    call.writer.begin(call.order, told)
+            else:
+                self._threads.submit(lambda: told(call.made()))
+        except Exception as fault:  # noqa: BLE001 - it is raised again where the item is brought on, or nobody would
+            self._come(hand, None, fault)
 
     def _come(self, hand: Hand, began: float | None, came: Came) -> None:
         self._back.put((hand, came))

@@ -338,6 +338,33 @@ def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Cou
     assert counted.calls == 0
 
 
+class Exhausted(CountedCaller):
+    """Cannot begin its first call: this machine has no file or thread left for it."""
+
+    refused = False
+
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        if not self.refused:
+            self.refused = True
+            raise OSError(24, "Too many open files")
+        super().begin(order, told)
+
+
+def test_a_call_that_cannot_be_begun_ends_its_item_and_holds_nobody(dsn: str, tmp_path: Path) -> None:
+    """On a machine that is out of files the work goes on, or ends: it never waits for a call that is not out."""
+    settings = Settings(home=tmp_path, database_url=dsn, actor="ana")  # type: ignore[arg-type]
+    app = open_app(settings, writers={WriterName.CLAUDE: Exhausted()})
+    job = started(app, 6)
+    crew = Slots(app.steps, Rota(app.batches.open_jobs))
+    working = threading.Thread(target=crew.run, args=(2,), daemon=True)
+    working.start()
+    working.join(30)
+    assert not working.is_alive()
+    counts = app.batches.get(job.id).counts
+    assert (counts.completed, counts.failed, counts.processing) == (5, 1, 0)
+    app.close()
+
+
 LIMITED = WriterBusy("too many", code="rate_limit_error", status=429, retry_after=60.0)
 
 
