@@ -26,6 +26,8 @@ SLOTS_EACH = 16
 """With fewer a process of its own is not worth the second it takes to start, nor its memory."""
 TELL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
+LEAVE_SECONDS = 5.0
+"""So long somebody who has asked twice to stop waits at most, while what has come back is kept."""
 
 
 def shares_of(slots: int) -> list[int]:
@@ -60,6 +62,7 @@ class _Wish(StrEnum):
 
     LOOK = "look"
     STOP = "stop"
+    LEAVE = "leave"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,12 @@ class Here:
         if self._crew:
             self._crew.stop()
 
+    def leave(self) -> None:
+        """Begin nothing more and wait for no call; what has come back is kept."""
+        self._stopped = True
+        if self._crew:
+            self._crew.leave()
+
 
 @dataclass
 class Processes:
@@ -143,10 +152,13 @@ class Processes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End them: what is in hand is finished, unless somebody has asked twice to stop."""
+        """End them: what is in hand is finished, or only kept where somebody has asked twice to stop."""
+        patience = self.settings.lease_seconds
+        if kind is KeyboardInterrupt:
+            self._send(_Wish.LEAVE)
+            patience = LEAVE_SECONDS
         for door in self._doors:
             door.close()  # which each takes for the wish to end
-        patience = 0.0 if kind is KeyboardInterrupt else self.settings.lease_seconds
         until = time.monotonic() + patience
         try:
             for process in self._doors.values():
@@ -258,11 +270,15 @@ def _obey(here: Here, door: Connection, teller: _Teller) -> None:
 
     def hear() -> None:
         with suppress(EOFError, OSError):
-            while (told := door.recv()) is not _Wish.STOP:
+            while True:
+                told = door.recv()
                 if isinstance(told, _Task):
                     tasks.put(told)
-                else:
+                elif told is _Wish.LOOK:
                     here.look()
+                else:
+                    here.leave() if told is _Wish.LEAVE else here.stop()
+                    tasks.put(None)
         here.stop()
         tasks.put(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def work(
 ) -> None:
     """Advance one job or all open ones, several calls at a time, as fast as the writer's limits allow.
 
-    Urgent jobs come first, equals share. Ctrl-C stops after the items in hand and leaves everything resumable.
+    Urgent jobs come first, equals share. Ctrl-C or SIGTERM stops after the items in hand and leaves all resumable.
     """
     with reported(as_json=as_json), opened() as app:
         only = None if job is None else app.batches.find(job)
@@ -38,7 +39,7 @@ def work(
         if only is not None:
             watched.add(app.batches.get(only))
         with crew_of(app, slots, watched.stepped, _complain) as crew:
-            stopping = Stopping("the items in hand", crew.stop)
+            stopping = Stopping("the items in hand", crew.stop, (signal.SIGINT, signal.SIGTERM))
             with stopping, watched.bar:
                 crew.run(only, wait_for_more=wait)
         ended = [app.batches.get(job_id) for job_id in watched.jobs]
@@ -47,7 +48,7 @@ def work(
         elif not ended:
             err.print("No batch job is open. Create one: brightrun generate --scenarios FILE.csv")
         if stopping.asked and any(each.is_open for each in ended):
-            raise typer.Exit(130)
+            raise typer.Exit(128 + stopping.asked)
         if any(each.status is not JobStatus.COMPLETED for each in ended):
             raise typer.Exit(1)
 

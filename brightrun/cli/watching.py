@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -36,22 +36,33 @@ def figures(job: Job) -> str:
 
 
 class Stopping:
-    """Makes the first Ctrl-C a wish to stop and leaves the second one to Python."""
+    """Makes the first Ctrl-C, or termination signal, a wish to stop and leaves the second one to what was before."""
 
-    def __init__(self, after: str, stop: Callable[[], None] = lambda: None) -> None:
-        """`after` names what is finished first; `stop` is called with the wish."""
-        self.asked = False
+    def __init__(
+        self,
+        after: str,
+        stop: Callable[[], None] = lambda: None,
+        signals: Sequence[signal.Signals] = (signal.SIGINT,),
+    ) -> None:
+        """`after` names what is finished first; `stop` is called with the wish, which any of `signals` is."""
+        self.asked: int | None = None
+        """The signal that was the wish."""
         self._after = after
         self._stop = stop
+        self._signals = signals
 
     def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, self._ask)
+        self._before = {number: signal.signal(number, self._ask) for number in self._signals}
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.asked = number
         self._stop()
-        signal.signal(signal.SIGINT, self._before)
+        self._restore()
         err.print(f"Stopping after {self._after}; press Ctrl-C again to stop at once.")

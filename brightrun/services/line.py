@@ -47,7 +47,8 @@ class Line:
         self._strays = 0.0
         self._busy_since: float | None = None
         self._closed = threading.Event()
-        threading.Thread(target=self._watch, name="keeper", daemon=True).start()
+        self._keeper = threading.Thread(target=self._watch, name="keeper", daemon=True)
+        self._keeper.start()
 
     def add(self, hand: Hand) -> None:
         """Let a hand's call be made when there is room for it."""
@@ -99,8 +100,9 @@ class Line:
         self._back.put(None)
 
     def close(self) -> None:
-        """Let nobody look after the line any more."""
+        """Call for none that still waits, and end who looks after the line once it has kept what it took."""
         self._closed.set()
+        self._keeper.join()
 
     def _wanted_in(self) -> float:
         """Return the seconds until the next call is about to come back that no item waits for."""
@@ -150,21 +152,24 @@ class Line:
             self._come(hand, None, LeaseOver())
             return
         told = partial(self._come, hand, self._out[hand])
-        if isinstance(call.writer, Caller):
-            with about(**hand.known):  # what is logged on the way still says for which item
-                call.writer.begin(call.order, told)
-        else:
-            self._threads.submit(lambda: told(call.made()))
+        try:
+            if isinstance(call.writer, Caller):
+                with about(**hand.known):  # what is logged on the way still says for which item
+                    call.writer.begin(call.order, told)
+            else:
+                self._threads.submit(lambda: told(call.made()))
+        except Exception as fault:  # noqa: BLE001 - it is raised again where the item is brought on, or nobody would
+            self._come(hand, None, fault)
 
     def _come(self, hand: Hand, began: float | None, came: Came) -> None:
         self._back.put((hand, came))
         with self._lock:
-            if began is not None:
+            if began is not None and isinstance(came, RawAnswer):  # a refusal takes no time, and answers do
                 took = time.monotonic() - began
                 self._strays = mean(self._strays, abs(took - self._seconds))  # the first by all it took
                 self._seconds = mean(self._seconds, took)
             del self._out[hand]
-            following = self._waiting.popleft() if self._waiting else None
+            following = self._waiting.popleft() if self._waiting and not self._closed.is_set() else None
             if following is not None:
                 self._out[following] = time.monotonic()
         if following is not None:

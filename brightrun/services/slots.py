@@ -150,6 +150,7 @@ class Slots:
         self._complain = complain
         self._wait_for_more = wait_for_more
         self._stopped = False
+        self._left = False
         self._fault: BrightRunError | None = None
         self._line: Line | None = None
         self._came: deque[Back] = deque()
@@ -160,6 +161,11 @@ class Slots:
     def stop(self) -> None:
         """Begin nothing more; what is in hand is finished and kept."""
         self._stopped = True
+        self._wake()
+
+    def leave(self) -> None:
+        """Begin nothing more and wait for no call; what has come back is kept, and gone on from another time."""
+        self._stopped = self._left = True
         self._wake()
 
     def look(self) -> None:
@@ -178,8 +184,7 @@ class Slots:
             try:
                 self._work(line, number)
             except KeyboardInterrupt:  # somebody has asked twice to stop
-                self._came.extend(line.back(0))
-                self._take()
+                self._break_off(line)
                 raise
             except BaseException:
                 self._stopped = True
@@ -194,23 +199,37 @@ class Slots:
             raise self._fault
 
     def _work(self, line: Line, number: int) -> None:
-        while True:
+        while not self._left:
             kept = self._take()
-            if number == 1:  # one item after the other, each to its end
+            # A refusal may hold all others back: a limit, a rejected key. It is recorded before more are handed out.
+            is_first = number == 1 or any(hand.result for hand in kept)
+            if is_first:
                 self._finish(kept)
             rest = self._fill(line)
-            if number > 1:
+            if not is_first:
                 self._finish(kept)
             if kept and not line.length:
                 continue  # what has just ended may have been the last, and nobody waits for more then
             if not line.length and not self._slow and (rest is None or self._stopped):
                 return
             self._came.extend(line.back(min(rest or LOOK_SECONDS, LOOK_SECONDS)))
+        self._break_off(line)
+
+    def _break_off(self, line: Line) -> None:
+        """Keep what has come back, and wait for nothing else."""
+        line.close()
+        self._came.extend(line.back(0))
+        self._take()
 
     def _take(self) -> list[Hand]:
-        """Keep every answer that has come back before anything else is done; returns whose they are."""
+        """Keep every answer that has come back before anything else is done; returns whose they are.
+
+        In other threads, for a signal breaks in on this one: an answer would be lost on its way to the store.
+        """
         hands = [hand for hand, _ in self._came]
-        self._each(_keep_first, [self._came] * len(self._came))
+        threads = min(self._steps.at_once, len(hands))
+        for keeping in [self._pool.submit(_keep, self._came) for _ in range(threads)]:
+            keeping.result()
         return hands
 
     def _each(self, bring_on: Callable[[T], object], some: Sequence[T]) -> None:
@@ -315,8 +334,12 @@ class Slots:
         self._stopped = True
 
 
-def _keep_first(came: deque[Back]) -> None:
-    """Keep one answer, which is off the list from then on, whatever breaks in."""
-    hand, answer = came.popleft()
-    if answer is not None:
-        hand.go_on(answer)
+def _keep(came: deque[Back]) -> None:
+    """Keep one answer after the other, each off the list from then on, until none is left."""
+    while True:
+        try:
+            hand, answer = came.popleft()
+        except IndexError:
+            return
+        if answer is not None:
+            hand.go_on(answer)

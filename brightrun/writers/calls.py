@@ -38,8 +38,9 @@ class Calls:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run, args=(self._loop,), name="calls", daemon=True).start()
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=_run, args=(loop,), name="calls", daemon=True).start()
+                self._loop = loop  # only once it runs: on one that does not, every call would wait for ever
             return self._loop
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,6 +83,29 @@ def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: P
         assert left.is_open
         assert left.counts.processing == 0
         assert left.counts.completed == len(api.requests)
+
+
+def test_who_asks_twice_to_stop_loses_no_answer_in_any_process(tmp_path: Path, dsn: str) -> None:
+    """What has come back by a second Ctrl-C is kept, however long the store takes, and no call is waited for."""
+    with MessagesApi(seconds=0.3) as api, claude_app(tmp_path / "home", dsn, api) as app:
+        job = app.batches.create(
+            app.planner.plan(scenarios(20), options(WriterName.CLAUDE)), name="Shared", actor="ana"
+        )
+        in_the_way = tmp_path / "home" / "buckets" / "conversation-files" / "raw" / job.id
+        in_the_way.parent.mkdir(parents=True, exist_ok=True)
+        in_the_way.write_text("no folder")
+
+        def ask() -> None:
+            while sum(each.status == 200 for each in api.requests) < 4:
+                time.sleep(0.01)
+            time.sleep(0.3)  # the store is tried for more than a second
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        threading.Thread(target=ask, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt), Processes(app.settings, [2, 2]) as crew:
+            crew.run(job.id)
+        kept = list((tmp_path / "home" / "spool").glob("conversation-files/raw/*/[!.]*.json"))
+        assert len(kept) == len(api.requests) == 4
 
 
 def test_a_machine_that_is_not_ready_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 from tests.messages_api import KEY, MessagesApi
@@ -31,3 +33,20 @@ def test_the_shell_works_all_open_jobs_off(tmp_path: Path, dsn: str) -> None:
         assert 2 <= api.journal.most_at_once <= 4
         again = shell.json("work")
         assert again["jobs"] == []
+
+
+def test_a_service_that_is_told_to_end_leaves_nothing_in_hand(tmp_path: Path, dsn: str) -> None:
+    """SIGTERM ends what is in hand and records it: the next start waits for no lease of minutes."""
+    with MessagesApi(seconds=1.0) as api:
+        shell = Shell(tmp_path / "home", DATABASE_URL=dsn, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=api.url)
+        job = str(shell.json("generate", "--scenarios", str(SHEET), "--limit", "20")["id"])
+        process = shell.start("work", job, "--slots", "4")
+        while api.journal.at_once < 4:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+        (left,) = shell.json("status")["jobs"]  # type: ignore[misc]
+    assert (process.returncode, left["counts"]["processing"]) == (128 + signal.SIGTERM, 0), said  # type: ignore[index]
+    assert left["counts"]["completed"] == len(api.requests)  # type: ignore[index]
+    assert left["status"] == "processing"  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -17,7 +18,14 @@ import pytest
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, OpenJob, Step, StepOutcome, WriterName
-from brightrun.domain.errors import BrightRunError, DatabaseFault, InvalidInput, NotAllowed, WriterBusy
+from brightrun.domain.errors import (
+    BrightRunError,
+    DatabaseFault,
+    InvalidInput,
+    NotAllowed,
+    WriterBusy,
+    WriterRejected,
+)
 from brightrun.domain.ids import JobId
 from brightrun.domain.limits import Limits
 from brightrun.domain.writing import Order, RawAnswer
@@ -356,3 +364,160 @@ def test_a_call_that_waited_too_long_is_not_made(with_counted: App, counted: Cou
     assert isinstance(step, Step)
     assert step.outcome is StepOutcome.RETRY
     assert counted.calls == 0
+
+
+class Exhausted(CountedCaller):
+    """Cannot begin its first call: this machine has no file or thread left for it."""
+
+    refused = False
+
+    def begin(self, order: Order, told: Callable[[RawAnswer | Exception], object]) -> None:
+        if not self.refused:
+            self.refused = True
+            raise OSError(24, "Too many open files")
+        super().begin(order, told)
+
+
+def test_a_call_that_cannot_be_begun_ends_its_item_and_holds_nobody(dsn: str, tmp_path: Path) -> None:
+    """On a machine that is out of files the work goes on, or ends: it never waits for a call that is not out."""
+    settings = Settings(home=tmp_path, database_url=dsn, actor="ana")  # type: ignore[arg-type]
+    app = open_app(settings, writers={WriterName.CLAUDE: Exhausted()})
+    job = started(app, 6)
+    crew = Slots(app.steps, Rota(app.batches.open_jobs))
+    working = threading.Thread(target=crew.run, args=(2,), daemon=True)
+    working.start()
+    working.join(30)
+    assert not working.is_alive()
+    counts = app.batches.get(job.id).counts
+    assert (counts.completed, counts.failed, counts.processing) == (5, 1, 0)
+    app.close()
+
+
+LIMITED = WriterBusy("too many", code="rate_limit_error", status=429, retry_after=60.0)
+
+
+@pytest.mark.parametrize("refusal", [LIMITED, WriterRejected("no such key", code="rejected", status=401)])
+def test_no_more_is_called_for_once_a_refusal_holds_the_job_back(
+    with_counted: App, counted: Counted, refusal: Exception
+) -> None:
+    """After a rate limit, or a rejected key, nothing leaves but what was out: the wait a server asks for is kept."""
+    for _ in range(40):
+        counted.will(refusal)
+    started(with_counted, 40)
+    crew = Slots(with_counted.steps, Rota(with_counted.batches.open_jobs), tell=lambda step: crew.stop())
+    crew.run(4)
+    assert counted.calls == 4
+
+
+def test_what_is_refused_at_once_lets_no_others_wait_in_line(with_counted: App, counted: Counted) -> None:
+    """A busy server refuses in no time and answers slowly: a call behind it would outlast a pause by that time."""
+    for _ in range(4):
+        counted.will(LIMITED)
+    hands, _ = with_counted.steps.hand_out(started(with_counted, 4).id, 4)
+    with ThreadPoolExecutor(4) as threads:
+        line = Line(4, threads)
+        for hand in hands:
+            line.add(hand)
+        while line.length:
+            line.back(5)
+        line.close()
+    assert line.room == 4
+
+
+class Gated(ScriptedWriter):
+    """Answers once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may = threading.Event(), threading.Event()
+
+    def write(self, order: Order) -> RawAnswer:
+        self.asked.set()
+        assert self.may.wait(10)
+        return super().write(order)
+
+
+@pytest.fixture
+def gated() -> Gated:
+    return Gated()
+
+
+@pytest.fixture
+def with_gated(gated: Gated, dsn: str, tmp_path: Path) -> Iterator[App]:
+    settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
+    opened = open_app(settings, writers={WriterName.CLAUDE: gated})
+    yield opened
+    opened.close()
+
+
+def test_what_waits_in_line_is_not_bought_by_who_has_left(with_gated: App, gated: Gated) -> None:
+    """After a second Ctrl-C no call is made whose answer nobody would take."""
+    hands, _ = with_gated.steps.hand_out(started(with_gated, 3).id, 3)
+    with ThreadPoolExecutor(1) as threads:
+        line = Line(1, threads)
+        for hand in hands:
+            line.add(hand)
+        line.close()
+        gated.may.set()
+        assert len(line.back(5)) == 1
+    assert gated.calls == 1
+
+
+def test_a_second_ctrl_c_loses_no_answer_that_the_store_takes_long_for(
+    with_gated: App, gated: Gated, tmp_path: Path
+) -> None:
+    """Where the store fails while somebody asks twice to stop, the answer is still kept on this machine."""
+    job = started(with_gated, 1)
+    in_the_way = tmp_path / "buckets" / "conversation-files" / "raw" / job.id
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("no folder")
+
+    def ask() -> None:
+        assert gated.asked.wait(10)
+        gated.may.set()
+        time.sleep(0.5)  # the store is tried for more than a second
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=ask).start()
+    with pytest.raises(KeyboardInterrupt):
+        Slots(with_gated.steps, Rota(with_gated.batches.open_jobs)).run(2)
+    assert len(list((tmp_path / "spool").glob("conversation-files/raw/*/[!.]*.json"))) == gated.calls == 1
+
+
+class OneItem:
+    """A job of one item: whoever asks for more of it before that is recorded is told to come again much later."""
+
+    at_once = 1
+
+    def __init__(self, hand: Hand, job: Job, ended: Job) -> None:
+        self.left, self.job, self.ended, self.open = [hand], job, ended, [OpenJob(job.id, 0)]
+
+    def is_slow(self, job_id: JobId) -> bool:
+        return False
+
+    def next(self, job_id: JobId) -> Step:
+        raise AssertionError("no job is slow")
+
+    def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
+        given, self.left = self.left, []
+        return given, None if given else Step(StepOutcome.WAIT, self.job, again_in=30.0)
+
+    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
+        self.open.clear()
+        return [Step(StepOutcome.COMPLETED, self.ended)]
+
+
+def test_the_end_of_the_last_item_is_the_end_of_the_work(with_counted: App, counted: Counted) -> None:
+    """Nobody waits at the shell for a job that has ended: at its last item it was still told to wait for more."""
+
+    def waited() -> float:
+        job = started(with_counted, 1)
+        (hand,), _ = with_counted.steps.hand_out(job.id, 1)
+        worker = OneItem(hand, job, replace(job, status=JobStatus.COMPLETED))
+        told: list[float] = []
+        Slots(worker, Rota(lambda: worker.open), tell=lambda step: told.append(time.monotonic())).run(2)
+        return time.monotonic() - told[-1]
+
+    assert min(waited() for _ in range(3)) < 0.5, (
+        "a machine that is busy otherwise is slow once, not each time"
+    )
