@@ -38,7 +38,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 BASE = 10_000
 """The size that the others are held against."""
-ROUNDS = 5
+ROUNDS = 3
 STEPS = 40
 PATIENCE = 120_000
 PAGES = (
