@@ -22,6 +22,10 @@ FAILED_SECONDS = 0.02
 """How long a failure of the store is one of whoever asks next: of the others of the same round, for whose leases it might
 take too long to wait for a store that hangs once for each of them."""
 
+IDLE_SECONDS = 60.0
+"""Room that nobody needed for so long is given back at the next call, but for one. Not sooner: where all answers of a round
+have come back none is needed for a moment, and to make all of it anew each time makes every new file slow."""
+
 log = logging.getLogger(__name__)
 
 
@@ -36,8 +40,14 @@ class Spool:
     """Shared by every process of this machine that works in the same data folder."""
 
     def __init__(
-        self, files: Bucket, local: LocalBucket, *, pause: Callable[[float], None] = time.sleep
+        self,
+        files: Bucket,
+        local: LocalBucket,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._files = files
         self._local = local
         self._pause = pause
@@ -48,10 +58,11 @@ class Spool:
         self._lock = threading.Lock()
         self._rooms: list[Room] = []
         self._lent = 0
+        self._lent_at = float("-inf")
 
     def require_store(self) -> None:
         """Raise StorageFault when an answer could not be kept: nothing may be paid for then."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._proved_at <= PROVED_SECONDS:
             return
         if self._hangs and now - self._failed_at <= FAILED_SECONDS:
@@ -59,10 +70,10 @@ class Spool:
         try:
             self._files.check()
         except StorageFault as fault:
-            self._failed_at = time.monotonic()
+            self._failed_at = self._clock()
             self._hangs = fault if self._failed_at - now > SLOW_SECONDS else None
             raise
-        self._proved_at = time.monotonic()
+        self._proved_at = self._clock()
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -72,6 +83,8 @@ class Spool:
         """
         self.require_store()
         with self._lock:
+            if not self._lent and self._clock() - self._lent_at > IDLE_SECONDS:
+                del self._rooms[1:]
             room = self._rooms.pop() if self._rooms else None
         lent = Place(room or self._local.set_aside(MAX_ANSWER_BYTES))
         with self._lock:
@@ -81,12 +94,9 @@ class Spool:
         finally:
             with self._lock:
                 self._lent -= 1
+                self._lent_at = self._clock()
                 if lent.room is not None:
                     self._rooms.append(lent.room)
-                if not self._lent:
-                    del self._rooms[
-                        1:
-                    ]  # one is kept: to make it anew for each call makes every new file slow
 
     def keep(self, key: str, body: bytes, place: Place | None = None) -> bool:
         """Store an answer at its write-once key, and say whether the store took it.
@@ -94,17 +104,17 @@ class Spool:
         A failing store is tried again; then the answer stays on this machine, in its place where nothing else is
         left. Raises StorageFault when neither takes it.
         """
-        tries = 1 if time.monotonic() - self._failed_at <= FAILED_SECONDS else STORE_TRIES
+        tries = 1 if self._clock() - self._failed_at <= FAILED_SECONDS else STORE_TRIES
         for attempt in range(tries):
             try:
                 self._files.put(key, body)
-                self._proved_at = time.monotonic()
+                self._proved_at = self._clock()
                 self._follow_up()
                 return True
             except ObjectExists:
                 return True  # an upload that was answered too late
             except StorageFault as fault:
-                self._proved_at, self._failed_at = float("-inf"), time.monotonic()
+                self._proved_at, self._failed_at = float("-inf"), self._clock()
                 log.warning("raw answer %s could not be stored (%s)", key, fault)
                 if attempt + 1 < tries:
                     self._pause(0.2 * 2**attempt)

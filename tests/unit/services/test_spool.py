@@ -201,3 +201,17 @@ def test_every_call_that_is_out_has_room_of_its_own() -> None:
         pass
     with spool.place():
         assert len(local.made) == 3, "room is used again"
+
+
+def test_room_is_used_again_by_the_next_round_and_given_back_by_who_needs_less() -> None:
+    """Rounds of three calls make room three times in all; after a minute without calls one is left to the next."""
+    now, local = [0.0], Rooms()
+    spool = Spool(Down(), local, clock=lambda: now[0])  # type: ignore[arg-type]
+
+    def calls() -> int:
+        with spool.place(), spool.place(), spool.place():
+            return len(local.made)
+
+    assert [calls() for _ in range(4)] == [3, 3, 3, 3]
+    now[0] = 61.0
+    assert calls() == 5
