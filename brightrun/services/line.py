@@ -71,7 +71,7 @@ class Line:
         each = self._seconds
         if not each or self._most == 1:
             return self._most - self._length
-        ahead = max(int(AHEAD_SECONDS * self._most / max(each, 0.001)), self._due(AHEAD_SECONDS))
+        ahead = max(int(AHEAD_SECONDS * self._most / max(each, 0.001)), self._due())
         return self._most + min(self._most, ahead) - self._length
 
     def back(self, seconds: float) -> list[Back]:
@@ -114,11 +114,11 @@ class Line:
             left = (began + self._seconds - SOON_SECONDS - now for began in without)
             return next((seconds for seconds in left if seconds > 0), float("inf"))
 
-    def _due(self, seconds: float) -> int:
-        """Return how many calls will have come back in so many seconds, as far as one can tell: where all take as long."""
+    def _due(self) -> int:
+        """Return how many calls will have come back while an item may wait, as far as one can tell: where all take as long."""
         if not self._is_even:
             return 0
-        since = time.monotonic() + seconds - self._seconds
+        since = time.monotonic() + AHEAD_SECONDS - self._seconds
         with self._lock:
             return sum(began <= since for began in self._out.values())
 
@@ -149,9 +149,9 @@ class Line:
         call = hand.call
         assert call
         if call.is_late():
-            self._come(hand, None, LeaseOver())
+            self._come(hand, LeaseOver())
             return
-        told = partial(self._come, hand, self._out[hand])
+        told = partial(self._come, hand)
         try:
             if isinstance(call.writer, Caller):
                 with about(**hand.known):  # what is logged on the way still says for which item
@@ -159,16 +159,15 @@ class Line:
             else:
                 self._threads.submit(lambda: told(call.made()))
         except Exception as fault:  # noqa: BLE001 - it is raised again where the item is brought on, or nobody would
-            self._come(hand, None, fault)
+            self._come(hand, fault)
 
-    def _come(self, hand: Hand, began: float | None, came: Came) -> None:
+    def _come(self, hand: Hand, came: Came) -> None:
         self._back.put((hand, came))
         with self._lock:
-            if began is not None and isinstance(came, RawAnswer):  # a refusal takes no time, and answers do
-                took = time.monotonic() - began
+            took = time.monotonic() - self._out.pop(hand)
+            if isinstance(came, RawAnswer):  # a refusal takes no time, and answers do
                 self._strays = mean(self._strays, abs(took - self._seconds))  # the first by all it took
                 self._seconds = mean(self._seconds, took)
-            del self._out[hand]
             following = self._waiting.popleft() if self._waiting and not self._closed.is_set() else None
             if following is not None:
                 self._out[following] = time.monotonic()

@@ -64,11 +64,13 @@ def finish(app: App, job: JobId) -> JobId:
     return job
 
 
-def _rows_of(app: App, job: JobId) -> list[dict]:
+def rows_of(app: App, job: JobId) -> list[dict]:
+    """Return the conversations of a job as the list shows them."""
     return app.reviews.page(ConversationFilter(job_id=job))
 
 
-def _approved(app: App) -> int:
+def approved_of(app: App) -> int:
+    """Return how many of the only template version are approved, as its costs say."""
     (version,) = app.costs.by_version()
     return version.cost.approved
 
@@ -279,7 +281,7 @@ def test_cost_counts_failures_and_keeps_the_demo_apart(
     paid = finish(app, start(3, options(WriterName.CLAUDE)).id)
     demo = finish(app, start(2).id)
     assert app.batches.get(paid).counts.failed == 1
-    first = app.reviews.page(ConversationFilter(job_id=paid))[0]
+    first = rows_of(app, paid)[0]
     decide(app, Seen(first["id"], 1), Decision.APPROVED)
     costs = app.insight.costs(ALL)
     (line,) = costs.paid
@@ -299,7 +301,7 @@ def test_what_a_call_without_an_answer_may_have_cost_is_told_apart(
     """The most that an unanswered call can have cost is named, and is never part of the price of a conversation."""
     writer.will(WriterUncertain("The line broke.", code="connection"))
     job = finish(app, start(1, options(WriterName.CLAUDE)).id)
-    decide(app, Seen(app.reviews.page(ConversationFilter(job_id=job))[0]["id"], 1), Decision.APPROVED)
+    decide(app, Seen(rows_of(app, job)[0]["id"], 1), Decision.APPROVED)
     (line,) = app.insight.costs(ALL).paid
     assert (line.items, line.approved) == (1, 1)
     assert line.spent == pytest.approx(0.007)
@@ -326,8 +328,8 @@ def test_a_decision_made_while_the_ledger_is_added_up_is_in_it_afterwards(
 ) -> None:
     """Whichever of the two ends first, the next who looks finds the conversation approved."""
     job = finish(app, start(2).id)
-    for is_first, key in zip((True, False), [row["id"] for row in _rows_of(app, job)], strict=True):
-        before = _approved(app)
+    for is_first, key in zip((True, False), [row["id"] for row in rows_of(app, job)], strict=True):
+        before = approved_of(app)
         with psycopg.connect(dsn) as deciding, psycopg.connect(dsn) as counting:
             counting.execute("delete from private.job_totals")
             counting.commit()
@@ -342,7 +344,7 @@ def test_a_decision_made_while_the_ledger_is_added_up_is_in_it_afterwards(
                 deciding.execute(approve, [key])
                 deciding.commit()
                 counting.commit()
-        assert _approved(app) == before + 1
+        assert approved_of(app) == before + 1
 
 
 def test_what_has_been_added_up_is_read_and_not_counted_again(app: App, start: Start, dsn: str) -> None:
@@ -353,7 +355,7 @@ def test_what_has_been_added_up_is_read_and_not_counted_again(app: App, start: S
         seen = [connection.execute(kept).fetchone()]
         app.costs.by_version()
         seen.append(connection.execute(kept).fetchone())
-        decide(app, Seen(_rows_of(app, job)[0]["id"], 1), Decision.APPROVED)
+        decide(app, Seen(rows_of(app, job)[0]["id"], 1), Decision.APPROVED)
         seen.append(connection.execute(kept).fetchone())
         connection.execute("begin read only")
         (approved,) = connection.execute("select sum(approved) from total_jobs()").fetchone() or (None,)
@@ -365,7 +367,7 @@ def test_what_has_been_added_up_is_read_and_not_counted_again(app: App, start: S
 def test_deeds_side_by_side_leave_one_row_a_kind(app: App, start: Start, dsn: str) -> None:
     """Decisions, their undoing and the end of jobs leave the figures of decisions folded, each kind once."""
     job = finish(app, start(6).id)
-    for number, row in enumerate(_rows_of(app, job)[:4]):
+    for number, row in enumerate(rows_of(app, job)[:4]):
         operation = decide(app, Seen(row["id"], 1), Decision.REJECTED, reason="Repetitive")
         if number % 2:
             app.reviews.undo(operation, reviewer="ana")
@@ -384,7 +386,7 @@ def test_coverage_shows_planned_written_and_approved_of_each_combination(app: Ap
     plan = app.planner.plan(app.scenarios.product([persona], [arc], topics), options())
     job = app.batches.create(plan, name="cells", actor="ana")
     app.batches.process_next(job.id)
-    (row,) = app.reviews.page(ConversationFilter(job_id=job.id))
+    (row,) = rows_of(app, job.id)
     decide(app, Seen(row["id"], 1), Decision.APPROVED)
     coverage = app.insight.coverage(ALL)
     cells = {(c.persona, c.arc, c.topic): (c.planned, c.written, c.approved) for c in coverage.cells}

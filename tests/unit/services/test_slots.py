@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import cycle, repeat
 from math import inf
@@ -200,12 +201,18 @@ def counted(request: pytest.FixtureRequest) -> Counted:
     return found
 
 
+@contextmanager
+def opened(writer: ScriptedWriter, dsn: str, home: Path) -> Iterator[App]:
+    """Lend an app whose Claude is a writer of ours."""
+    settings = Settings(home=home, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
+    with closing(open_app(settings, writers={WriterName.CLAUDE: writer})) as app:
+        yield app
+
+
 @pytest.fixture
 def with_counted(counted: Counted, dsn: str, tmp_path: Path) -> Iterator[App]:
-    settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
-    opened = open_app(settings, writers={WriterName.CLAUDE: counted})
-    yield opened
-    opened.close()
+    with opened(counted, dsn, tmp_path) as app:
+        yield app
 
 
 def started(app: App, number: int) -> Job:
@@ -444,10 +451,8 @@ def gated() -> Gated:
 
 @pytest.fixture
 def with_gated(gated: Gated, dsn: str, tmp_path: Path) -> Iterator[App]:
-    settings = Settings(home=tmp_path, database_url=dsn, retry_base=0.01, actor="ana")  # type: ignore[arg-type]
-    opened = open_app(settings, writers={WriterName.CLAUDE: gated})
-    yield opened
-    opened.close()
+    with opened(gated, dsn, tmp_path) as app:
+        yield app
 
 
 def test_what_waits_in_line_is_not_bought_by_who_has_left(with_gated: App, gated: Gated) -> None:
