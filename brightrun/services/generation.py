@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from brightrun.domain.batch import Claim, WriterName
 from brightrun.domain.errors import (
@@ -63,6 +63,11 @@ class Generation:
         self._writers = writers
         self._retry_base = retry_base
         self._lease_margin = lease_margin
+
+    def ready(self, name: WriterName) -> None:
+        """Make a writer before an item is leased for it: a process takes seconds to load its client."""
+        with suppress(SetupFault):  # of which its first item tells
+            self._writers(name)
 
     def writing(self, claim: Claim, *, leased_at: float) -> Writing:
         """Bring one claimed item as far as it goes, whoever makes its call and however many others are out."""

@@ -213,6 +213,7 @@ class Steps:
         """Return the seconds until the job's writer allows another call; nothing is claimed while it waits."""
         if job_id not in self._models:
             options = store.view(self._db, job_id).options
+            self._generation.ready(options.writer)
             self._models[job_id] = options.model if options.writer is WriterName.CLAUDE else None
         model = self._models[job_id]
         return self._pace.turn(model) if model else 0.0

@@ -21,11 +21,21 @@ from brightrun.domain.batch import ItemStatus, Job, JobStatus
 from tests.faults.ledger import Witness, check, create, run, until
 from tests.faults.workers import Worker
 from tests.messages_api import KEY, MessagesApi
+from tests.shell import Shell
 
 LEASE = {"call_timeout": 1.0, "lease_margin": 1.0}
 LEASE_SECONDS = 2.0
 CALL_SECONDS = 0.3
 Start = Callable[[Job], Worker]
+SLOW_TO_LOAD = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "brightrun.writers.claude":
+            time.sleep(2)
+sys.meta_path.insert(0, Slow())
+"""
+"""What a busy machine does to a process that has just begun."""
 
 
 @pytest.fixture
@@ -234,3 +244,26 @@ def test_looking_at_a_cancelled_job_ends_what_its_vanished_worker_held(
     ended = app.batches.get(job.id)
     assert (ended.counts.cancelled, ended.counts.processing) == (1, 0)
     assert outcomes(dsn) == ["unknown", "skipped"]
+
+
+@pytest.mark.parametrize("command", ["process", "work"])
+def test_no_lease_runs_while_a_process_loads_its_writer(tmp_path: Path, dsn: str, command: str) -> None:
+    """On a machine that takes longer to load Claude's client than a lease leaves, the first item is written at once."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SLOW_TO_LOAD)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("scenario\nA reader asks to renew two books.\n")
+    with MessagesApi([]) as api:
+        shell = Shell(
+            tmp_path / "home",
+            DATABASE_URL=dsn,
+            ANTHROPIC_API_KEY=KEY,
+            ANTHROPIC_BASE_URL=api.url,
+            BRIGHTRUN_CALL_TIMEOUT="3",
+            BRIGHTRUN_LEASE_MARGIN="1",
+            PYTHONPATH=str(site),
+        )
+        job = str(shell.json("generate", "--scenarios", str(sheet), "--writer", "claude")["id"])
+        shell.run(command, job)
+    assert outcomes(dsn) == ["stored"]
