@@ -33,6 +33,8 @@ _Settled = tuple[store.Settled, Result]
 
 DATABASE_TRIES = 8
 """A restart of the database is over in well under the seconds these tries span."""
+PATIENCE_SECONDS = 15.0
+"""So long a database that stays away is tried at most, each time waiting for it: what is stored is gone on from."""
 
 log = logging.getLogger(__name__)
 
@@ -332,11 +334,12 @@ class Steps:
 
     def _insist(self, record: Callable[[], T], tries: int) -> T:
         """Record an outcome through a database restart: the step is fenced, so repeating it is safe."""
+        until = time.monotonic() + PATIENCE_SECONDS
         for attempt in range(tries - 1):
             try:
                 return record()
             except DatabaseFault as fault:
-                if not fault.is_transient:
+                if not fault.is_transient or time.monotonic() > until:
                     raise
                 log.warning("outcome not recorded yet: %s", fault)
             self._pause(min(0.1 * 2**attempt, 2.0))

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -20,6 +21,7 @@ from brightrun.config import Settings
 from brightrun.domain.batch import Job, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.writing import Order, RawAnswer
+from brightrun.saol.failures import Rejected
 from tests.fakes import ScriptedWriter, options, paid, scenarios
 from tests.faults.ledger import once_back
 from tests.shell import Shell
@@ -279,6 +281,24 @@ def test_a_full_database_disk_pauses_the_job_and_loses_nothing(
     ended = run(app, job)
     assert (ended.status, ended.counts.completed, writer.calls) == (JobStatus.COMPLETED, 400, 400)
     assert ended.money.reserved == 0
+    app.close()
+
+
+def test_a_database_that_ends_because_it_cannot_write_its_log_says_whose_disk_is_full(
+    short_home: Path, mount: Mount, writer: ScriptedWriter
+) -> None:
+    """A server that has no room for its log is gone with its last words; they name the disk, and say to free it."""
+    disk = mount(short_home, "220m")
+    app = open_app(Settings(home=short_home, actor="ana"), writers={WriterName.CLAUDE: writer})
+    disk.fill(but=1 << 20)
+    writes: LiteralString = "select pg_logical_emit_message(true, 'test', repeat('x', 1000000))::text"
+    with pytest.raises(Rejected) as fault:
+        for _ in range(100):
+            app.batches._db.transport._one(writes)  # type: ignore[attr-defined]
+    assert f"The disk of {short_home / 'postgres'} is full: " in str(fault.value)
+    assert "pg_wal" in str(fault.value)
+    disk.empty()
+    assert once_back(lambda: app.batches.page(), 120) == []
     app.close()
 
 

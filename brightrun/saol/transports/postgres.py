@@ -41,6 +41,8 @@ LIMITS = (
 )
 
 DISK_FULL = "53100"
+NO_SPACE = "No space left on device"
+"""What Linux says of a full disk in English, which is how the embedded server speaks."""
 UNSENDABLE = "22021"
 """What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
 
@@ -219,9 +221,7 @@ class PostgresTransport:
         except psycopg.InterfaceError as fault:
             raise Unreachable(f"The database does not answer: {fault}.") from fault
         except psycopg.OperationalError as fault:
-            if fault.sqlstate is None:
-                raise Unreachable(f"The connection to the database broke: {fault}") from fault
-            raise self._full(fault) if isinstance(fault, DiskFull) else _rejected(fault) from fault
+            raise self._broken(fault) from fault
         except psycopg.Error as fault:
             raise _rejected(fault) from fault
         except (UnicodeEncodeError, orjson.JSONEncodeError) as fault:
@@ -259,9 +259,18 @@ class PostgresTransport:
         if self._closing.wait(RECONNECT_PAUSE) or time.monotonic() > until:
             raise fault
 
-    def _full(self, fault: DiskFull) -> Rejected:
+    def _broken(self, fault: psycopg.OperationalError) -> Rejected | Unreachable:
+        if isinstance(fault, DiskFull):
+            return self._full(str(fault.diag.message_primary))
+        if fault.sqlstate:
+            return _rejected(fault)
+        if NO_SPACE in str(fault):  # a server that cannot write its log ends, and these are its last words
+            return self._full(str(fault).partition("\n")[0])
+        return Unreachable(f"The connection to the database broke: {fault}")
+
+    def _full(self, said: str) -> Rejected:
         whose = f"of {self._place}" if self._place else "of the database"
-        return Rejected(DISK_FULL, f"The disk {whose} is full: {fault.diag.message_primary}.")
+        return Rejected(DISK_FULL, f"The disk {whose} is full: {said}.")
 
     def _unreachable(self) -> Unreachable:
         """Say why no connection was to be had: the server is down, or all are lent."""
