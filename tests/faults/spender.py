@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import random
 import signal
@@ -20,9 +19,7 @@ from brightrun.domain.errors import WriterBusy, WriterUncertain
 from brightrun.domain.price import approximate_tokens
 from brightrun.domain.writing import Order, RawAnswer
 from tests.faults.fickle import INPUT_USD, OUTPUT_USD, FickleWriter
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.faults.spender"])
+from tests.warm import FORKS, forked
 
 
 class SpendingWriter(FickleWriter):
@@ -56,9 +53,8 @@ class Spender:
     """One process that advances the jobs it is given; it may die over any of them."""
 
     def __init__(self, settings: Settings, journal: Path, said: Path, seed: str) -> None:
-        self._here, there = _FORKS.Pipe()
-        self._process = _FORKS.Process(target=serve, args=(settings, journal, said, seed, there), daemon=True)
-        self._process.start()
+        self._here, there = FORKS.Pipe()
+        self._process = forked("tests.warm.shell", serve, settings, journal, said, seed, there, daemon=True)
         there.close()
 
     def ask(self, job: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,16 +58,9 @@ def rows_of(dsn: str) -> Iterator[tuple[str, bytes]]:
 
 def said(shell: Shell, *words: str, **extra: str) -> Iterator[tuple[str, bytes]]:
     """Run a command, however it ends, and yield what it said."""
-    environment = {**shell.environment, **extra}
-    done = subprocess.run(
-        [sys.executable, "-m", "brightrun", *words],
-        env=environment,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    yield f"stdout of {words}", done.stdout
-    yield f"stderr of {words}", done.stderr
+    _, out, err = shell.ended(*words, **extra)
+    yield f"stdout of {words}", out.encode()
+    yield f"stderr of {words}", err.encode()
 
 
 class Echo(BaseHTTPRequestHandler):

@@ -291,15 +291,20 @@ def test_a_database_that_ends_because_it_cannot_write_its_log_says_whose_disk_is
     disk = mount(short_home, "220m")
     app = open_app(Settings(home=short_home, actor="ana"), writers={WriterName.CLAUDE: writer})
     disk.fill(but=1 << 20)
-    writes: LiteralString = "select pg_logical_emit_message(true, 'test', repeat('x', 1000000))::text"
     with pytest.raises(Rejected) as fault:
-        for _ in range(100):
-            app.batches._db.transport._one(writes)  # type: ignore[attr-defined]
+        write_log(app)
     assert f"The disk of {short_home / 'postgres'} is full: " in str(fault.value)
     assert "pg_wal" in str(fault.value)
     disk.empty()
     assert once_back(lambda: app.batches.page(), 120) == []
     app.close()
+
+
+def write_log(app: App) -> None:
+    """Let the database write a hundred megabytes of its own log, over the app's own connection."""
+    writes: LiteralString = "select pg_logical_emit_message(true, 'test', repeat('x', 1000000))::text"
+    for _ in range(100):
+        app.batches._db.transport._one(writes)  # type: ignore[attr-defined]
 
 
 def stop_of(app: App, job: Job) -> str:

@@ -247,23 +247,20 @@ def test_looking_at_a_cancelled_job_ends_what_its_vanished_worker_held(
 
 
 @pytest.mark.parametrize("command", ["process", "work"])
-def test_no_lease_runs_while_a_process_loads_its_writer(tmp_path: Path, dsn: str, command: str) -> None:
+def test_no_lease_runs_while_a_process_loads_its_writer(
+    app: App, settings: Settings, witness: Witness, dsn: str, tmp_path: Path, command: str
+) -> None:
     """On a machine that takes longer to load Claude's client than a lease leaves, the first item is written at once."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SLOW_TO_LOAD)
-    sheet = tmp_path / "sheet.csv"
-    sheet.write_text("scenario\nA reader asks to renew two books.\n")
-    with MessagesApi([]) as api:
-        shell = Shell(
-            tmp_path / "home",
-            DATABASE_URL=dsn,
-            ANTHROPIC_API_KEY=KEY,
-            ANTHROPIC_BASE_URL=api.url,
-            BRIGHTRUN_CALL_TIMEOUT="3",
-            BRIGHTRUN_LEASE_MARGIN="1",
-            PYTHONPATH=str(site),
-        )
-        job = str(shell.json("generate", "--scenarios", str(sheet), "--writer", "claude")["id"])
-        shell.run(command, job)
+    shell = Shell(
+        settings.home,
+        DATABASE_URL=dsn,
+        ANTHROPIC_API_KEY=KEY,
+        ANTHROPIC_BASE_URL=str(settings.anthropic_base_url),
+        BRIGHTRUN_LEASE_MARGIN="1",
+        PYTHONPATH=str(site),
+    )
+    shell.run(command, create(app, witness, 1).id)
     assert outcomes(dsn) == ["stored"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import sys
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from brightrun.bootstrap import open_app
@@ -17,22 +15,15 @@ from brightrun.config import Settings
 from brightrun.domain.batch import JobStatus, StepOutcome
 from brightrun.domain.errors import BrightRunError, DatabaseFault
 from brightrun.domain.ids import JobId
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["tests.faults.workers", "brightrun.writers.claude", "brightrun.saol.transports.postgres", "httpcore2"]
-)
+from tests.warm import FORKS, forked
 
 
 class Worker:
     """One process that advances a job until it ends or is killed."""
 
     def __init__(self, settings: Settings, job: JobId, said: Path) -> None:
-        self._opened, opened = _FORKS.Pipe(duplex=False)
-        self._process: BaseProcess = _FORKS.Process(
-            target=advance, args=(settings, job, said, opened), daemon=True
-        )
-        self._process.start()
+        self._opened, opened = FORKS.Pipe(duplex=False)
+        self._process = forked("tests.warm.shell", advance, settings, job, said, opened, daemon=True)
         opened.close()
 
     @property
