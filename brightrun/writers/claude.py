@@ -14,17 +14,14 @@ from typing import Any
 import anthropic
 import httpx2
 
-from brightrun.domain.address import is_this_machine
 from brightrun.domain.errors import (
-    WriterBusy,
     WriterDeclined,
     WriterFault,
-    WriterRejected,
-    WriterUncertain,
 )
 from brightrun.domain.template import Prompt
 from brightrun.domain.text import clean
 from brightrun.domain.writing import Answer, Order, RawAnswer
+from brightrun.writers import connections
 from brightrun.writers.address import checked_address, checked_key
 from brightrun.writers.allowance import allowed
 from brightrun.writers.batches import Call, MessageBatches
@@ -34,7 +31,6 @@ from brightrun.writers.envelope import MOST_BYTES, read_envelope
 from brightrun.writers.refusals import Refusal, fault_of
 from brightrun.writers.request import count_request, message_request
 
-_CONNECT_SECONDS = 10.0
 _CHECK_SECONDS = 20.0
 _NAMING_SECONDS = 1.0
 """What the list of models may take when it only helps a message: an item waits for it."""
@@ -43,11 +39,6 @@ _GRACE_SECONDS = 0.5
 _COUNT_SECONDS = 5.0
 _MODELS_NAMED = 12
 _ERROR_BYTES = 64_000
-
-_MANY = httpx2.Limits(max_connections=None, max_keepalive_connections=256)
-"""More than slots there can be: a call never waits for a connection, and none is made anew for each."""
-
-_NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +84,8 @@ class ClaudeWriter(MessageBatches):
             api_key=self._key,
             base_url=self._address,
             max_retries=0,  # the SDK would wait as long as a server says, and pay up to three times
-            timeout=_limits(timeout),
-            http_client=_connections(self._address, timeout),
+            timeout=connections.limits(timeout),
+            http_client=connections.alone(self._address, timeout),
             middleware=[_hand_over_errors],
         )
         self._calls = Calls()
@@ -105,7 +96,7 @@ class ClaudeWriter(MessageBatches):
         started = time.monotonic()
         response = self._send(
             lambda: self._client.messages.with_streaming_response.create(
-                **message_request(order), timeout=_limits(self._timeout)
+                **message_request(order), timeout=connections.limits(self._timeout)
             ),
             order.model,
             self._timeout,
@@ -125,7 +116,7 @@ class ClaudeWriter(MessageBatches):
         """Return the input tokens of a prompt as Claude counts them; free, but limited in rate."""
         response = self._send(
             lambda: self._client.messages.with_streaming_response.count_tokens(
-                **count_request(prompt, model), timeout=_limits(_COUNT_SECONDS)
+                **count_request(prompt, model), timeout=connections.limits(_COUNT_SECONDS)
             ),
             model,
             _COUNT_SECONDS,
@@ -163,17 +154,19 @@ class ClaudeWriter(MessageBatches):
         if isinstance(broke, _ErrorStatus):
             return self._refused(_error_of(broke, time.monotonic() + _NAMING_SECONDS), "")
         cause = broke.__cause__ if isinstance(broke, anthropic.APIConnectionError) else None
-        return fault_of_transport(cause or broke, seconds)
+        return connections.fault_of(cause or broke, seconds)
 
     def _retrieve(self, model: str) -> Call:
         return lambda: self._client.models.with_streaming_response.retrieve(
-            model, timeout=_limits(_CHECK_SECONDS)
+            model, timeout=connections.limits(_CHECK_SECONDS)
         )
 
     def _models(self, seconds: float) -> list[str]:
         """Return the ids of the models the key can use."""
         response = self._send(
-            lambda: self._client.models.with_streaming_response.list(limit=100, timeout=_limits(seconds)),
+            lambda: self._client.models.with_streaming_response.list(
+                limit=100, timeout=connections.limits(seconds)
+            ),
             "",
             seconds,
         )
@@ -191,7 +184,7 @@ class ClaudeWriter(MessageBatches):
         seconds = self._timeout
         client = self._many = self._many or self._client_of_many()
         call = client.messages.with_streaming_response.create(
-            **message_request(order), timeout=_limits(seconds)
+            **message_request(order), timeout=connections.limits(seconds)
         )
         with _faults(seconds):
             async with deadline(seconds + _GRACE_SECONDS):
@@ -208,8 +201,8 @@ class ClaudeWriter(MessageBatches):
             api_key=self._key,
             base_url=self._address,
             max_retries=0,
-            timeout=_limits(self._timeout),
-            http_client=_connections_of_many(self._address, self._timeout),
+            timeout=connections.limits(self._timeout),
+            http_client=connections.many(self._address, self._timeout),
             middleware=[_hand_over_errors_soon],
         )
 
@@ -259,11 +252,11 @@ def _faults(seconds: float) -> Iterator[None]:
     try:
         yield
     except DeadlinePassed:
-        raise _too_slow(seconds) from None
+        raise connections.too_slow(seconds) from None
     except anthropic.APIConnectionError as exc:
-        raise fault_of_transport(exc.__cause__ or exc, seconds) from exc
-    except httpx2.HTTPError as exc:
-        raise fault_of_transport(exc, seconds) from exc
+        raise connections.fault_of(exc.__cause__ or exc, seconds) from exc
+    except connections.BROKEN as exc:
+        raise connections.fault_of(exc, seconds) from exc
 
 
 def _hand_over_errors(request: Any, call_next: Callable[[Any], Any]) -> Any:
@@ -331,59 +324,13 @@ async def _received_soon(
             return _Response(response.status_code, response.headers, bytes(received))
     except _ErrorStatus as exc:
         refused = exc.response
-        with suppress(httpx2.HTTPError):
+        with suppress(*connections.BROKEN):
             async for piece in refused.aiter_bytes():
                 received += piece
                 if len(received) > _ERROR_BYTES or time.monotonic() > until:
                     break
         await refused.aclose()
         return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
-
-
-def _connections(address: str, timeout: float) -> httpx2.Client:
-    """Return connections that follow no redirect, and take no proxy on the way to this very machine."""
-    if is_this_machine(address):  # the SDK's own client reads the shell's proxies whatever it is told
-        return httpx2.Client(timeout=_limits(timeout), trust_env=False)
-    return anthropic.DefaultHttpxClient(timeout=_limits(timeout), follow_redirects=False)
-
-
-def _connections_of_many(address: str, timeout: float) -> httpx2.AsyncClient:
-    if is_this_machine(address):
-        return httpx2.AsyncClient(timeout=_limits(timeout), trust_env=False, limits=_MANY)
-    return anthropic.DefaultAsyncHttpxClient(timeout=_limits(timeout), follow_redirects=False, limits=_MANY)
-
-
-def _limits(seconds: float) -> httpx2.Timeout:
-    return httpx2.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
-
-
-def fault_of_transport(cause: BaseException, seconds: float) -> WriterFault:
-    """Tell a call that never left from one that may have been paid for."""
-    kind = type(cause).__name__
-    if isinstance(cause, _NOTHING_SENT):
-        return WriterBusy(
-            f"Claude could not be reached ({kind}).",
-            remedy="See that this machine is online and ANTHROPIC_BASE_URL is right.",
-            code="unreachable",
-        )
-    if isinstance(cause, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol):
-        remedy = "Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL, then resume the job."
-        return WriterRejected(f"The request could not be made ({kind}).", remedy=remedy, code="setup")
-    if isinstance(cause, httpx2.TimeoutException):
-        return _too_slow(seconds)
-    return WriterUncertain(
-        f"The connection to Claude broke ({kind}).",
-        remedy="The call may have been paid for. See that the network holds; the Console shows what was used.",
-        code="connection_broken",
-    )
-
-
-def _too_slow(seconds: float) -> WriterUncertain:
-    return WriterUncertain(
-        f"Claude did not answer within {seconds:g} s.",
-        remedy="The call may have been paid for. If it happens often, raise BRIGHTRUN_CALL_TIMEOUT.",
-        code="timeout",
-    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

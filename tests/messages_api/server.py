@@ -39,6 +39,7 @@ class Recorded:
     number: int
     path: str
     headers: dict[str, str]
+    """By their names in small letters."""
     body: Any
     status: int = 0
 
@@ -165,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         is_message = self.command == "POST" and path == "/v1/messages"
         number = self.messages_api.journal.enter() if is_message else 0
-        self._entry = Recorded(number, path, dict(self.headers.items()), body)
+        self._entry = Recorded(
+            number, path, {name.lower(): value for name, value in self.headers.items()}, body
+        )
         self.messages_api.journal.add(self._entry)
         try:
             self._authorize(path)

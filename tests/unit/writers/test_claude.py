@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 
+import aiohttp
 import httpx2
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from brightrun.domain.errors import (
     AnswerUnreadable,
@@ -24,7 +26,8 @@ from brightrun.domain.errors import (
     WriterUncertain,
 )
 from brightrun.domain.writing import Order, RawAnswer
-from brightrun.writers.claude import ClaudeWriter, fault_of_transport
+from brightrun.writers.claude import ClaudeWriter
+from brightrun.writers.connections import fault_of
 from brightrun.writers.envelope import MOST_BYTES
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.unit.writers.orders import order
@@ -81,7 +84,7 @@ def test_sends_what_the_api_accepts_and_nothing_else(claude: Claude) -> None:
     assert sent.body["max_tokens"] == 60_000
     assert sent.body["output_config"]["format"]["schema"]["required"] == ["turns"]
     assert not sent.body.keys() & {"temperature", "top_p", "top_k", "stream"}
-    assert sent.headers["Authorization"] == f"Bearer {KEY}"
+    assert sent.headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_the_environment_does_not_decide(monkeypatch: pytest.MonkeyPatch, claude: Claude) -> None:
@@ -92,7 +95,7 @@ def test_the_environment_does_not_decide(monkeypatch: pytest.MonkeyPatch, claude
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with claude() as (writer, api):
         writer.write(order())
-    assert api.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert api.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 BODIES = [
@@ -380,6 +383,16 @@ def test_one_writer_serves_many_threads(claude: Claude) -> None:
     assert len(api.requests) == 10
 
 
+def beneath(cause: Exception) -> Exception:
+    """As httpx-aiohttp hands over whatever broke: by one name, with what it was as its cause."""
+    fault = httpx2.ConnectTimeout(str(cause))
+    fault.__cause__ = cause
+    return fault
+
+
+PLACE = ConnectionKey("api", 443, True, True, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("cause", "kind", "code"),
     [
@@ -394,13 +407,20 @@ def test_one_writer_serves_many_threads(claude: Claude) -> None:
         (httpx2.RemoteProtocolError("cut"), WriterUncertain, "connection_broken"),
         (httpx2.DecodingError("gzip"), WriterUncertain, "connection_broken"),
         (OSError("anything"), WriterUncertain, "connection_broken"),
+        (beneath(aiohttp.ClientConnectorDNSError(PLACE, OSError("unknown"))), WriterBusy, "unreachable"),
+        (beneath(aiohttp.ConnectionTimeoutError("slow")), WriterBusy, "unreachable"),
+        (beneath(aiohttp.ServerDisconnectedError()), WriterUncertain, "connection_broken"),
+        (beneath(aiohttp.ClientOSError("reset")), WriterUncertain, "connection_broken"),
+        (beneath(aiohttp.ClientPayloadError("cut")), WriterUncertain, "connection_broken"),
+        (beneath(aiohttp.SocketTimeoutError("slow")), WriterUncertain, "timeout"),
+        (aiohttp.InvalidUrlClientError("x"), WriterRejected, "setup"),
         (httpx2.LocalProtocolError("header"), WriterRejected, "setup"),
         (httpx2.UnsupportedProtocol("ftp"), WriterRejected, "setup"),
     ],
 )
 def test_only_what_never_left_is_surely_unpaid(cause: Exception, kind: type[WriterFault], code: str) -> None:
     """Before the request leaves nothing can be paid; after that, doubt is said as doubt."""
-    fault = fault_of_transport(cause, 180)
+    fault = fault_of(cause, 180)
     assert type(fault) is kind
     assert fault.code == code
     assert fault.remedy
