@@ -20,6 +20,8 @@ MOST_SLOTS = 128
 LOOK_SECONDS = 1.0
 """How often it is looked for jobs that began, ended, or changed their priority elsewhere."""
 LONGEST_REST = 30.0
+KEEPS = 4
+"""So many answers are kept at the same time: a disk makes several files safe in little more than the time of one."""
 
 T = TypeVar("T")
 Listed = Callable[[], Sequence[OpenJob]]
@@ -177,7 +179,9 @@ class Slots:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
         with (
             ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as callers,
-            ThreadPoolExecutor(self._steps.at_once, thread_name_prefix="brightrun-store") as self._pool,
+            ThreadPoolExecutor(
+                max(self._steps.at_once, KEEPS), thread_name_prefix="brightrun-store"
+            ) as self._pool,
             ThreadPoolExecutor(number, thread_name_prefix="brightrun-part") as self._beside,
         ):
             self._line = line = Line(number, callers)
@@ -227,7 +231,7 @@ class Slots:
         In other threads, for a signal breaks in on this one: an answer would be lost on its way to the store.
         """
         hands = [hand for hand, _ in self._came]
-        threads = min(self._steps.at_once, len(hands))
+        threads = min(max(self._steps.at_once, KEEPS), len(hands))
         for keeping in [self._pool.submit(_keep, self._came) for _ in range(threads)]:
             keeping.result()
         return hands
