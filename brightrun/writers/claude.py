@@ -39,6 +39,8 @@ _GRACE_SECONDS = 0.5
 _COUNT_SECONDS = 5.0
 _MODELS_NAMED = 12
 _ERROR_BYTES = 64_000
+_ERROR_SECONDS = 2.0
+"""What an error's text may take among many calls: its status says the most of it, and is there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class ClaudeWriter(MessageBatches):
         )
         self._calls = Calls()
         self._many: anthropic.AsyncAnthropic | None = None
+        self._given_up: anthropic.AsyncAnthropic | None = None
+        self._is_strict = True
 
     def write(self, order: Order) -> RawAnswer:
         """Call once; whatever body arrives with a 200 is returned as it is, for `read` to judge."""
@@ -187,8 +191,17 @@ class ClaudeWriter(MessageBatches):
             **message_request(order), timeout=connections.limits(seconds)
         )
         with _faults(seconds):
-            async with deadline(seconds + _GRACE_SECONDS):
-                response = await _received_soon(call, seconds)
+            try:
+                async with deadline(seconds + _GRACE_SECONDS):
+                    response = await _received_soon(call)
+            except anthropic.APIConnectionError as fault:
+                if self._is_strict and connections.is_too_strict(fault):
+                    self._is_strict, self._many, self._given_up = (
+                        False,
+                        None,
+                        self._many,
+                    )  # for the calls to come
+                raise
         if not 200 <= response.status < 300:
             # Which models there are may have to be asked for, and the others are not kept waiting by that.
             raise await asyncio.to_thread(self._refused, response, order.model)
@@ -202,13 +215,14 @@ class ClaudeWriter(MessageBatches):
             base_url=self._address,
             max_retries=0,
             timeout=connections.limits(self._timeout),
-            http_client=connections.many(self._address, self._timeout),
+            http_client=connections.many(self._address, self._timeout, is_strict=self._is_strict),
             middleware=[_hand_over_errors_soon],
         )
 
     async def _close_many(self) -> None:
-        if self._many is not None:
-            await self._many.close()
+        for client in (self._many, self._given_up):
+            if client is not None:
+                await client.close()
 
     def _send(
         self,
@@ -310,10 +324,9 @@ async def _hand_over_errors_soon(request: Any, call_next: Callable[[Any], Awaita
 
 
 async def _received_soon(
-    call: AbstractAsyncContextManager[anthropic.AsyncAPIResponse[Any]], seconds: float
+    call: AbstractAsyncContextManager[anthropic.AsyncAPIResponse[Any]],
 ) -> _Response:
     """Do what `_received` does, on the event loop."""
-    until = time.monotonic() + seconds
     received = bytearray()
     try:
         async with call as response:
@@ -324,11 +337,12 @@ async def _received_soon(
             return _Response(response.status_code, response.headers, bytes(received))
     except _ErrorStatus as exc:
         refused = exc.response
-        with suppress(*connections.BROKEN):
-            async for piece in refused.aiter_bytes():
-                received += piece
-                if len(received) > _ERROR_BYTES or time.monotonic() > until:
-                    break
+        with suppress(*connections.BROKEN, TimeoutError):
+            async with asyncio.timeout(_ERROR_SECONDS):
+                async for piece in refused.aiter_bytes():
+                    received += piece
+                    if len(received) > _ERROR_BYTES:
+                        break
         await refused.aclose()
         return _Response(refused.status_code, refused.headers, bytes(received[:_ERROR_BYTES]))
 

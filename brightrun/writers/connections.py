@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from functools import partial
 from urllib.request import getproxies
 
 import aiohttp
@@ -17,16 +19,26 @@ BROKEN = (httpx2.HTTPError, aiohttp.ClientError)
 """What a broken connection may raise beside the SDK's own."""
 
 _CONNECT_SECONDS = 10.0
+_IDLE_SECONDS = 4.0
+"""So long a connection is kept for another call: many servers close theirs after five seconds, and a call that meets the
+end on its way may have been paid for."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
 """As the SDK sets them: an answer takes minutes, and what stands between drops a connection that is silent."""
 _LINE_BYTES = 100_000
-"""As long as a header may be for httpx: an answer is paid for, however much is said above it."""
+_LINES = 10_000
+"""As much as httpx takes above an answer: it is paid for, whatever is said there."""
+
+_UNBOUND = httpx2.Limits(max_connections=None, max_keepalive_connections=256)
 
 _NOTHING_SENT = (
     *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError),
     *(aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError),
 )
 _TOO_SLOW = (httpx2.TimeoutException, aiohttp.ServerTimeoutError)
+_NOT_TO_BE_SENT = (
+    *(httpx2.LocalProtocolError, httpx2.UnsupportedProtocol),
+    *(aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError),
+)
 
 
 def alone(address: str, timeout: float) -> httpx2.Client:
@@ -36,24 +48,34 @@ def alone(address: str, timeout: float) -> httpx2.Client:
     return anthropic.DefaultHttpxClient(timeout=limits(timeout), follow_redirects=False)
 
 
-def many(address: str, timeout: float) -> httpx2.AsyncClient:
+def many(address: str, timeout: float, *, is_strict: bool = True) -> httpx2.AsyncClient:
     """Return connections for any number of calls at a time: none waits for one, or makes it anew.
 
     They are aiohttp's, with which a call takes a third less of this process's time; where the shell names
-    proxies they are the SDK's, which knows all their kinds.
+    proxies they are the SDK's, which knows all their kinds, and where they must not be strict: see `is_too_strict`.
     """
-    if not is_this_machine(address) and getproxies():
-        unbound = httpx2.Limits(max_connections=None, max_keepalive_connections=256)
+    is_here = is_this_machine(address)
+    if not is_here and getproxies():
         return anthropic.DefaultAsyncHttpxClient(
-            timeout=limits(timeout), follow_redirects=False, limits=unbound
+            timeout=limits(timeout), follow_redirects=False, limits=_UNBOUND
         )
-    return httpx2.AsyncClient(
-        transport=AiohttpTransport(client=_session), timeout=limits(timeout), trust_env=False
-    )
+    if not is_strict:
+        return httpx2.AsyncClient(timeout=limits(timeout), trust_env=not is_here, limits=_UNBOUND)
+    trusted = httpx2.create_ssl_context(trust_env=not is_here)
+    trusted.set_alpn_protocols(["http/1.1"])
+    transport = AiohttpTransport(verify=trusted, client=partial(_session, trusted))
+    return httpx2.AsyncClient(transport=transport, timeout=limits(timeout), trust_env=False)
+
+
+def is_too_strict(fault: BaseException) -> bool:
+    """Whether aiohttp refused a response by its form, which httpx may take: one with two equal lengths, for one."""
+    return isinstance(fault.__cause__, aiohttp.ClientResponseError)
 
 
 def limits(seconds: float) -> httpx2.Timeout:
-    return httpx2.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
+    """Return the time-outs of a call; finding and reaching the server ends well before the call would be uncertain."""
+    reach = min(_CONNECT_SECONDS, max(seconds - 1, seconds / 2))  # aiohttp counts whole seconds from five on
+    return httpx2.Timeout(seconds, connect=reach, pool=reach)
 
 
 def fault_of(cause: BaseException, seconds: float) -> WriterFault:
@@ -67,7 +89,7 @@ def fault_of(cause: BaseException, seconds: float) -> WriterFault:
             remedy="See that this machine is online and ANTHROPIC_BASE_URL is right.",
             code="unreachable",
         )
-    if isinstance(cause, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | aiohttp.InvalidURL):
+    if isinstance(cause, _NOT_TO_BE_SENT):
         remedy = "Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL, then resume the job."
         return WriterRejected(f"The request could not be made ({kind}).", remedy=remedy, code="setup")
     if isinstance(cause, _TOO_SLOW):
@@ -87,13 +109,16 @@ def too_slow(seconds: float) -> WriterUncertain:
     )
 
 
-def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket, ssl=httpx2.create_ssl_context())
+def _session(trusted: ssl.SSLContext) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=0, keepalive_timeout=_IDLE_SECONDS, socket_factory=_socket, ssl=trusted
+    )
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=_LINE_BYTES,
         max_field_size=_LINE_BYTES,
+        max_headers=_LINES,
     )
 
 

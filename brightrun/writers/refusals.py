@@ -104,6 +104,8 @@ def fault_of(refusal: Refusal) -> WriterFault:
         return _lost(refusal)
     if status in _WAIT_AND_SEE or status >= 500:
         return _busy(refusal)
+    if status < 200:
+        return _lost(refusal)
     if status < 400:
         remedy = "Set ANTHROPIC_BASE_URL to the address it leads to; a key does not follow redirects."
         return _rejected(refusal, "redirected", f"The server answered {status}, a redirect.", remedy)

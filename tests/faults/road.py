@@ -17,6 +17,7 @@ from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import Job, Step, StepOutcome, WriterName
 from brightrun.services.generation import RETRY_CAP_SECONDS
+from brightrun.writers.claude import ClaudeWriter
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
 
@@ -98,7 +99,9 @@ class Road:
 
 
 @contextmanager
-def opened(home: Path, dsn: str, api: MessagesApi, **changes: Any) -> Iterator[Road]:
+def opened(
+    home: Path, dsn: str, api: MessagesApi, *, kind: type[ClaudeWriter] = ClaudeWriter, **changes: Any
+) -> Iterator[Road]:
     """Open the app on a fresh database, with Claude's writer pointed at the server."""
     settings: dict[str, Any] = {
         "home": home,
@@ -111,10 +114,12 @@ def opened(home: Path, dsn: str, api: MessagesApi, **changes: Any) -> Iterator[R
         "pause_after_refusals": 1000,
         "actor": "ana",
     }
-    app = open_app(Settings(**settings | changes))
+    made = Settings(**settings | changes)
+    writer = kind(KEY, made.anthropic_base_url, timeout=made.call_timeout, model=made.model)
+    app = open_app(made, writers={WriterName.CLAUDE: writer})
     try:
-        app.writer(WriterName.CLAUDE)  # importing the SDK takes a second, once a process
         with psycopg.connect(dsn, autocommit=True) as connection:
             yield Road(app, api, connection, home / "buckets" / "conversation-files")
     finally:
         app.close()
+        writer.close()

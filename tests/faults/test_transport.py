@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from brightrun.domain.batch import Job, JobStatus
+from brightrun.writers.claude import ClaudeWriter
 from tests.faults.road import BEYOND_SECONDS, CALL_SECONDS, SEED, Road, opened, place_of, size
+from tests.many import AmongMany
 from tests.messages_api import Fault, MessagesApi, Script
 
 NUMBER = size("BRIGHTRUN_TRANSPORT_FAULTS", 60)
@@ -30,7 +32,7 @@ OK = f"HTTP/1.1 200 OK\r\n{JSON}"
 LONG = f"{OK}content-length: 500000\r\n\r\n"
 CHUNKED = f"{OK}transfer-encoding: chunked\r\n\r\n"
 
-LOST = {"connection_broken", "timeout", "http_502", "http_504", "http_520", "http_524"}
+LOST = {"connection_broken", "timeout", "http_101", "http_502", "http_504", "http_520", "http_524"}
 """Nobody knows whether it was paid: listed as unknown, with its worst case, and called at most twice more."""
 UNPAID = {"http_500", "http_503", "overloaded", "rate_limited", "unreachable"}
 """An error that the API itself gave: nothing is counted as paid."""
@@ -189,10 +191,13 @@ def planned(chance: random.Random, number: int) -> list[Plan]:
 
 
 @pytest.mark.slow
-def test_no_fault_of_the_network_is_unhandled_or_passes_for_an_answer(tmp_path: Path, dsn: str) -> None:
+@pytest.mark.parametrize("kind", [ClaudeWriter, AmongMany], ids=["alone", "among many"])
+def test_no_fault_of_the_network_is_unhandled_or_passes_for_an_answer(
+    tmp_path: Path, dsn: str, kind: type[ClaudeWriter]
+) -> None:
     """Each fault ends as the failure model says: unknown, unpaid or unreadable; and a person can retry them all."""
     script = Plans()
-    with MessagesApi(script) as api, opened(tmp_path, dsn, api, max_attempts=4) as road:
+    with MessagesApi(script) as api, opened(tmp_path, dsn, api, kind=kind, max_attempts=4) as road:
         script.plans = planned(random.Random(SEED), NUMBER)
         job = road.create(len(script.plans))
         ended = road.run(job)

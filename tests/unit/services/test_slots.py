@@ -30,7 +30,7 @@ from brightrun.domain.errors import (
 from brightrun.domain.ids import JobId
 from brightrun.domain.limits import Limits
 from brightrun.domain.writing import Order, RawAnswer
-from brightrun.services.hands import Call, Hand
+from brightrun.services.hands import Call, Hand, Writing
 from brightrun.services.line import Line
 from brightrun.services.pace import Pace
 from brightrun.services.slots import Rota, Slots
@@ -487,6 +487,50 @@ def test_a_second_ctrl_c_loses_no_answer_that_the_store_takes_long_for(
     with pytest.raises(KeyboardInterrupt):
         Slots(with_gated.steps, Rota(with_gated.batches.open_jobs)).run(2)
     assert len(list((tmp_path / "spool").glob("conversation-files/raw/*/[!.]*.json"))) == gated.calls == 1
+
+
+class Meeting:
+    """Four items, each of whose answers waits to be kept for those of the others to be kept with it."""
+
+    at_once = 1
+
+    def __init__(self, app: App, job: Job, counted: Counted) -> None:
+        hands, _ = app.steps.hand_out(job.id, 4)
+        self._all = threading.Barrier(len(hands), timeout=5)
+        self._left = [Hand(hand.claim, self._meeting(hand)) for hand in hands]
+        for hand in self._left:
+            hand.go_on()
+        self._counted, self.is_slow, self.next = counted, app.steps.is_slow, app.steps.next
+        self._app, self._job = app, job
+
+    def hand_out(self, job_id: JobId, number: int) -> tuple[list[Hand], Step | None]:
+        given, self._left = self._left, []
+        if given:
+            return given, None
+        while self._counted.calls < 4 or self._counted.out:  # all four are back when they are taken
+            time.sleep(0.01)
+        return [], Step(StepOutcome.WAIT, self._app.batches.get(self._job.id), again_in=0.1)
+
+    def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
+        return self._app.steps.conclude(hands)
+
+    def _meeting(self, hand: Hand) -> Writing:
+        came = yield hand.call
+        self._all.wait()
+        hand.go_on(came)
+        yield None
+        hand.finish()
+        assert hand.result
+        return hand.result
+
+
+def test_answers_that_come_back_together_are_kept_at_the_same_time(
+    with_counted: App, counted: Counted
+) -> None:
+    """A disk takes as long for one file as for a few, so none waits for another to be safe."""
+    job = started(with_counted, 4)
+    Slots(Meeting(with_counted, job, counted), Rota(with_counted.batches.open_jobs)).run(4)
+    assert with_counted.batches.get(job.id).counts.completed == counted.calls == 4
 
 
 class OneItem:

@@ -9,12 +9,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from queue import SimpleQueue
 
-import aiohttp
-import httpx2
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 
 from brightrun.domain.errors import (
     AnswerUnreadable,
@@ -25,26 +21,13 @@ from brightrun.domain.errors import (
     WriterRejected,
     WriterUncertain,
 )
-from brightrun.domain.writing import Order, RawAnswer
 from brightrun.writers.claude import ClaudeWriter
-from brightrun.writers.connections import fault_of
 from brightrun.writers.envelope import MOST_BYTES
+from tests.many import AmongMany
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.unit.writers.orders import order
 
 Claude = Callable[..., AbstractContextManager[tuple[ClaudeWriter, MessagesApi]]]
-
-
-class AmongMany(ClaudeWriter):
-    """Writes as slots let it: on the event loop, and told when it has ended."""
-
-    def write(self, order: Order) -> RawAnswer:
-        told: SimpleQueue[RawAnswer | Exception] = SimpleQueue()
-        self.begin(order, told.put)
-        came = told.get(timeout=60)
-        if isinstance(came, Exception):
-            raise came
-        return came
 
 
 @pytest.fixture(params=[ClaudeWriter, AmongMany], ids=["alone", "among many"])
@@ -255,12 +238,14 @@ def test_no_way_of_being_slow_holds_an_item(wire: list[tuple[str, object]], clau
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, WriterRejected), (413, WriterDeclined), (529, WriterBusy)]
 )
+@pytest.mark.parametrize("length", ["content-length: 9000", "transfer-encoding: chunked"])
 def test_a_status_counts_although_its_body_breaks(
-    status: int, kind: type[WriterFault], claude: Claude
+    length: str, status: int, kind: type[WriterFault], claude: Claude
 ) -> None:
     """An error response that is cut off is still that error, and no call that may have been paid for."""
-    head = f"HTTP/1.1 {status} No\r\nretry-after: 7\r\ncontent-length: 9000\r\n\r\n"
-    with claude(Fault("wire", wire=[("send", head + "{"), ("reset", None)])) as (writer, _):
+    head = f"HTTP/1.1 {status} No\r\nretry-after: 7\r\n{length}\r\n\r\n"
+    breaks = [("send", "2\r\n{}\r\n"), ("wait", 0.1), ("send", "zz\r\n"), ("wait", 0.1), ("reset", None)]
+    with claude(Fault("wire", wire=[("send", head), *breaks])) as (writer, _):
         with pytest.raises(kind) as caught:
             writer.write(order())
         assert caught.value.retry_after == (7 if kind is WriterBusy else None)
@@ -296,9 +281,10 @@ def test_nobody_there_means_not_paid(nobody: str, kind: type[ClaudeWriter]) -> N
     writer.close()
 
 
-def test_an_unknown_name_means_not_paid() -> None:
+@pytest.mark.parametrize("kind", [ClaudeWriter, AmongMany])
+def test_an_unknown_name_means_not_paid(kind: type[ClaudeWriter]) -> None:
     """A host that does not exist is no call either."""
-    writer = ClaudeWriter(KEY, "https://no-such-host.invalid", timeout=5)
+    writer = kind(KEY, "https://no-such-host.invalid", timeout=5)
     with pytest.raises(WriterBusy) as caught:
         writer.write(order())
     assert caught.value.code == "unreachable"
@@ -381,46 +367,3 @@ def test_one_writer_serves_many_threads(claude: Claude) -> None:
             thread.join()
     assert turns == {4 + 2 * n: 4 + 2 * n for n in range(10)}
     assert len(api.requests) == 10
-
-
-def beneath(cause: Exception) -> Exception:
-    """As httpx-aiohttp hands over whatever broke: by one name, with what it was as its cause."""
-    fault = httpx2.ConnectTimeout(str(cause))
-    fault.__cause__ = cause
-    return fault
-
-
-PLACE = ConnectionKey("api", 443, True, True, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("cause", "kind", "code"),
-    [
-        (httpx2.ConnectError("refused"), WriterBusy, "unreachable"),
-        (httpx2.ConnectTimeout("slow"), WriterBusy, "unreachable"),
-        (httpx2.PoolTimeout("busy"), WriterBusy, "unreachable"),
-        (httpx2.ProxyError("407"), WriterBusy, "unreachable"),
-        (httpx2.ReadTimeout("slow"), WriterUncertain, "timeout"),
-        (httpx2.WriteTimeout("slow"), WriterUncertain, "timeout"),
-        (httpx2.ReadError("reset"), WriterUncertain, "connection_broken"),
-        (httpx2.WriteError("reset"), WriterUncertain, "connection_broken"),
-        (httpx2.RemoteProtocolError("cut"), WriterUncertain, "connection_broken"),
-        (httpx2.DecodingError("gzip"), WriterUncertain, "connection_broken"),
-        (OSError("anything"), WriterUncertain, "connection_broken"),
-        (beneath(aiohttp.ClientConnectorDNSError(PLACE, OSError("unknown"))), WriterBusy, "unreachable"),
-        (beneath(aiohttp.ConnectionTimeoutError("slow")), WriterBusy, "unreachable"),
-        (beneath(aiohttp.ServerDisconnectedError()), WriterUncertain, "connection_broken"),
-        (beneath(aiohttp.ClientOSError("reset")), WriterUncertain, "connection_broken"),
-        (beneath(aiohttp.ClientPayloadError("cut")), WriterUncertain, "connection_broken"),
-        (beneath(aiohttp.SocketTimeoutError("slow")), WriterUncertain, "timeout"),
-        (aiohttp.InvalidUrlClientError("x"), WriterRejected, "setup"),
-        (httpx2.LocalProtocolError("header"), WriterRejected, "setup"),
-        (httpx2.UnsupportedProtocol("ftp"), WriterRejected, "setup"),
-    ],
-)
-def test_only_what_never_left_is_surely_unpaid(cause: Exception, kind: type[WriterFault], code: str) -> None:
-    """Before the request leaves nothing can be paid; after that, doubt is said as doubt."""
-    fault = fault_of(cause, 180)
-    assert type(fault) is kind
-    assert fault.code == code
-    assert fault.remedy
