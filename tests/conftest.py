@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             if home.is_relative_to(tempfile.gettempdir()):  # root's servers live outside their data folders
                 shutil.rmtree(cluster, ignore_errors=True)
                 shutil.rmtree(clients_folder(cluster), ignore_errors=True)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, though whoever started this run in the background let it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -85,6 +85,7 @@ def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: P
         assert left.counts.completed == len(api.requests)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_who_asks_twice_to_stop_loses_no_answer_in_any_process(tmp_path: Path, dsn: str) -> None:
     """What has come back by a second Ctrl-C is kept, however long the store takes, and no call is waited for."""
     with MessagesApi(seconds=0.3) as api, claude_app(tmp_path / "home", dsn, api) as app:

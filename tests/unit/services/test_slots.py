@@ -468,6 +468,7 @@ def test_what_waits_in_line_is_not_bought_by_who_has_left(with_gated: App, gated
     assert gated.calls == 1
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_loses_no_answer_that_the_store_takes_long_for(
     with_gated: App, gated: Gated, tmp_path: Path
 ) -> None:
