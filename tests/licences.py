@@ -77,7 +77,9 @@ def _audit(answer: dict[str, Any] | None) -> str:
 
 
 def _short(licence: str) -> str:
-    """Return a licence on one line; some packages give the whole text."""
+    """Return a licence on one line; some packages give the whole text, of which the BSD's needs no title."""
+    if "Redistribution and use in source and binary forms" in licence:
+        return "BSD-3-Clause" if "endorse or promote" in licence else "BSD-2-Clause"
     line = licence.strip().splitlines()[0] if licence.strip() else "UNKNOWN"
     return (line if len(line) <= 60 else f"{line[:59]}…").replace("|", "/")
 

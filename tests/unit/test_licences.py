@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from tests.licences import page
 
+BSD = (
+    "Copyright © 2025, somebody.\nRedistribution and use in source and binary forms, with or without\n"
+    "modification, are permitted. Nobody's name may be used to endorse or promote products."
+)
 PACKAGES = [
     {"Name": "psycopg", "Version": "3.3", "License": "LGPL-3.0-only", "URL": "https://psycopg.org"},
     {"Name": "wordy", "Version": "1", "License": "Long\ntext | of a licence", "URL": "UNKNOWN"},
+    {"Name": "untitled", "Version": "2", "License": BSD, "URL": "UNKNOWN"},
     {"Name": "brightrun", "Version": "0.1.0", "License": "UNKNOWN", "URL": "UNKNOWN"},
 ]
 
@@ -28,5 +33,6 @@ def test_each_package_has_one_line_with_its_licence() -> None:
     """A licence that comes as a whole text is cut to its first line; what asks for something is named apart."""
     told = page(PACKAGES, None, "3.11")
     assert "| wordy | 1 | Long | - |" in told
+    assert "| untitled | 2 | BSD-3-Clause | - |" in told
     assert "- psycopg: LGPL-3.0-only" in told
     assert "brightrun |" not in told
