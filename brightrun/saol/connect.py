@@ -6,6 +6,7 @@ Each vendor is imported when its road is taken: a shell command should not wait 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from brightrun.domain.errors import DatabaseFault
 from brightrun.saol.database import Database
@@ -13,7 +14,7 @@ from brightrun.saol.failures import Unreachable, explain
 
 
 def connect_postgres(
-    dsn: str, *, revive: Callable[[], object] | None = None, place: object = None
+    dsn: str, *, revive: Callable[[], object] | None = None, place: Path | None = None
 ) -> Database:
     """Open PostgreSQL by a connection string; `revive` starts an embedded server that died in its `place`."""
     from brightrun.saol.transports.postgres import PostgresTransport

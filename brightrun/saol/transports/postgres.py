@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import select
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
@@ -46,6 +48,9 @@ NO_SPACE = "No space left on device"
 UNSENDABLE = "22021"
 """What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
 
+LEAST_BYTES = 16 << 20
+"""Without room for one more file of its log no PostgreSQL goes on."""
+
 WHOLE = ("smallint", "integer", "bigint")
 
 KEEPALIVE = {
@@ -77,7 +82,9 @@ class PostgresTransport:
 
     name = "postgres"
 
-    def __init__(self, dsn: str, *, revive: Callable[[], object] | None = None, place: object = None) -> None:
+    def __init__(
+        self, dsn: str, *, revive: Callable[[], object] | None = None, place: Path | None = None
+    ) -> None:
         """`revive` is called when the server is gone: the embedded one, whose files are in `place`, is ours."""
         self._revive = revive
         self._place = place
@@ -219,7 +226,7 @@ class PostgresTransport:
         except PoolTimeout as fault:
             raise self._unreachable() from fault
         except psycopg.InterfaceError as fault:
-            raise Unreachable(f"The database does not answer: {fault}.") from fault
+            raise self._away(f"The database does not answer: {fault}.") from fault
         except psycopg.OperationalError as fault:
             raise self._broken(fault) from fault
         except psycopg.Error as fault:
@@ -266,16 +273,23 @@ class PostgresTransport:
             return _rejected(fault)
         if NO_SPACE in str(fault):  # a server that cannot write its log ends, and these are its last words
             return self._full(str(fault).partition("\n")[0])
-        return Unreachable(f"The connection to the database broke: {fault}")
+        return self._away(f"The connection to the database broke: {fault}")
 
     def _full(self, said: str) -> Rejected:
         whose = f"of {self._place}" if self._place else "of the database"
         return Rejected(DISK_FULL, f"The disk {whose} is full: {said}.")
 
-    def _unreachable(self) -> Unreachable:
+    def _unreachable(self) -> Rejected | Unreachable:
         """Say why no connection was to be had: the server is down, or all are lent."""
         busy = f"all {POOL_SIZE} connections of this process are in use."
-        return Unreachable(f"The database does not answer: {self._down or busy}")
+        return self._away(f"The database does not answer: {self._down or busy}")
+
+    def _away(self, said: str) -> Rejected | Unreachable:
+        """Say that the server is away, and why where that is plain: one without room comes back and goes again."""
+        with suppress(OSError):
+            if self._place and shutil.disk_usage(self._place).free < LEAST_BYTES:
+                return self._full(said.rstrip("."))
+        return Unreachable(said)
 
 
 @contextmanager
