@@ -147,6 +147,7 @@ class Slots:
         wait_for_more: go on when no job is open, for those that come.
         """
         self._steps = steps
+        self._keeps = max(steps.at_once, KEEPS)
         self._rota = rota
         self._tell = tell
         self._complain = complain
@@ -179,9 +180,7 @@ class Slots:
         """Work until no job is open or `stop` is called; raises what no waiting mends."""
         with (
             ThreadPoolExecutor(number, thread_name_prefix="brightrun-slot") as callers,
-            ThreadPoolExecutor(
-                max(self._steps.at_once, KEEPS), thread_name_prefix="brightrun-store"
-            ) as self._pool,
+            ThreadPoolExecutor(self._keeps, thread_name_prefix="brightrun-store") as self._pool,
             ThreadPoolExecutor(number, thread_name_prefix="brightrun-part") as self._beside,
         ):
             self._line = line = Line(number, callers)
@@ -231,7 +230,7 @@ class Slots:
         In other threads, for a signal breaks in on this one: an answer would be lost on its way to the store.
         """
         hands = [hand for hand, _ in self._came]
-        threads = min(max(self._steps.at_once, KEEPS), len(hands))
+        threads = min(self._keeps, len(hands))
         for keeping in [self._pool.submit(_keep, self._came) for _ in range(threads)]:
             keeping.result()
         return hands

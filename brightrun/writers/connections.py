@@ -55,12 +55,12 @@ def many(address: str, timeout: float, *, is_strict: bool = True) -> httpx2.Asyn
     proxies they are the SDK's, which knows all their kinds, and where they must not be strict: see `is_too_strict`.
     """
     is_here = is_this_machine(address)
-    if not is_here and getproxies():
+    if not is_here and (getproxies() or not is_strict):
         return anthropic.DefaultAsyncHttpxClient(
             timeout=limits(timeout), follow_redirects=False, limits=_UNBOUND
         )
     if not is_strict:
-        return httpx2.AsyncClient(timeout=limits(timeout), trust_env=not is_here, limits=_UNBOUND)
+        return httpx2.AsyncClient(timeout=limits(timeout), trust_env=False, limits=_UNBOUND)
     trusted = httpx2.create_ssl_context(trust_env=not is_here)
     trusted.set_alpn_protocols(["http/1.1"])
     transport = AiohttpTransport(verify=trusted, client=partial(_session, trusted))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+OURS = (
+    *("brightrun.bootstrap", "brightrun.saol.parser", "brightrun.saol.transports.postgres"),
+    "brightrun.writers.claude",
+)
+"""The rooms that whatever is forked needs."""
 
 FORKS = multiprocessing.get_context("forkserver")
 
@@ -17,6 +25,13 @@ def forked(read: str, target: Callable[..., object], *values: object, daemon: bo
     process = FORKS.Process(target=target, args=values, daemon=daemon)
     process.start()
     return process
+
+
+def read_modules(*others: str) -> None:
+    """Read what takes long to read, once for all that will be forked."""
+    for name in (*others, *OURS):
+        importlib.import_module(name)
+    gc.freeze()  # or each one's first collection would copy all of it
 
 
 def settle(environment: Mapping[str, str], out: Path, err: Path) -> None:

@@ -5,16 +5,11 @@ Other people's modules and the rooms below the pages; pages, and what registers 
 
 from __future__ import annotations
 
-import gc
-import importlib
+from tests.warm import read_modules
 
-for name in (
+read_modules(
     "streamlit.web.cli",
     "streamlit.web.server.starlette.starlette_server",
     *("altair", "pandas", "pyarrow.parquet", "scipy.stats.contingency"),
     *("sklearn.feature_extraction.text", "sklearn.metrics"),
-    *("brightrun.bootstrap", "brightrun.saol.parser", "brightrun.saol.transports.postgres"),
-    "brightrun.writers.claude",
-):
-    importlib.import_module(name)
-gc.freeze()  # or each one's first collection would copy all of it
+)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
+from tests.warm import read_modules
 
-for name in (
+read_modules(
     *("typer.main", "rich.console", "rich.progress", "rich.table", "rich.live", "httpcore2", "pandas"),
-    *("brightrun.bootstrap", "brightrun.saol.parser", "brightrun.saol.transports.postgres"),
-    "brightrun.writers.claude",
-):
-    importlib.import_module(name)
-gc.freeze()  # or each one's first collection would copy all of it
+)
