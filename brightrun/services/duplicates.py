@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brightrun import saol
 from brightrun.domain.batch import Job, JobKind
@@ -16,7 +15,7 @@ from brightrun.domain.ids import JobId
 from brightrun.domain.person import Action
 from brightrun.domain.rules import found
 from brightrun.domain.standard import STANDARD, Standard
-from brightrun.services.clusters import min_hash, shingles
+from brightrun.services.clusters import Bands, Places, Sketch, shingles, sketches_of
 from brightrun.services.rights import needs
 from brightrun.stores import duplicates as store
 from brightrun.stores.duplicates import Told
@@ -75,6 +74,7 @@ class Duplicates:
         rows = [
             {"id": one.id, "version": one.version, "marks": [marks[one.id]] if one.id in marks else []}
             for one in own
+            if one.is_marked or one.id in marks
         ]
         return Marked(len(own), len(approved), store.mark(self._db, [CODE], rows))
 
@@ -115,24 +115,18 @@ def near_duplicates(
     Candidates come from MinHash LSH, each pair is then counted exactly. Of the texts before `since` no two are
     held against each other.
     """
-    from rensa import RMinHashLSH
-
-    rows = rows_for(likeness)
-    index = RMinHashLSH(threshold=likeness, num_perm=PERMUTATIONS, num_bands=PERMUTATIONS // rows)
-    sketches = np.zeros((len(texts), PERMUTATIONS), dtype=np.uint32)
+    sketches = sketches_of((text for _, text in texts), len(texts), PERMUTATIONS)
+    bands = Bands(sketches, rows_for(likeness))
     least = likeness - DEVIATIONS * (likeness * (1 - likeness) / PERMUTATIONS) ** 0.5
     shingles_of = _kept_shingles(texts)
     pairs: list[Pair] = []
-    for place, (key, text) in enumerate(texts):
-        made = min_hash(shingles_of(place), PERMUTATIONS)
-        sketches[place] = made.digest()
-        if place >= since:
-            for other in _promising(sketches, place, index.query(made), least):
-                same = text == texts[other][1]
-                alike = 1.0 if same else jaccard(shingles_of(place), shingles_of(other))
-                if alike >= likeness:
-                    pairs.append((texts[other][0], key, alike))
-        index.insert(place, made)
+    for place in range(since, len(texts)):
+        key, text = texts[place]
+        for other in _promising(sketches, place, bands.earlier(place), least):
+            same = text == texts[other][1]
+            alike = 1.0 if same else jaccard(shingles_of(place), shingles_of(other))
+            if alike >= likeness:
+                pairs.append((texts[other][0], key, alike))
     return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
 
 
@@ -143,16 +137,14 @@ def rows_for(likeness: float) -> int:
     return max(sure, default=1)
 
 
-def _promising(
-    sketches: NDArray[np.uint32], place: int, candidates: Sequence[int], least: float
-) -> Sequence[int]:
+def _promising(sketches: Sketch, place: int, candidates: Places, least: float) -> Sequence[int]:
     """Return the candidates whose sketch says that they may be alike, the likeliest first."""
-    if not candidates:
+    if not len(candidates):
         return ()
-    others = np.asarray(sorted(set(candidates)), dtype=np.intp)
-    agree = (sketches[others] == sketches[place]).mean(axis=1)
+    agree = (sketches[candidates] == sketches[place]).mean(axis=1)
     likely = np.flatnonzero(agree >= least)
-    return [int(other) for other in others[likely[np.argsort(-agree[likely], kind="stable")][:MOST_PEERS]]]
+    best = likely[np.argsort(-agree[likely], kind="stable")][:MOST_PEERS]
+    return [int(other) for other in candidates[best]]
 
 
 def _kept_shingles(texts: Sequence[tuple[str, str]]) -> Callable[[int], frozenset[str]]:

@@ -41,16 +41,23 @@ class Together(Generic[A, R]):
 
     def __call__(self, given: A) -> R:
         """Return what `alone` returns and raise what it raises."""
-        mine: _Call[A, R] = _Call(given)
+        mine: _Call[A, R] | None = None
         with self._lock:
-            self._line.append(mine)
-            waits, self._is_out = self._is_out, True
-        if waits:
+            if self._is_out:
+                mine = _Call(given)
+                self._line.append(mine)
+            self._is_out = True
+        if mine is None:
             try:
-                mine.turn.wait()
-            except BaseException:
-                self._leave(mine)
-                raise
+                return self._alone(given)
+            finally:
+                with self._lock:
+                    self._hand_over()
+        try:
+            mine.turn.wait()
+        except BaseException:
+            self._leave(mine)
+            raise
         if not mine.answers and mine.fault is None:
             self._make_first()
         if mine.fault is not None:

@@ -24,11 +24,13 @@ class Told:
     status: ConversationStatus
     created_at: str
     text: str
+    is_marked: bool
+    """Whether a look through what was written has marked it, for whatever reason."""
 
 
 def told(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Told]:
     """Return what matches, oldest first."""
-    rows = conversations.every(db, where, ["id", "version", "status", "created_at", "turns"])
+    rows = conversations.every(db, where, ["id", "version", "status", "created_at", "turns", "marks"])
     return sorted(map(_told, rows), key=lambda one: (one.created_at, one.id))
 
 
@@ -57,4 +59,5 @@ def _told(row: Mapping[str, Any]) -> Told:
         status=ConversationStatus(row["status"]),
         created_at=str(row["created_at"]),
         text="\n".join(turn["content"] for turn in row["turns"]),
+        is_marked=bool(row["marks"]),
     )

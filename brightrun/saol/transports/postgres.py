@@ -221,8 +221,16 @@ class PostgresTransport:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            with self._checked_out() as connection, _claiming(connection, self._claims):
-                yield connection
+            connection = self._checked_out()
+            try:
+                if self._claims is None:  # every statement is its own
+                    yield connection
+                else:
+                    with connection.transaction():
+                        connection.execute(self._claims)
+                        yield connection
+            finally:
+                self._pool.putconn(connection)
         except PoolTimeout as fault:
             raise self._unreachable() from fault
         except psycopg.InterfaceError as fault:
@@ -234,18 +242,14 @@ class PostgresTransport:
         except (UnicodeEncodeError, orjson.JSONEncodeError) as fault:
             raise Rejected(UNSENDABLE, f"A value cannot be sent: {fault}.") from fault
 
-    @contextmanager
-    def _checked_out(self) -> Iterator[psycopg.Connection[Any]]:
-        """Lend a connection; those that ended while they were idle are sorted out first, all at once."""
+    def _checked_out(self) -> psycopg.Connection[Any]:
+        """Take a connection; those that ended while they were idle are sorted out first, all at once."""
         until = time.monotonic() + CHECKOUT_SECONDS
         connection = self._pool.getconn(CHECKOUT_SECONDS)
         while _has_ended(connection):
             self._pool.putconn(connection)
             connection = self._pool.getconn(max(until - time.monotonic(), RECONNECT_PAUSE))
-        try:
-            yield connection
-        finally:
-            self._pool.putconn(connection)
+        return connection
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(LIMITS)
@@ -290,17 +294,6 @@ class PostgresTransport:
             if self._place and shutil.disk_usage(self._place).free < LEAST_BYTES:
                 return self._full(said.rstrip("."))
         return Unreachable(said)
-
-
-@contextmanager
-def _claiming(connection: psycopg.Connection[Any], claims: sql.Composed | None) -> Iterator[None]:
-    """Hold one transaction in which a person's claims count; without claims every statement is its own."""
-    if claims is None:
-        yield
-        return
-    with connection.transaction():
-        connection.execute(claims)
-        yield
 
 
 def _kept_alive(dsn: str) -> dict[str, Any]:
