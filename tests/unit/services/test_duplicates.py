@@ -79,6 +79,18 @@ def test_the_later_of_two_is_flagged_and_names_the_earlier(app: App, wrote: Writ
     assert app.duplicates.mark_job(job.id).marked == 0
 
 
+def test_a_look_leaves_rows_alone_that_it_does_not_change(app: App, wrote: Write, dsn: str) -> None:
+    """Thousands that repeat nothing are neither locked nor written, and whoever reviews them waits for nobody."""
+    job, ids = wrote([TEXT, " ".join(reversed(WORDS[:90])), TEXT])
+    query = "select id, xmin::text, xmax::text from conversations where job_id = %s order by created_at, id"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        before = connection.execute(query, [job.id]).fetchall()
+        assert app.duplicates.mark_job(job.id).marked == 1
+        after = connection.execute(query, [job.id]).fetchall()
+    assert before[:2] == after[:2]
+    assert before[2] != after[2]
+
+
 def test_what_repeats_an_approved_one_of_another_batch_is_flagged(app: App, wrote: Write) -> None:
     """A batch is held against all that is approved; what was rejected elsewhere or here is no reason."""
     _, (first,) = wrote([TEXT])
@@ -116,6 +128,25 @@ def test_a_set_of_one_text_is_looked_through_in_little_time_and_every_copy_found
     found = near_duplicates(texts)
     assert {later for _, later, _ in found} == {key for key, _ in texts[1:]}
     assert len(found) <= 400 * 20
+
+
+def test_short_texts_are_found_again_too() -> None:
+    """Fewer words than a shingle has, none at all, or in any script: the same text is the same, and no other is."""
+    short = ["", "Yes.", "No.", "Thank you so much", "Thank you so very much", "謝謝", "Grüße", "one two", "two one"]
+    texts = [(f"{copy}{n}", text) for copy in "ab" for n, text in enumerate(short)]
+    assert [pair[:2] for pair in near_duplicates(texts)] == [(f"a{n}", f"b{n}") for n in range(len(short))]
+
+
+def test_no_text_is_mixed_with_the_one_beside_it() -> None:
+    """Thousands are sketched at a time: a copy is found wherever it stands, and neighbours do not count as one text."""
+    chosen = random.Random(4)
+    texts = [(f"t{n:04d}", " ".join(chosen.choices(WORDS, k=1 + n % 40))) for n in range(2_300)]
+    copies = [(f"c{n}", texts[n][1]) for n in (0, 38, 39, 998, 999, 1_000, 1_999, 2_299)]
+    found = {(one, other): alike for one, other, alike in near_duplicates([*texts, *copies])}
+    assert {other for _, other in found} >= {key for key, _ in copies}
+    told = dict([*texts, *copies])
+    for (one, other), alike in found.items():
+        assert alike == jaccard(frozenset(shingles(told[one])), frozenset(shingles(told[other]))) >= 0.8
 
 
 @pytest.mark.parametrize("likeness", [0.5, 0.6, 0.8, 0.9])
