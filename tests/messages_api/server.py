@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -85,10 +86,12 @@ class MessagesApi:
         bill: Bill | None = None,
         allowance: Allowance | None = None,
         verdict: Callable[[str], str] = verdict_for,
+        identity: tuple[str, ssl.SSLContext] | None = None,
     ):
         """`seconds` is how long each answer takes, `other_seconds` each of the calls that cost nothing.
 
-        verdict: from the prompt of a judge to its answer's text.
+        verdict: from the prompt of a judge to its answer's text; identity: the name it is called by over TLS, and what
+        proves that.
         """
         self.verdict = verdict
         self.script = faults if isinstance(faults, Script) else Script(faults)
@@ -105,6 +108,11 @@ class MessagesApi:
             messages_api = api
 
         self._server = _Server(("127.0.0.1", port), Handler)
+        self._name = identity[0] if identity else ""
+        if identity:
+            self._server.socket = identity[1].wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> MessagesApi:
@@ -121,7 +129,11 @@ class MessagesApi:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"https://{self._name}:{self.port}" if self._name else f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
     @property
     def requests(self) -> list[Recorded]:

@@ -81,7 +81,7 @@ def test_the_later_of_two_is_flagged_and_names_the_earlier(app: App, wrote: Writ
 
 def test_a_look_leaves_rows_alone_that_it_does_not_change(app: App, wrote: Write, dsn: str) -> None:
     """Thousands that repeat nothing are neither locked nor written, and whoever reviews them waits for nobody."""
-    job, ids = wrote([TEXT, " ".join(reversed(WORDS[:90])), TEXT])
+    job, _ = wrote([TEXT, " ".join(reversed(WORDS[:90])), TEXT])
     query = "select id, xmin::text, xmax::text from conversations where job_id = %s order by created_at, id"
     with psycopg.connect(dsn, autocommit=True) as connection:
         before = connection.execute(query, [job.id]).fetchall()
@@ -132,7 +132,17 @@ def test_a_set_of_one_text_is_looked_through_in_little_time_and_every_copy_found
 
 def test_short_texts_are_found_again_too() -> None:
     """Fewer words than a shingle has, none at all, or in any script: the same text is the same, and no other is."""
-    short = ["", "Yes.", "No.", "Thank you so much", "Thank you so very much", "謝謝", "Grüße", "one two", "two one"]
+    short = [
+        "",
+        "Yes.",
+        "No.",
+        "Thank you so much",
+        "Thank you so very much",
+        "謝謝",
+        "Grüße",
+        "one two",
+        "two one",
+    ]
     texts = [(f"{copy}{n}", text) for copy in "ab" for n, text in enumerate(short)]
     assert [pair[:2] for pair in near_duplicates(texts)] == [(f"a{n}", f"b{n}") for n in range(len(short))]
 
