@@ -294,10 +294,6 @@ def _page(search: Search, speeds: Sequence[Speed], alarms: Counter[str], people:
         f"| {s.whole / s.words * 1000:.2f} |"
         for s in speeds
     )
-    told = "\n".join(
-        f"| `{code}` | {RULES[code].severity.value} | {alarms[code]} |" for code, _ in alarms.most_common()
-    )
-    quiet = len(RULES) - len(alarms)
     first, last = speeds[0], speeds[-1]
     return f"""# Benchmarks of quality
 
@@ -331,10 +327,26 @@ From {first.turns} to {last.turns} turns ({last.words / first.words:.0f} times t
 
 ![Cost by number of turns](images/quality.svg)
 
-## Alarms over people
+{_alarmed(alarms, people)}"""
 
-The rules against {people:,} conversations that people had; what was seen when each kind was looked at is in
-[quality](quality.md#what-the-rules-say-of-people). {quiet} rules said nothing.
+
+def _alarmed(alarms: Counter[str], people: int) -> str:
+    seen = (
+        "what was seen when each kind was looked at is in\n[quality](quality.md#what-the-rules-say-of-people)"
+    )
+    if not people:
+        return f"""## Alarms over people
+
+Not measured in this run, which had no conversations of people (`make bench-quality PEOPLE=FILE.jsonl.gz`);
+{seen}.
+"""
+    told = "\n".join(
+        f"| `{code}` | {RULES[code].severity.value} | {alarms[code]} |" for code, _ in alarms.most_common()
+    )
+    return f"""## Alarms over people
+
+The rules against {people:,} conversations that people had; {seen}.
+{len(RULES) - len(alarms)} rules said nothing.
 
 | rule | severity | conversations |
 |---|---|---|
