@@ -5,50 +5,46 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 
 
+@dataclass(frozen=True)
 class Proxy:
-    """Leads every host it is asked for to one port of this machine; use it as a context manager."""
+    """Where it is, and the hosts it was asked for."""
 
-    def __init__(self, port: int, *, refuses: int = 0) -> None:
-        """`refuses` is the status by which it lets nobody through."""
-        self.asked: list[str] = []
-        proxy = self
+    url: str
+    asked: list[str]
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                """What was asked takes the place of the log."""
 
-            def do_CONNECT(self) -> None:
-                proxy.asked.append(self.path)
-                if refuses:
-                    self.send_error(refuses)
-                    return
-                with socket.create_connection(("127.0.0.1", port)) as server:
-                    self.send_response(200)
-                    self.end_headers()
-                    _carry(self.connection, server)
-                self.close_connection = True
+@contextmanager
+def proxy_to(port: int, *, refuses: int = 0) -> Iterator[Proxy]:
+    """Run a proxy that leads every host to one port of this machine, or refuses everybody by a status."""
+    asked: list[str] = []
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """What was asked takes the place of the log."""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            if refuses:
+                self.send_error(refuses)
+                return
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                self.send_response(200)
+                self.end_headers()
+                _carry(self.connection, server)
+            self.close_connection = True
 
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield Proxy(f"http://127.0.0.1:{server.server_address[1]}", asked)
+        finally:
+            server.shutdown()
 
 
 def _carry(one: socket.socket, other: socket.socket) -> None:

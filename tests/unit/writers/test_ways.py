@@ -14,7 +14,7 @@ from brightrun.domain.errors import WriterBusy
 from brightrun.writers.claude import ClaudeWriter
 from tests.many import AmongMany
 from tests.messages_api import KEY, MessagesApi
-from tests.proxy import Proxy
+from tests.proxy import proxy_to
 from tests.unit.writers.orders import order
 
 ELSEWHERE = "claude.example"
@@ -101,7 +101,7 @@ def test_a_call_goes_through_the_proxy_of_the_shell(
 ) -> None:
     """Where only a proxy leads out, it is asked for the server, and sees nothing of what is said."""
     trust()
-    with serve(ELSEWHERE) as api, Proxy(api.port) as proxy:
+    with serve(ELSEWHERE) as api, proxy_to(api.port) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         writer = kind(KEY, f"https://{ELSEWHERE}", timeout=10)
         assert writer.read(writer.write(order()).body).text
@@ -117,7 +117,7 @@ def test_a_proxy_that_lets_nobody_through_costs_nothing(
 ) -> None:
     """The item waits and is asked for again, and no call is listed as possibly paid."""
     trust()
-    with serve(ELSEWHERE) as api, Proxy(api.port, refuses=status) as proxy:
+    with serve(ELSEWHERE) as api, proxy_to(api.port, refuses=status) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         writer = kind(KEY, f"https://{ELSEWHERE}", timeout=10)
         with pytest.raises(WriterBusy) as caught:
