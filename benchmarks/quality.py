@@ -327,6 +327,8 @@ From {first.turns} to {last.turns} turns ({last.words / first.words:.0f} times t
 
 ![Cost by number of turns](images/quality.svg)
 
+## Alarms over people
+
 {_alarmed(alarms, people)}"""
 
 
@@ -335,17 +337,13 @@ def _alarmed(alarms: Counter[str], people: int) -> str:
         "what was seen when each kind was looked at is in\n[quality](quality.md#what-the-rules-say-of-people)"
     )
     if not people:
-        return f"""## Alarms over people
-
-Not measured in this run, which had no conversations of people (`make bench-quality PEOPLE=FILE.jsonl.gz`);
+        return f"""Not measured in this run, which had no conversations of people (`make bench-quality PEOPLE=FILE.jsonl.gz`);
 {seen}.
 """
     told = "\n".join(
         f"| `{code}` | {RULES[code].severity.value} | {alarms[code]} |" for code, _ in alarms.most_common()
     )
-    return f"""## Alarms over people
-
-The rules against {people:,} conversations that people had; {seen}.
+    return f"""The rules against {people:,} conversations that people had; {seen}.
 {len(RULES) - len(alarms)} rules said nothing.
 
 | rule | severity | conversations |

@@ -33,10 +33,10 @@ def proxy_to(port: int, *, refuses: int = 0) -> Iterator[Proxy]:
             if refuses:
                 self.send_error(refuses)
                 return
-            with socket.create_connection(("127.0.0.1", port)) as server:
+            with socket.create_connection(("127.0.0.1", port)) as there:
                 self.send_response(200)
                 self.end_headers()
-                _carry(self.connection, server)
+                _carry(self.connection, there)
             self.close_connection = True
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

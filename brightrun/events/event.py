@@ -119,6 +119,11 @@ def note(**fields: object) -> None:
         known.update(fields)
 
 
+def context() -> dict[str, object]:
+    """Return what the lines of this thread are about."""
+    return dict(_about.get() or {})
+
+
 def _record(event: Event, level: int, fields: Mapping[str, object]) -> logging.LogRecord:
     """Return a record made by hand: to look for the line of code that tells it costs as much as the line."""
     record = logging.LogRecord.__new__(logging.LogRecord)
@@ -140,8 +145,3 @@ def _record(event: Event, level: int, fields: Mapping[str, object]) -> logging.L
 
 
 _ALIKE = vars(logging.LogRecord(ROOT, logging.INFO, __file__, 0, "", None, None))
-
-
-def context() -> dict[str, object]:
-    """Return what the lines of this thread are about."""
-    return dict(_about.get() or {})

@@ -45,12 +45,13 @@ def sketches_of(texts: Iterable[str], count: int, places: int) -> Sketch:
     from rensa import RMinHash
 
     sketches = np.zeros((count, places), dtype=np.uint32)
-    left, numbers = iter(texts), _Numbers()
-    for start in range(0, count, AT_ONCE):
-        said = [_numbered(text, numbers) for text in islice(left, AT_ONCE)]
-        runs, ends = _runs(said)
+    left, row = iter(texts), 0
+    while some := list(islice(left, AT_ONCE)):
+        numbers = _Numbers()  # of these texts alone: the words of all would take ever more room
+        runs, ends = _runs([_numbered(text, numbers) for text in some])
         made = RMinHash.digest_matrix_from_flat_token_hashes(runs, ends, places, SEED)
-        sketches[start : start + len(said)] = made.to_rows()
+        sketches[row : row + len(some)] = made.to_rows()
+        row += len(some)
     return sketches
 
 
@@ -96,7 +97,7 @@ class Sketches:
 
     def near(self, row: int, kept: AbstractSet[int]) -> Sequence[int]:
         """Return the kept ones of the texts before a text that it nearly repeats, in their order."""
-        places = [int(place) for place in self._bands.earlier(row) if int(place) in kept]
+        places = [place for place in self._bands.earlier(row).tolist() if place in kept]
         if not places:
             return ()
         alike = (self._sketches[places] == self._sketches[row]).mean(axis=1)
