@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.warm import forked, settle
+from tests.warm import Forked
 
 LONGEST_SECONDS = 120
+COLD = {"PYTHONPATH", "LD_PRELOAD"}
+"""Where one of these is given a command is started anew: they count when Python starts."""
+Started = subprocess.Popen[str] | Forked
 
 
 class Shell:
@@ -28,16 +31,21 @@ class Shell:
             "BRIGHTRUN_ACTOR": "ana",
             **extra,
         }
-        self._is_warm = not {"PYTHONPATH", "LD_PRELOAD"} & extra.keys()  # which count when Python starts
+        self._place = next(folder for folder in home.parents if folder.is_dir())
 
-    def start(self, *words: str, **extra: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "brightrun", *words],
-            env={**self.environment, **extra},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *words: str, **extra: str) -> Started:
+        """Start a command; `extra` is its environment's."""
+        environment = {**self.environment, **extra}
+        if COLD & environment.keys():
+            return subprocess.Popen(
+                [sys.executable, "-m", "brightrun", *words],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        said = Path(tempfile.mkdtemp(dir=self._place))
+        return start_warm("brightrun", *words, environment=environment, out=said / "out", err=said / "err")
 
     def run(self, *words: str, code: int = 0) -> str:
         returned, out, err = self.ended(*words)
@@ -46,36 +54,31 @@ class Shell:
 
     def ended(self, *words: str, **extra: str) -> tuple[int, str, str]:
         """Run a command, however it ends, and return its exit code and what it said; `extra` is its environment's."""
-        if not self._is_warm:
-            process = self.start(*words, **extra)
+        process = self.start(*words, **extra)
+        try:
             out, err = process.communicate(timeout=LONGEST_SECONDS)
-            return process.returncode, out, err
-        return _run_warm(words, {**self.environment, **extra})
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{words}: not ended after {LONGEST_SECONDS} s") from late
+        assert process.returncode is not None
+        return process.returncode, out, err
 
     def json(self, *words: str) -> dict[str, object]:
         value: dict[str, object] = json.loads(self.run(*words, "--json"))
         return value
 
 
-def _run_warm(words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[int, str, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        said = [Path(folder, name) for name in ("out", "err")]
-        process = forked("tests.warm.shell", _become, words, environment, *said)
-        process.join(LONGEST_SECONDS)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise AssertionError(f"{words}: not ended after {LONGEST_SECONDS} s")
-        out, err = (place.read_text() for place in said)
-    return process.exitcode, out, err
+def start_warm(module: str, *words: str, environment: Mapping[str, str], out: Path, err: Path) -> Forked:
+    """Do what `python -m module` does, without the second that reading its modules takes."""
+    return Forked("tests.warm.shell", _become, module, words, environment=environment, out=out, err=err)
 
 
-def _become(words: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
-    """Turn into `brightrun` with these arguments."""
-    settle(environment, out, err)
-    sys.argv = ["brightrun", *words]
+def _become(module: str, words: tuple[str, ...]) -> None:
+    """Turn into a module's program with these arguments."""
+    sys.argv = [module, *words]
     try:
-        runpy.run_module("brightrun", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         sys.stdout.flush()
         atexit._run_exitfuncs()  # which a forked process leaves out

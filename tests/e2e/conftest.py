@@ -20,12 +20,15 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from tests.e2e.warm import WarmApp
+from tests.e2e.warm import warm_app
 from tests.messages_api import MessagesApi
+from tests.warm import Forked
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 OFFERED_SECONDS = 30
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+"""The first that is there: the shell is Chromium without a window, and a page costs a third less in it."""
 SIZE = {"width": 1440, "height": 1000}
 ALL = bool(os.environ.get("BRIGHTRUN_ALL"))
 SCHEMES = ["light", "dark"] if ALL else ["light"]
@@ -108,9 +111,9 @@ def serving(
         *("--server.headless", "true", "--server.fileWatcherType", "none"),
     ]
     log_file = folder / f"app-{actor}.log"
-    process: WarmApp | subprocess.Popen[bytes]
+    process: Forked | subprocess.Popen[bytes]
     if is_warm:
-        process = WarmApp(arguments, environment, log_file)
+        process = warm_app(arguments, environment, log_file)
     else:
         command = [sys.executable, "-m", "streamlit", *arguments]
         with log_file.open("wb") as log:
@@ -128,7 +131,7 @@ def serving(
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if program is None:
         pytest.skip("These tests need Debian's chromium: apt-get install chromium.")
     with sync_playwright() as driver:
@@ -254,7 +257,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, process: WarmApp | subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: Forked | subprocess.Popen[bytes], log: Path) -> None:
     ends = time.monotonic() + READY_SECONDS
     while time.monotonic() < ends:
         if process.poll() is not None:

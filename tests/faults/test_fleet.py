@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, JobStatus, WriterName
 from tests.fakes import options, scenarios
 from tests.messages_api import KEY, MessagesApi
+from tests.shell import start_warm
+from tests.warm import Forked
 
 ITEMS = int(os.environ.get("BRIGHTRUN_FLEET_ITEMS", "60"))
 SECONDS = float(os.environ.get("BRIGHTRUN_FLEET_SECONDS", "6"))
@@ -49,7 +51,7 @@ class Crew:
     ) -> None:
         """within: the beginning of the command of each machine, such as `ip netns exec NAME`."""
         self._homes, self._dsn, self._url, self._within = homes, dsn, url, within
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[subprocess.Popen[bytes] | Forked] = []
         self.said = homes[0].parent / "workers.txt"
         self.started = 0
 
@@ -64,10 +66,21 @@ class Crew:
             "BRIGHTRUN_RETRY_BASE": "0.05",
             **LEASE,
         }
-        words = [*self._within[place], sys.executable, "-m", "brightrun", "worker", "--slots", str(SLOTS)]
-        with self.said.open("ab") as said:
-            self.running.append(subprocess.Popen(words, env=environment, stdout=said, stderr=said))
+        words = ("brightrun", "worker", "--slots", str(SLOTS))
+        self.running.append(
+            self._elsewhere(self._within[place], words, environment)
+            if self._within[place]
+            else start_warm(*words, environment=environment, out=self.said, err=self.said)
+        )
         self.started += 1
+
+    def _elsewhere(
+        self, within: Sequence[str], words: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        with self.said.open("ab") as said:
+            return subprocess.Popen(
+                [*within, sys.executable, "-m", *words], env=environment, stdout=said, stderr=said
+            )
 
     def kill_oldest(self) -> None:
         worker = self.running.pop(0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from brightrun.saol.server.launcher import EmbeddedServer
 from tests.faults.conftest import CALL_SECONDS, MANY, SHORT
 from tests.faults.ledger import Witness, check, create, once_back, summary, until
 from tests.messages_api import KEY, MessagesApi
-from tests.shell import Shell
+from tests.shell import Shell, Started
 
 TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "4"))
 SEED = int(os.environ.get("BRIGHTRUN_FAULT_SEED", "20261123"))
@@ -37,7 +36,7 @@ def finish(shell: Shell, app: App, job: Job) -> None:
     assert app.batches.get(job.id).status is JobStatus.COMPLETED
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Started) -> None:
     process.kill()
     process.communicate()
 

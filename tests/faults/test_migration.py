@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,8 @@ def hashes(dsn: str) -> dict[str, tuple[int, str]]:
 
 def killed_at(shell: Shell, words: tuple[str, ...], line: str) -> None:
     """Start the command and kill it as soon as it tells of this line's beginning."""
-    process = shell.start(*words)
+    process = shell.start(*words, PYTHONPATH="")  # started anew, it is heard while it speaks
+    assert isinstance(process, subprocess.Popen)
     assert process.stderr is not None
     for told in process.stderr:
         if told.startswith(line):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -23,6 +21,7 @@ from tests.fakes import options, scenarios
 from tests.faults.ledger import run
 from tests.messages_api import Fault, MessagesApi
 from tests.opened import claude_app
+from tests.shell import start_warm
 
 ALL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 CALL_SECONDS = 0.3
@@ -139,12 +138,12 @@ def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_fro
 
 def kill_at(point: Point, job: Job, dsn: str, home: Path, api: MessagesApi, *, slots: int = 0) -> None:
     """Let a worker process run until it kills itself at the point."""
-    words = [sys.executable, "-m", "tests.faults.dying", point.name, job.id]
-    words += ["--dsn", dsn, "--home", str(home), "--url", api.url, "--slots", str(slots)]
+    words = [point.name, job.id, "--dsn", dsn, "--home", str(home), "--url", api.url, "--slots", str(slots)]
     if point.store_down:
         words.append("--store-down")
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    said = home / "said.txt"
+    process = start_warm("tests.faults.dying", *words, environment=os.environ, out=said, err=said)
+    assert process.wait(60) == -signal.SIGKILL, said.read_text()
 
 
 def left_behind(dsn: str, home: Path) -> str:

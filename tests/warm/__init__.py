@@ -6,6 +6,8 @@ import gc
 import importlib
 import multiprocessing
 import os
+import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,6 +29,60 @@ def forked(read: str, target: Callable[..., object], *values: object, daemon: bo
     return process
 
 
+class Forked:
+    """A forked process that lives in its own environment, held the way a started program is.
+
+    `become` is called with the values, and what it says goes into the files `out` and `err`.
+    """
+
+    def __init__(
+        self,
+        read: str,
+        become: Callable[..., object],
+        *values: object,
+        environment: Mapping[str, str],
+        out: Path,
+        err: Path,
+    ) -> None:
+        self._out, self._err = out, err
+        self._process = forked(read, _live, become, values, dict(environment), out, err)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, that of a signal below zero; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and return its exit code; raises subprocess.TimeoutExpired."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(str(self._process.name), timeout or 0)
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end, and return what it said."""
+        self.wait(timeout)
+        return self._out.read_text(), self._err.read_text()
+
+
 def read_modules(*others: str) -> None:
     """Read what takes long to read, once for all that will be forked."""
     for name in (*others, *OURS):
@@ -34,10 +90,17 @@ def read_modules(*others: str) -> None:
     gc.freeze()  # or each one's first collection would copy all of it
 
 
-def settle(environment: Mapping[str, str], out: Path, err: Path) -> None:
+def _live(
+    become: Callable[..., object],
+    values: tuple[object, ...],
+    environment: dict[str, str],
+    out: Path,
+    err: Path,
+) -> None:
     """Live in this environment and no other, and say everything into these files."""
     os.environ.clear()
     os.environ.update(environment)
     for number, place in ((1, out), (2, err)):
         with place.open("ab") as file:
             os.dup2(file.fileno(), number)
+    become(*values)
