@@ -4,7 +4,8 @@ PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 py
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
-WORKERS ?= auto
+# Two more than processors: tests of time-outs and kills wait a great deal.
+WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-peers bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
@@ -35,7 +36,7 @@ check: $(DEV) ## lint, layers, types, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/deptry .
 
 fix: $(DEV) ## mend what can be mended by itself
@@ -43,7 +44,7 @@ fix: $(DEV) ## mend what can be mended by itself
 	$(BIN)/ruff format .
 
 e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, and with the larger sheet
-	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium"; exit 1; }
+	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"; exit 1; }
 	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest tests/e2e -n 2 --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
 
 interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS=cancel say how

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from brightrun.bootstrap import App, open_app
@@ -27,8 +27,9 @@ from tests.warm import Forked
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 OFFERED_SECONDS = 30
-CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
-"""The first that is there: the shell is Chromium without a window, and a page costs a third less in it."""
+SHELL = "chromium-headless-shell"
+"""Chromium without a window, where Debian's package of that name is there: a page costs a third less in it."""
+WHOLE = ("chromium", "chromium-browser")
 SIZE = {"width": 1440, "height": 1000}
 ALL = bool(os.environ.get("BRIGHTRUN_ALL"))
 SCHEMES = ["light", "dark"] if ALL else ["light"]
@@ -130,14 +131,26 @@ def serving(
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+def driver() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    with launched(driver, SHELL, *WHOLE) as opened:
+        yield opened
+
+
+@contextmanager
+def launched(driver: Playwright, *names: str) -> Iterator[Browser]:
+    """Run the first of these browsers that is there."""
+    program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
         pytest.skip("These tests need Debian's chromium: apt-get install chromium.")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -152,7 +165,10 @@ def open_tab(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     def open_one(path: str = "", *, scheme: str = "light") -> Page:
         if scheme not in contexts:
             contexts[scheme] = browser.new_context(
-                viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light", accept_downloads=True
+                viewport=SIZE,
+                color_scheme="dark" if scheme == "dark" else "light",
+                accept_downloads=True,
+                reduced_motion="reduce",  # which nothing here is about, and which costs a twentieth
             )
             contexts[scheme].on("request", lambda request: _note(request.url, outside))
         page = contexts[scheme].new_page()

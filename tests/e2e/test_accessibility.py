@@ -93,6 +93,7 @@ def test_every_page_keeps_the_rules_that_let_everybody_in(site: Site, open_tab: 
         expect(page.locator("h1").first).to_be_visible(timeout=60_000)
         page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=60_000)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
         page.wait_for_timeout(500)  # charts settle
         found[name] = scan(page, scheme)
     found |= _review(page, f"{site.url}/review?id={conversation}", scheme)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from brightrun.domain.batch import Job, JobOptions, WriterName
-from tests.e2e.conftest import Site, press
+from tests.e2e.conftest import WHOLE, Site, launched, press
 from tests.fakes import scenarios
 
 OpenTab = Callable[..., Page]
@@ -29,6 +29,13 @@ window.Notification = class extends Real {
 """
 AWAY = "document.hasFocus = () => false"
 OFFER = "Tell my desktop when it ends"
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """A browser that has a desktop to speak to, which the headless shell has not."""
+    with launched(driver, *WHOLE) as opened:
+        yield opened
 
 
 @pytest.fixture

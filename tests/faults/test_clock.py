@@ -28,7 +28,7 @@ ASKED_SECONDS = 40
 SLACK = 10
 """Seconds a busy machine takes between the answer and the row."""
 LEASE_SECONDS = 7.0
-OFFSETS = ["+0", "+1d", "-1d"] if int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50 else ["+1d", "-1d"]
+OFFSETS = ["+0", "+1d", "-1d"] if int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50 else ["-1d"]
 SLEEP = """
 import threading, time
 time.sleep = lambda seconds: threading.Event().wait(seconds) and None

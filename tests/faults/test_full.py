@@ -5,6 +5,7 @@ Every place is a small file system of its own, which takes root and a kernel tha
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ from tests.faults.ledger import once_back
 from tests.shell import Shell
 
 SMALL = "16m"
+ITEMS = 400 if int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50 else 150
 
 
 class Disk:
@@ -263,7 +265,7 @@ def test_a_full_database_disk_pauses_the_job_and_loses_nothing(
     mount(short_home / "buckets", "64m")
     settings = Settings(home=short_home, actor="ana", retry_base=0.05)
     app = open_app(settings, writers={WriterName.CLAUDE: writer})
-    job = create(app, 400)
+    job = create(app, ITEMS)
     writer.will(None)
     app.batches.process_next(job.id)
     disk.fill(but=1 << 20)
@@ -279,7 +281,7 @@ def test_a_full_database_disk_pauses_the_job_and_loses_nothing(
         app.batches.resume(job.id, actor="ana")
     expire(app)
     ended = run(app, job)
-    assert (ended.status, ended.counts.completed, writer.calls) == (JobStatus.COMPLETED, 400, 400)
+    assert (ended.status, ended.counts.completed, writer.calls) == (JobStatus.COMPLETED, ITEMS, ITEMS)
     assert ended.money.reserved == 0
     app.close()
 
