@@ -4,8 +4,8 @@ PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 py
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
-# Two more than processors: tests of time-outs and kills wait a great deal.
-WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+# One more than processors: tests of time-outs and kills wait a great deal.
+WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-peers bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
@@ -43,7 +43,7 @@ fix: $(DEV) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, and with the larger sheet
+e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, with the larger sheet, all pages and all hostile texts
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"; exit 1; }
 	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest tests/e2e -n 2 --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
 

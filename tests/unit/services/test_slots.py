@@ -497,7 +497,7 @@ class Meeting:
 
     def __init__(self, app: App, job: Job, counted: Counted) -> None:
         hands, _ = app.steps.hand_out(job.id, 4)
-        self._all = threading.Barrier(len(hands), timeout=5)
+        self._all = threading.Barrier(len(hands), timeout=60)
         self._left = [Hand(hand.claim, self._meeting(hand)) for hand in hands]
         for hand in self._left:
             hand.go_on()
