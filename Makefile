@@ -149,5 +149,5 @@ endef
 define install
 	if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python $(1); \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(INSTALL_FLAGS) $(1); fi
 endef
