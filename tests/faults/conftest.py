@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.faults.ledger import Witness
 from tests.messages_api import KEY, MessagesApi
 from tests.shell import Shell
 
+FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
+"""Whether this is `make faults`, which does everything at full size."""
 CALL_SECONDS = 0.25
 SHORT = {"BRIGHTRUN_CALL_TIMEOUT": "1.0", "BRIGHTRUN_LEASE_MARGIN": "0.5"}
 """What a killed process held is free again soon."""

@@ -6,7 +6,6 @@ holds a right clock against them too.
 
 from __future__ import annotations
 
-import os
 import sysconfig
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.faults.conftest import FULL
 from tests.faults.ledger import until
 from tests.messages_api import KEY, Fault, MessagesApi
 from tests.shell import Shell
@@ -28,7 +28,7 @@ ASKED_SECONDS = 40
 SLACK = 10
 """Seconds a busy machine takes between the answer and the row."""
 LEASE_SECONDS = 7.0
-OFFSETS = ["+0", "+1d", "-1d"] if int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50 else ["-1d"]
+OFFSETS = ["+0", "+1d", "-1d"] if FULL else ["-1d"]
 SLEEP = """
 import threading, time
 time.sleep = lambda seconds: threading.Event().wait(seconds) and None

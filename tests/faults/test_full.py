@@ -5,7 +5,6 @@ Every place is a small file system of its own, which takes root and a kernel tha
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -24,11 +23,12 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.writing import Order, RawAnswer
 from brightrun.saol.failures import Rejected
 from tests.fakes import ScriptedWriter, options, paid, scenarios
+from tests.faults.conftest import FULL
 from tests.faults.ledger import once_back
 from tests.shell import Shell
 
 SMALL = "16m"
-ITEMS = 400 if int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50 else 150
+ITEMS = 400 if FULL else 150
 
 
 class Disk:

@@ -15,8 +15,9 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.part import Delivery
 from tests.fakes import options, scenarios
+from tests.faults.conftest import FULL
 from tests.faults.dying import PART_ITEMS
-from tests.faults.test_points import ALL, Point, kill_at
+from tests.faults.test_points import Point, kill_at
 from tests.messages_api import MessagesApi
 from tests.opened import claude_app
 
@@ -75,7 +76,7 @@ def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
         yield opened
 
 
-@pytest.mark.parametrize("point", POINTS if ALL else POINTS[::9], ids=str)
+@pytest.mark.parametrize("point", POINTS if FULL else POINTS[::9], ids=str)
 def test_a_worker_killed_in_the_night_costs_nothing_twice(
     point: str, app: App, api: MessagesApi, dsn: str, tmp_path: Path
 ) -> None:

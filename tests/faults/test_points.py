@@ -18,12 +18,12 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
 from tests.fakes import options, scenarios
+from tests.faults.conftest import FULL
 from tests.faults.ledger import run
 from tests.messages_api import Fault, MessagesApi
 from tests.opened import claude_app
 from tests.shell import start_warm
 
-ALL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 CALL_SECONDS = 0.3
 LONG_SECONDS = 30.0
 """A call that is still out when its worker has been killed."""
@@ -98,7 +98,7 @@ def app(tmp_path: Path, dsn: str, api: MessagesApi) -> Iterator[App]:
 
 @pytest.mark.parametrize(
     ("point", "slots"),
-    list(product(POINTS, (0, 1))) if ALL else [*product(POINTS[2::10], [0]), *product(POINTS[7::10], [1])],
+    list(product(POINTS, (0, 1))) if FULL else [*product(POINTS[2::10], [0]), *product(POINTS[7::10], [1])],
     ids=str,
 )
 def test_a_worker_killed_at_a_named_point_leaves_what_the_next_one_can_go_on_from(

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.faults.conftest import FULL
 from tests.faults.road import SEED, parts
 from tests.faults.states import Deeds, World
 
-FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 RUNS, STEPS = (2000, 50) if FULL else (15, 30)
 RUNS = int(os.environ.get("BRIGHTRUN_FAULT_RUNS", RUNS))
 PARTS = parts(RUNS, 250)

@@ -6,7 +6,6 @@ The whole table runs in `make test` as in `make faults`; it takes seconds.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from llmock.pytest_plugin import LLMock
 
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, StepOutcome
 from brightrun.services.generation import RATE_LIMIT_PATIENCE, RETRY_CAP_SECONDS
+from tests.faults.conftest import FULL
 from tests.faults.road import BEYOND_SECONDS, Road, opened
 from tests.messages_api import Fault, MessagesApi, Script
 
@@ -43,7 +43,6 @@ ASKED_AGAIN = {
     504: "http_504",
     529: "overloaded",
 }
-FULL = int(os.environ.get("BRIGHTRUN_FAULTS", "4")) >= 50
 WAITS = ("none", "1", "3600", "date", "garbage") if FULL else ("none", "3600", "garbage")
 TIMES = {"once": 1, "for ever": None}
 
