@@ -17,7 +17,7 @@ from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, JobStatus, Step, WriterName
 from brightrun.domain.errors import BrightRunError
 from tests.fakes import options, scenarios
-from tests.messages_api import MessagesApi
+from tests.messages_api import Fault, MessagesApi
 from tests.opened import claude_app
 
 
@@ -88,25 +88,30 @@ def test_a_process_that_is_asked_to_end_finishes_what_it_has_in_hand(tmp_path: P
 @pytest.mark.usefixtures("ctrl_c")
 def test_who_asks_twice_to_stop_loses_no_answer_in_any_process(tmp_path: Path, dsn: str) -> None:
     """What has come back by a second Ctrl-C is kept, however long the store takes, and no call is waited for."""
-    with MessagesApi(seconds=0.3) as api, claude_app(tmp_path / "home", dsn, api) as app:
+    later = [Fault("stall", at=number, seconds=60) for number in range(5, 21)]
+    with MessagesApi(later, seconds=0.3) as api, claude_app(tmp_path / "home", dsn, api) as app:
         job = app.batches.create(
             app.planner.plan(scenarios(20), options(WriterName.CLAUDE)), name="Shared", actor="ana"
         )
+
+        def answered() -> int:
+            return sum(each.status == 200 for each in api.requests)
+
         in_the_way = tmp_path / "home" / "buckets" / "conversation-files" / "raw" / job.id
         in_the_way.parent.mkdir(parents=True, exist_ok=True)
         in_the_way.write_text("no folder")
 
         def ask() -> None:
-            while sum(each.status == 200 for each in api.requests) < 4:
+            while answered() < 4:
                 time.sleep(0.01)
-            time.sleep(0.3)  # the store is tried for more than a second
+            time.sleep(0.5)  # the store is tried for more than a second
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
         threading.Thread(target=ask, daemon=True).start()
         with pytest.raises(KeyboardInterrupt), Processes(app.settings, [2, 2]) as crew:
             crew.run(job.id)
         kept = list((tmp_path / "home" / "spool").glob("conversation-files/raw/*/[!.]*.json"))
-        assert len(kept) == len(api.requests) == 4
+        assert len(kept) == answered() == 4
 
 
 def test_a_machine_that_is_not_ready_is_told(tmp_path: Path) -> None:
