@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,8 @@ TOKENS = 10_000
 """Words that lexical figures look at: they shrink as a text grows, so all sets get the same number."""
 BLEU_TURNS = 60
 OPENER_WORDS = 4
+
+Gram = tuple[str, ...]
 
 
 class Diversities:
@@ -114,17 +116,47 @@ def _packing(texts: Sequence[str]) -> float:
 
 
 def _self_bleu(answers: Sequence[str]) -> float:
-    """Return the mean BLEU of answers against all others, evenly taken from the set (arXiv 1802.01886)."""
-    from sacrebleu.metrics.bleu import BLEU
+    """Return the mean BLEU of answers against all others, evenly taken from the set (arXiv 1802.01886).
+
+    Each is what sacrebleu's `sentence_score` says of it, which would count the words of each answer again for all others.
+    """
+    from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
+    from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
     step = max(1, len(answers) // BLEU_TURNS)
-    taken = list(answers[::step])[:BLEU_TURNS]
-    bleu = BLEU(effective_order=True)
-    scores = [
-        bleu.sentence_score(answer, taken[:place] + taken[place + 1 :]).score
-        for place, answer in enumerate(taken)
+    tokens = BLEU().tokenizer
+    taken = [
+        extract_all_word_ngrams(tokens(answer.rstrip()), 1, MAX_NGRAM_ORDER)
+        for answer in answers[::step][:BLEU_TURNS]
     ]
-    return float(np.mean(scores)) / 100 if scores else 0.0
+    if len(taken) < 2:
+        return 0.0
+    most = _most([grams for grams, _ in taken])
+    scores: list[float] = []
+    for place, (grams, length) in enumerate(taken):
+        correct, total = [0] * MAX_NGRAM_ORDER, [0] * MAX_NGRAM_ORDER
+        for gram, count in grams.items():
+            highest, second = most[gram]
+            total[len(gram) - 1] += count
+            correct[len(gram) - 1] += min(count, second if count == highest else highest)
+        others = [other for at, (_, other) in enumerate(taken) if at != place]
+        closest = min(others, key=lambda other: (abs(other - length), other))
+        score = BLEU.compute_bleu(
+            correct, total, length, closest, smooth_method="exp", effective_order=True
+        ).score
+        scores.append(score)
+    return float(np.mean(scores)) / 100
+
+
+def _most(counted: Iterable[Mapping[Gram, int]]) -> dict[Gram, tuple[int, int]]:
+    """Return the two highest counts of each n-gram in one text: whoever has the one is measured by the other."""
+    most: dict[Gram, tuple[int, int]] = {}
+    for grams in counted:
+        for gram, count in grams.items():
+            highest, second = most.get(gram, (0, 0))
+            if count > second:
+                most[gram] = (count, highest) if count > highest else (highest, count)
+    return most
 
 
 def _opener_share(answers: Sequence[str]) -> float:

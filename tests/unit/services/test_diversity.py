@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 
 from brightrun.bootstrap import open_app
 from brightrun.config import Settings
@@ -79,6 +81,20 @@ def test_answers_said_twice_and_empty_ones_are_counted() -> None:
     made = [said(n, ["The same   answer." if n % 2 else f"Another {WORDS[n]} {n}", ""]) for n in range(40)]
     repeated = figures(measure(made))[Figure.REPEATED]
     assert repeated == pytest.approx((20 + 40) / 80)
+
+
+def test_likeness_of_answers_is_what_sacrebleu_says_of_each_against_all_others() -> None:
+    """Counting each answer's words once gives the very figure of the library, with copies and empty answers too."""
+    chosen = random.Random(4)
+    answers = [" ".join(chosen.choices(WORDS[:12], k=chosen.randrange(9))) for _ in range(38)]
+    answers += [answers[0], "Well, it is 3.5% - isn't it?"]
+    scores = [
+        BLEU(effective_order=True).sentence_score(answer, answers[:place] + answers[place + 1 :]).score
+        for place, answer in enumerate(answers)
+    ]
+    found = figures(measure([said(n, [answer]) for n, answer in enumerate(answers)]))
+    assert found[Figure.SELF_BLEU] == pytest.approx(statistics.mean(scores) / 100)
+    assert 0.1 < found[Figure.SELF_BLEU] < 0.9
 
 
 def test_planted_copies_are_found_and_nothing_else() -> None:
