@@ -16,7 +16,7 @@ from storage3.exceptions import StorageApiError
 from storage3.utils import StorageException
 
 from brightrun.buckets.keys import folder, segments
-from brightrun.domain.address import checked_server
+from brightrun.domain.address import checked_server, is_encrypted
 from brightrun.domain.errors import ObjectExists, ObjectMissing, SetupFault, StorageFault
 
 _PAGE = 1000
@@ -39,6 +39,7 @@ def connect_storage(url: str, key: str, *, timeout: float = 30.0) -> SyncStorage
         {"apikey": key, "Authorization": f"Bearer {key}"},
         http_client=httpx.Client(
             http2=False,
+            verify=is_encrypted(url),
             timeout=timeout,
             follow_redirects=False,
             event_hooks={"response": [_refuse_redirect]},

@@ -12,7 +12,7 @@ import anthropic
 import httpx2
 from httpx_aiohttp.httpx2 import AiohttpTransport
 
-from brightrun.domain.address import is_this_machine
+from brightrun.domain.address import is_encrypted, is_this_machine
 from brightrun.domain.errors import WriterBusy, WriterFault, WriterRejected, WriterUncertain
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError)
@@ -44,7 +44,7 @@ _NOT_TO_BE_SENT = (
 def alone(address: str, timeout: float) -> httpx2.Client:
     """Return connections that follow no redirect, and take no proxy on the way to this very machine."""
     if is_this_machine(address):  # the SDK's own client reads the shell's proxies whatever it is told
-        return httpx2.Client(timeout=limits(timeout), trust_env=False)
+        return httpx2.Client(timeout=limits(timeout), trust_env=False, verify=is_encrypted(address))
     return anthropic.DefaultHttpxClient(timeout=limits(timeout), follow_redirects=False)
 
 
@@ -60,8 +60,10 @@ def many(address: str, timeout: float, *, is_strict: bool = True) -> httpx2.Asyn
             timeout=limits(timeout), follow_redirects=False, limits=_UNBOUND
         )
     if not is_strict:
-        return httpx2.AsyncClient(timeout=limits(timeout), trust_env=False, limits=_UNBOUND)
-    trusted = httpx2.create_ssl_context(trust_env=not is_here)
+        return httpx2.AsyncClient(
+            timeout=limits(timeout), trust_env=False, limits=_UNBOUND, verify=is_encrypted(address)
+        )
+    trusted = httpx2.create_ssl_context(is_encrypted(address), trust_env=not is_here)
     trusted.set_alpn_protocols(["http/1.1"])
     transport = AiohttpTransport(verify=trusted, client=partial(_session, trusted))
     return httpx2.AsyncClient(transport=transport, timeout=limits(timeout), trust_env=False)

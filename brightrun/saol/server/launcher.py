@@ -214,6 +214,7 @@ class EmbeddedServer:
             "initdb",
             *("-D", str(self._cluster / "new"), "-U", SUPERUSER, "--pwfile", str(password)),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"),
+            *self._hashing(),
             if_it_fails="The embedded database could not be made",
         )
         for made in (self._cluster / "new").iterdir():
@@ -221,6 +222,10 @@ class EmbeddedServer:
                 made.rename(self._cluster / made.name)
         (self._cluster / "new" / "PG_VERSION").rename(self._cluster / "PG_VERSION")  # last: it says "whole"
         (self._cluster / "new").rmdir()
+
+    def _hashing(self) -> tuple[str, ...]:
+        """Return how often the password is hashed: nobody guesses 256 random bits, and each connection waits for it."""
+        return ("-c", "scram_iterations=1") if binaries.major(self._programs) >= 16 else ()
 
     def _write_secret(self) -> Path:
         path = self._secret_file()

@@ -15,7 +15,7 @@ from postgrest.types import CountMethod, ReturnMethod
 from supabase import Client, ClientOptions, create_client
 from supabase import SupabaseException as VendorError
 
-from brightrun.domain.address import checked_server
+from brightrun.domain.address import checked_server, is_encrypted
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.changes import Change
 from brightrun.saol.failures import Refused, Rejected, Unreachable
@@ -43,7 +43,9 @@ class SupabaseTransport:
     def __init__(self, url: str, key: str) -> None:
         url = _address(url)
         self._key = key
-        self._http = httpx.Client(http2=False, timeout=CALL_SECONDS, follow_redirects=False)
+        self._http = httpx.Client(
+            http2=False, verify=is_encrypted(url), timeout=CALL_SECONDS, follow_redirects=False
+        )
         options = ClientOptions(
             auto_refresh_token=False,
             persist_session=False,
