@@ -19,6 +19,8 @@ from tests.messages_api import KEY, MessagesApi
 OpenTab = Callable[..., Page]
 TIMES = int(os.environ.get("BRIGHTRUN_FAULTS", "3"))
 CALL_SECONDS = 0.4
+SLOW_SECONDS = 4.0
+"""So long no batch ends while a slow browser loads its page again and presses a button."""
 QUIET_SECONDS = 2.5
 """Longer than two ticks of a page: what had not stopped would have called again."""
 
@@ -103,11 +105,13 @@ def test_reloading_resumes_a_paused_page_where_it_was(
     job = create(site, 6)
     page = open_tab(f"batch?job={job.id}")
     until(lambda: site.app.batches.get(job.id).counts.completed >= 1, "Nothing was written.")
+    api.seconds = SLOW_SECONDS
     page.reload()
     press(page.get_by_role("button", name="Pause"))
     until(lambda: site.app.batches.get(job.id).status is JobStatus.PAUSED, "Pausing did not hold.")
     until(lambda: site.app.batches.get(job.id).counts.processing == 0, "The item in flight did not end.")
     calls = len(api.requests)
+    api.seconds = CALL_SECONDS
     time.sleep(QUIET_SECONDS)
     assert len(api.requests) == calls
     press(page.get_by_role("button", name="Resume"))
