@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.imports import Outcome
+from brightrun.domain.imports import Import, ImportLine, Outcome
 from brightrun.services.imports import Watch
 
 SHOWN_LINES = 20
@@ -31,6 +31,8 @@ def import_file(
 ) -> None:
     """Bring existing conversations into the review; run it again after a break, and it goes on."""
     with reported(as_json=as_json):
+        if file.is_dir():
+            raise InvalidInput(f"{file} is a folder.", remedy="Name the files in it, one at a time.")
         if not file.is_file():
             raise InvalidInput(f"There is no file {file}.", remedy="Check its path.")
         with opened() as app:
@@ -43,16 +45,23 @@ def import_file(
         if as_json:
             listed = {o.value: [{"line": e.line, "reason": e.reason} for e in left[o]] for o in left}
             emit(asdict(found) | {"lines": listed})
-            return
-        out.print(
-            f"{found.imported:,} of {found.entries:,} entries imported, {found.refused:,} refused, "
-            f"{found.duplicates:,} here already, {found.blank:,} blank."
-        )
-        for entry in left[Outcome.REFUSED] + left[Outcome.DUPLICATE]:
-            out.print(f"  line {entry.line:,}: {escape(entry.reason or '')}")
-        hidden = found.refused + found.duplicates - sum(len(lines) for lines in left.values())
-        if hidden:
-            out.print(f"  and {hidden:,} more; --json lists all.")
+        else:
+            _print(found, left)
+    if found.refused and not found.imported:
+        raise typer.Exit(1)
+
+
+def _print(found: Import, left: Mapping[Outcome, Sequence[ImportLine]]) -> None:
+    out.print(
+        f"{found.imported:,} of {found.entries:,} entries imported, {found.refused:,} refused, "
+        f"{found.duplicates:,} here already, {found.blank:,} blank."
+    )
+    for entry in [*left[Outcome.REFUSED], *left[Outcome.DUPLICATE]]:
+        out.print(f"  line {entry.line:,}: {escape(entry.reason or '')}")
+    hidden = found.refused + found.duplicates - sum(len(lines) for lines in left.values())
+    if hidden:
+        out.print(f"  and {hidden:,} more; --json lists all.")
+    if found.imported:
         out.print(f"They wait for review: brightrun review --filter import={found.id}")
 
 

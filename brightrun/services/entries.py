@@ -9,7 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ from typing import IO, Any
 import ijson
 
 from brightrun.domain.errors import InvalidInput
+from brightrun.services.tables import HEAD, UTF_16, Make, make_of, table
 
 MAX_ENTRY = 8_000_000
 """Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
@@ -26,6 +27,7 @@ MOST_BEHIND = 2 * MAX_ENTRY
 REMEDY = "Give a .jsonl, .json or .csv file, also compressed as .gz."
 _READ = 1 << 20
 _BUFFER = 1 << 16
+_PIECE = 1 << 12
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
@@ -85,10 +87,12 @@ def kind_of(name: str) -> str:
 def entries(path: Path) -> Iterator[Entry]:
     """Yield every entry in the file's order; what breaks the file off is the last one, with its reason."""
     readers = {".jsonl": _lines, ".json": _items, ".csv": _rows}
+    kind = kind_of(path.name)
     with _opened(path) as file:
         last = 0
         try:
-            for entry in readers[kind_of(path.name)](file):
+            wide = kind != ".csv" and _is_wide(file)
+            for entry in _refused_wide() if wide else readers[kind](file):
                 last = entry.line
                 yield entry
         except _BROKEN as fault:
@@ -103,6 +107,17 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                 yield unpacked  # type: ignore[misc]
         else:
             yield file
+
+
+def _is_wide(file: IO[bytes]) -> bool:
+    """Whether this is JSON in UTF-16, marked as such or not: its first letter has a zero beside it."""
+    first = file.read(2)
+    file.seek(0)
+    return first in UTF_16 or (len(first) == 2 and first.count(0) == 1)
+
+
+def _refused_wide() -> Iterator[Entry]:
+    yield Entry(1, b"", fault="The file is UTF-16. Save it as UTF-8 and try again.")
 
 
 def _lines(file: IO[bytes]) -> Iterator[Entry]:
@@ -185,33 +200,71 @@ class _BoundedLines:
 
 
 def _rows(file: IO[bytes]) -> Iterator[Entry]:
-    csv.field_size_limit(MAX_ENTRY)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
+    try:
+        make = _make(file)
+    except InvalidInput as fault:
+        yield Entry(1, b"", fault=str(fault))
+        return
+    text = io.TextIOWrapper(file, encoding=make.encoding, errors="strict", newline="")
     lines = _BoundedLines(text)
-    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     begins = 1
     try:
+        reader = table(lines, make)
+        begins = reader.line_num + 1
         for cells in reader:
             lines.behind = 0
-            if header is None:
-                header = [" ".join(cell.split()) for cell in cells]
-            elif not any(cell.strip() for cell in cells):
+            if not any(cell.strip() for cell in cells):
                 yield Entry(begins, b"")
-            elif len(cells) != len(header):
-                fault = f"It has {len(cells)} fields where the first line has {len(header)}."
-                yield Entry(begins, b"", fault=fault)
+            elif header is None:
+                header = [" ".join(cell.split()) for cell in cells]
             else:
-                value = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-                yield Entry(begins, json.dumps(value, ensure_ascii=False).encode(), value)
+                yield _row(begins, header, cells)
             begins = reader.line_num + 1
     except _Endless:
         yield Entry(begins, b"", fault=f"{_ENDLESS} What follows it is not read.")
         return
-    except (csv.Error, UnicodeDecodeError) as fault:
+    except UnicodeDecodeError:
+        yield Entry(begins, b"", fault=_NOT_TEXT.format(_ENCODINGS[make.encoding]))
+        return
+    except csv.Error as fault:
         yield Entry(begins, b"", fault=f"From here on the file is no table that can be read: {fault}.")
         return
     finally:
         text.detach()
     if header is None:
         yield Entry(1, b"", fault="The file is empty.")
+
+
+_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
+_NOT_TEXT = (
+    "The file begins as {}, but here or a little further on it is not. What follows is not read. "
+    "Save it as UTF-8, comma separated, and try again."
+)
+
+
+def _make(file: IO[bytes]) -> Make:
+    """Return how the table is written, and go back to its beginning."""
+    head = b""
+    whole = False
+    # A packed file that breaks off here is told so where its rows end, behind those that can be read.
+    with suppress(*_BROKEN):
+        while len(head) < HEAD:
+            piece = file.read(_PIECE)
+            if not piece:
+                whole = True
+                break
+            head += piece
+    file.seek(0)
+    return make_of(head, "The file", whole=whole)
+
+
+def _row(begins: int, header: list[str], cells: list[str]) -> Entry:
+    if len(cells) != len(header):
+        fault = f"It has {len(cells)} fields where the first line has {len(header)}."
+        return Entry(begins, b"", fault=fault)
+    value = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+    raw = json.dumps(value, ensure_ascii=False).encode()
+    if len(raw) > MAX_ENTRY:
+        return Entry(begins, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
+    return Entry(begins, raw, value)

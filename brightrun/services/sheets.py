@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.domain.errors import InvalidInput
+from brightrun.services.tables import REMEDY, Make, make_of, table
 
 MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
 MAX_COLUMNS = 200
 MAX_CELL = 32_000
-DELIMITERS = ",;\t|"
-REMEDY = "Save the sheet as CSV (comma separated, UTF-8) and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +34,32 @@ def read_sheet(data: bytes, name: str) -> Sheet:
             f"{name} has {len(data) / 1e6:.1f} MB; {MAX_BYTES / 1e6:.0f} MB are allowed.",
             remedy="Split it into several files, or leave out columns no template uses.",
         )
-    text, notes = _decoded(data, name)
+    make = make_of(data, name, whole=True)
+    text, notes = _decoded(data, make, name)
     if not text.strip():
         raise InvalidInput(
             f"{name} is empty.", remedy="Give a CSV with a line of column names and a row below."
         )
-    delimiter = _delimiter(text)
-    header, rows, blank = _parsed(text, delimiter, name)
+    header, rows, blank = _parsed(text, make, name)
     if blank:
         notes.append(f"{blank} blank rows were left out.")
     return Sheet(name, header, rows, tuple(notes))
 
 
-def _decoded(data: bytes, name: str) -> tuple[str, list[str]]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode("utf-16"), ["Read as UTF-16."]
-        except UnicodeDecodeError as fault:
-            raise InvalidInput(f"{name} is cut or damaged UTF-16.", remedy=REMEDY) from fault
-    if b"\0" in data:
-        raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        if any(byte < 9 for byte in data[:1000]):
-            raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY) from None
+def _decoded(data: bytes, make: Make, name: str) -> tuple[str, list[str]]:
+    if make.encoding == "cp1252":
         return data.decode("cp1252", "replace"), [
             "It is not UTF-8; read as Windows-1252. Check accented letters."
         ]
+    try:
+        text = data.decode(make.encoding)
+    except UnicodeDecodeError as fault:
+        raise InvalidInput(f"{name} is cut or damaged UTF-16.", remedy=REMEDY) from fault
+    return text, ["Read as UTF-16."] if make.encoding == "utf-16" else []
 
 
-def _delimiter(text: str) -> str:
-    """Return the delimiter that the first line uses most; a comma when there is none."""
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    return max(DELIMITERS, key=lambda mark: (first.count(mark), mark == ","))
-
-
-def _parsed(text: str, delimiter: str, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], int]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _parsed(text: str, make: Make, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], int]:
+    reader = table(io.StringIO(text, newline=""), make)
     rows: list[tuple[str, ...]] = []
     header: tuple[str, ...] | None = None
     blank = 0

@@ -1,4 +1,4 @@
-"""Files that are small when packed and huge when read."""
+"""Files of every make, and files that are small when packed and huge when read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.services.entries import MOST_BEHIND, entries
+from brightrun.services.entries import MAX_ENTRY, MOST_BEHIND, entries
 
 READ = """
 import sys
@@ -67,3 +67,83 @@ def test_long_entries_that_may_be_that_long_are_read(tmp_path: Path) -> None:
     table = tmp_path / "long.csv"
     table.write_text("a,b\n" + f'1,"{long}"\n' * 8)
     assert [entry.fault for entry in entries(table)] == [None] * 8
+
+
+PLAIN = 'instruction,output\n"Say, hi",Café\n'
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("cp1252"),
+        PLAIN.encode("utf-16"),
+        'instruction;output\n"Say, hi";"Café"\n'.encode(),
+        "instruction\toutput\r\nSay, hi\tCafé\r\n".encode("utf-16"),
+        'sep=;\r\ninstruction;output\r\n"Say, hi";Café\r\n'.encode("cp1252"),
+        '\ninstruction,output\n"Say, hi",Café\n'.encode(),
+    ],
+)
+def test_tables_of_every_make_are_imported(tmp_path: Path, name: str, data: bytes) -> None:
+    """An import reads the delimiters and encodings that a sheet of scenarios may have, packed or not."""
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    found = [entry for entry in entries(path) if entry.raw or entry.fault]
+    assert [entry.value for entry in found] == [{"instruction": "Say, hi", "output": "Café"}]
+
+
+def test_a_long_table_keeps_every_row_whatever_its_make(tmp_path: Path) -> None:
+    """A table much longer than what its make is told by loses no row and no letter, where one is cut in two too."""
+    for encoding in ("utf-8", "utf-16", "cp1252"):
+        for shift in range(2):
+            path = tmp_path / f"{encoding}{shift}.csv"
+            path.write_text("a" * (shift + 1) + ";b\n" + f"é{'é' * 40};ü\n" * 9000, encoding=encoding)
+            assert [entry.fault for entry in entries(path)] == [None] * 9000
+            assert {entry.value["b"] for entry in entries(path)} == {"ü"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        (
+            "late.csv",
+            b"a,b\n" + b"x,y\n" * 50_000 + "é,y\n".encode("cp1252"),
+            "Save it as UTF-8, comma separated",
+        ),
+        ("cut.csv", PLAIN.encode("utf-16")[:-1], "begins as UTF-16"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n\0\0\0", "comma separated, UTF-8"),
+        ("mixed.csv", "a,b\nÄrger,Übung\n".encode() + b"\xe9,x\n", "damaged UTF-8"),
+        ("named.csv", b'"sep=;\na;b\n1;2\n', "no table"),
+        ("long.csv", b"a,b\nx," + b"y" * (MAX_ENTRY + 1) + b"\n", "It is longer than"),
+        ("wide.jsonl", ('{"a": 1}\n' * 9).encode("utf-16"), "UTF-16. Save it as UTF-8"),
+        ("unmarked.jsonl", ('{"a": 1}\n' * 9).encode("utf-16-be"), "UTF-16. Save it as UTF-8"),
+        ("wide.json", '[{"a": 1}]'.encode("utf-16"), "UTF-16. Save it as UTF-8"),
+    ],
+)
+def test_a_file_whose_text_cannot_be_read_is_told_once(
+    tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    """What is no readable text is refused once, with what to save it as, and not line after line."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    (fault,) = [entry.fault for entry in entries(path) if entry.fault]
+    assert said in fault
+
+
+def test_a_packed_table_that_is_cut_keeps_the_rows_before_the_cut(tmp_path: Path) -> None:
+    """Finding out the make of a broken file loses none of the rows that can be read."""
+    whole = "a,b\n" + "".join(f"{n},{n * 7919 % 10007}\n" for n in range(4000))
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress(whole.encode())[:-3000])
+    *rows, last = entries(path)
+    assert len(rows) > 500
+    assert "breaks off" in (last.fault or "")
+
+
+def test_rows_below_a_named_delimiter_keep_their_line_numbers(tmp_path: Path) -> None:
+    """The line `sep=;` is no entry, but it is counted: what is refused is where the file has it."""
+    path = tmp_path / "named.csv"
+    path.write_text("sep=;\na;b\n1;2\n1;2;3\n")
+    assert [(entry.line, bool(entry.fault)) for entry in entries(path)] == [(3, False), (4, True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 
 from brightrun.domain.errors import InvalidInput
@@ -19,6 +21,7 @@ from brightrun.services.sheets import MAX_BYTES, MAX_CELL, read_sheet
         "\r\nname;note\r\n\r\nJosé;a, b\r\n;\r\n".encode(),
         "name\tnote\nJosé\ta, b\n".encode(),
         ' name , note \nJosé,"a, b"\n'.encode(),
+        'sep=;\r\nname;note\r\nJosé;"a, b"\r\n'.encode("utf-8-sig"),
     ],
 )
 def test_sheets_of_every_make_are_read(data: bytes) -> None:
@@ -26,6 +29,27 @@ def test_sheets_of_every_make_are_read(data: bytes) -> None:
     sheet = read_sheet(data, "x.csv")
     assert sheet.columns == ("name", "note")
     assert sheet.rows == (("José", "a, b"),)
+
+
+@pytest.mark.parametrize(
+    "name", ['"scenario (who, what, where)"', '"a ""b, c"", d"', '"two\nlines, one, name"']
+)
+def test_what_stands_in_quotation_marks_does_not_choose_the_delimiter(name: str) -> None:
+    """A column's quoted name may be full of commas in a file that is separated by semicolons."""
+    sheet = read_sheet(f"{name};domain\nx;y\n".encode(), "x.csv")
+    assert sheet.columns[1:] == ("domain",)
+    assert sheet.rows == (("x", "y"),)
+
+
+def test_a_long_cell_is_refused_the_same_whatever_was_read_before() -> None:
+    """What a process has read before does not change what a sheet is refused for."""
+    before = csv.field_size_limit(1000)
+    try:
+        with pytest.raises(InvalidInput, match="has 300,000 characters") as caught:
+            read_sheet(b"a\n" + b"x" * 300_000, "x.csv")
+    finally:
+        csv.field_size_limit(before)
+    assert caught.value.remedy == "Shorten it."
 
 
 def test_a_cell_may_hold_lines_and_quotes() -> None:
@@ -48,6 +72,10 @@ def test_a_cell_may_hold_lines_and_quotes() -> None:
         (b"a,,c\n1,2,3\n", "column 2 has no name"),
         (b'a\n"never closed\n', "line"),
         (b"a\n" + b"x" * (MAX_CELL + 1), "characters"),
+        (b"a\n" + b"x" * 300_000, "has 300,000 characters; 32,000 are allowed"),
+        (b'"sep=;\na;b\n1;2\n', "line"),
+        (b"sep=;\na;b\n1;2;3\n", "line 3"),
+        ("a\nCafé, Ärger, Übung\n".encode() + b"\xe9\n", "damaged UTF-8"),
         (b"x" * (MAX_BYTES + 1), "MB are allowed"),
     ],
 )

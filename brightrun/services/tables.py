@@ -1,0 +1,93 @@
+"""CSV of any make: its encoding and its delimiter, found in the beginning of the file."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from brightrun.domain.errors import InvalidInput
+
+HEAD = 1 << 16
+"""Bytes in which the make of a file is looked for that is not held as a whole."""
+DELIMITERS = ",;\t|"
+REMEDY = "Save the sheet as CSV (comma separated, UTF-8) and try again."
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MAX_FIELD = 1 << 24
+_QUOTED = re.compile(r'(?<![^,;\t|\r\n])"[^"]*(?:""[^"]*)*"')
+_NAMED = re.compile(r'(")?sep=([^\w\s"\0]|\t)(?(1)")(?:\r|\n|$)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """How a table is written."""
+
+    encoding: str
+    delimiter: str
+    is_named: bool = False
+    """Whether the first line is Excel's `sep=;`, which names the delimiter and is no header."""
+
+
+class Reader(Protocol):
+    """What `csv.reader` returns: rows, and how many lines they took."""
+
+    @property
+    def line_num(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+    def __next__(self) -> list[str]: ...
+
+
+def make_of(head: bytes, name: str, *, whole: bool) -> Make:
+    """Return how a table is written, by its beginning or all of it; raises InvalidInput where that cannot be told."""
+    encoding = _encoding(head, name, whole=whole)
+    text = head.decode(encoding, "replace")[:HEAD]
+    named = _NAMED.match(text)
+    if named:
+        return Make(encoding, named.group(2), is_named=True)
+    return Make(encoding, _delimiter(text))
+
+
+def table(lines: Iterable[str], make: Make) -> Reader:
+    """Return a reader of the rows, the header first."""
+    # The limit is one for the whole process: all who read here set the same, above what any of them
+    # allows, so that a field which is too long is refused by its own rule and with its own words.
+    csv.field_size_limit(_MAX_FIELD)
+    reader = csv.reader(lines, delimiter=make.delimiter, strict=True)
+    if make.is_named:
+        next(reader)
+    return reader
+
+
+def _encoding(head: bytes, name: str, *, whole: bool) -> str:
+    if head.startswith(UTF_16):
+        return "utf-16"
+    if b"\0" in head:
+        raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
+    try:
+        # A beginning may end within a letter; a whole file may not.
+        codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        if any(byte < 9 for byte in head[:1000]):
+            raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY) from None
+        if _is_damaged(head):
+            raise InvalidInput(f"{name} is damaged UTF-8.", remedy=REMEDY) from None
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _is_damaged(head: bytes) -> bool:
+    """Whether this is UTF-8 with a few broken letters: as Windows-1252 all its other letters would be garbled."""
+    text = head.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    return sum(letter > "\x7f" for letter in text) - bad > bad
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that the first line uses most outside quotation marks; a comma when there is none."""
+    first = _QUOTED.sub("", text).lstrip("\r\n").split("\n", 1)[0]
+    return max(DELIMITERS, key=lambda mark: (first.count(mark), mark == ","))
