@@ -46,6 +46,12 @@ class Variable(BaseModel):
             raise ValueError(f"the default of {why}")
         return self
 
+    def sample(self, text: str) -> str:
+        """Return a value that is allowed: this text where any is."""
+        if self.choices:
+            return self.choices[0]
+        return "1" if self.type is VariableType.NUMBER else text
+
     def require(self, value: str) -> None:
         """Raise TemplateFault where a value is not one of those allowed."""
         why = self._why_not(value)

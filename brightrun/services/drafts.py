@@ -11,11 +11,14 @@ from brightrun.domain.errors import InvalidInput, TemplateFault
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
 from brightrun.domain.variable import Variable
-from brightrun.services.prompts import BUILT_IN, RESERVED, variables_of
+from brightrun.services.prompts import BUILT_IN, RESERVED, made_up, render, variables_of
 
 FILE_KIND = "brightrun-template"
 FILE_FORM = 1
 MAX_FILE_BYTES = 1_000_000
+TEXTS = ("system_text", "user_text", "dataset_system_text")
+TRIED = ("a text", "1")
+"""What variables are given on trial: a text that neither a word nor a number makes can be made by nothing."""
 
 
 class TemplateDraft(BaseModel):
@@ -52,7 +55,7 @@ def problems_of(draft: TemplateDraft) -> list[str]:
     """Say what keeps a draft from being published; an empty list means nothing."""
     found: list[str] = []
     used: set[str] = set()
-    for field in ("system_text", "user_text", "dataset_system_text"):
+    for field in TEXTS:
         try:
             used |= variables_of(getattr(draft, field), name=field)
         except TemplateFault as fault:
@@ -71,6 +74,7 @@ def problems_of(draft: TemplateDraft) -> list[str]:
     both = sorted(set(draft.required) & set(draft.optional))
     found += [f"{name} is declared both as needed and as something it may do without." for name in both]
     found += _described(draft)
+    found += [] if found else _never_rendered(draft)
     if draft.words_min > draft.words_max:
         found.append("The fewest words are more than the most.")
     return found
@@ -134,6 +138,27 @@ def from_file(data: bytes, name: str) -> TemplateDraft:
 
 
 _EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."
+
+
+def _never_rendered(draft: TemplateDraft) -> list[str]:
+    """Say which texts fail whatever a scenario holds: every batch would, and what is published stays as it is."""
+    found: list[str] = []
+    for field in TEXTS:
+        told = ""
+        for value in TRIED:
+            own = dict.fromkeys((*draft.required, *draft.optional), value)
+            own |= {one.name: one.default or one.sample(value) for one in draft.variables}
+            try:
+                render(getattr(draft, field), own | made_up(value), name=field)
+            except TemplateFault as fault:
+                if fault.variable:  # a part of a value is not there, which in a scenario it may be
+                    break
+                told = str(fault)
+            else:
+                break
+        else:
+            found.append(told)
+    return found
 
 
 def _described(draft: TemplateDraft) -> list[str]:

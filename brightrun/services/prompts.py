@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_type_hints
 
 from jinja2 import TemplateSyntaxError
 
 from brightrun.domain.errors import InvalidInput, TemplateFault
-from brightrun.domain.scenario import Cast
+from brightrun.domain.scenario import Cast, EmotionalArc, Persona, Topic
 from brightrun.domain.text import clean
 from brightrun.services.cell import Cell
 from brightrun.services.rendering import FAULTS, finished, is_plain, names, told
@@ -54,6 +54,16 @@ def cast_variables(cast: Cast) -> dict[str, Any]:
             )
         own[name] = text
     return built_in | own
+
+
+def made_up(text: str) -> dict[str, Any]:
+    """Return values for all that Bright Run gives a template, of the types they have, each text this one."""
+    found: dict[str, Any] = {"tier": text, "turns": 6, "words_min": 40, "words_max": 80}
+    for kind, fields in ((Persona, PERSONA), (EmotionalArc, ARC), (Topic, TOPIC)):
+        types = get_type_hints(kind)
+        samples = {str: text, float: 0.5, tuple[str, ...]: (text, text)}
+        found |= {name: samples.get(types[field], {}) for name, field in fields.items()}
+    return found
 
 
 RESERVED = frozenset({"turns", "words_min", "words_max", "tier"})

@@ -142,6 +142,32 @@ def test_a_draft_with_problems_is_not_published(app: App) -> None:
         app.templates.find("mine")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"user_text": "{{ scenario + 1 }}{{ extra }}"}, "user_text: can only concatenate"),
+        ({"dataset_system_text": "{{ ''.__class__.__mro__ }}"}, "dataset_system_text: access to attribute"),
+        ({"system_text": "{{ arc_strategy / 2 }}"}, "system_text: unsupported operand"),
+    ],
+)
+def test_a_text_that_no_scenario_could_fill_is_not_published(
+    app: App, changes: dict[str, str], said: str
+) -> None:
+    """What would fail with every scenario is told before it is a version that never changes again."""
+    bad = draft(**changes, optional=("extra", "arc_strategy") if "system_text" in changes else ("extra",))
+    (problem,) = app.templates.problems(bad)
+    assert said in problem
+    with pytest.raises(TemplateFault, match="Nothing was published"):
+        app.templates.publish(bad, actor="ana")
+
+
+def test_a_text_that_some_scenario_fills_is_published(app: App) -> None:
+    """Arithmetic on a number that is written as text, and a part that not everybody has, are no fault."""
+    text = "{{ 10 / (scenario | int) }}{{ extra }}{{ persona_demographics.age }}"
+    fine = draft(user_text=text, optional=("extra", "persona_demographics"))
+    assert app.templates.problems(fine) == []
+
+
 def test_a_template_switched_off_is_not_chosen_and_comes_back(app: App) -> None:
     """Switching a template off keeps it for running jobs and out of new choices."""
     template = app.templates.find("task_dialogue")
