@@ -67,7 +67,8 @@ def export(
             written = app.exports.write(frozen, chosen, folder, progress)
         if as_json:
             files = [str(path) for path in written.files]
-            emit({"rows": written.rows, "files": files, "dataset": frozen.id, "left_out": written.left_out})
+            told = {"dataset": frozen.id, "left_out": written.left_out, "duplicates": frozen.duplicate_count}
+            emit({"rows": written.rows, "files": files, **told})
             return
         _tell(app, frozen)
         for path in written.files:
@@ -142,8 +143,8 @@ def _tell(app: App, dataset: Dataset) -> None:
     if report["left_out"]:
         reasons = ", ".join(f"{rule.replace('_', ' ')} {n}" for rule, n in report["dropped"].items())
         err.print(f"{report['left_out']} left out by the checks: {reasons}", style="yellow")
-    if dataset.duplicate_count:
-        err.print(f"{dataset.duplicate_count} exact duplicates left out", style="yellow")
+    if many := dataset.duplicate_count:
+        err.print(f"{many} exact duplicate{'' if many == 1 else 's'} left out", style="yellow")
     near = dataset.near_duplicates or {"left_out": 0, "labels_left_out": 0}
     if gone := near["left_out"] + near["labels_left_out"]:
         err.print(f"{gone} left out that nearly repeat conversations of another split", style="yellow")

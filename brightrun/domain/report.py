@@ -189,6 +189,11 @@ class _SetFigures:
         }
 
 
+def offers(report: Mapping[str, Any], chosen: Format) -> bool:
+    """Return whether a format has anything to say of a dataset: pairs need an answer that was corrected."""
+    return chosen is not Format.DPO or bool(report["preference_pairs"])
+
+
 def hash_of(text: str) -> int:
     """Return a number for a text that is the same in every process."""
     return zlib.crc32(" ".join(text.lower().split()).encode())

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from brightrun.domain.errors import BrightRunError, NotAllowed, SetupFault
 from brightrun.domain.formats import SHAPES, Format
 from brightrun.domain.person import Action
 from brightrun.domain.recipes import recipes
+from brightrun.domain.report import offers
 from brightrun.services.datasets import Datasets, Progress, slug
 from brightrun.services.rights import needs
 from brightrun.services.sinks import HashedFile, Sink, Written, sidecar, sink_for
@@ -64,13 +65,9 @@ class Exports:
     def write(
         self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None = None
     ) -> Export:
-        """Write one format into a folder; raises SetupFault with nothing partial left."""
+        """Write one format into a folder; raises NotAllowed for nothing to write, SetupFault with nothing partial left."""
         report = self._datasets.report(dataset, progress)
-        if not report["rows"]:
-            raise NotAllowed(
-                f"None of the {dataset.row_count} conversations passed the checks, so nothing was written.",
-                remedy="See the dataset's report for the rules, mend or reject them, and freeze again.",
-            )
+        _require_any(dataset, report, chosen)
         with _told(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
@@ -213,6 +210,22 @@ def check_folder(folder: Path) -> None:
         ) from fault
 
 
+def _require_any(dataset: Dataset, report: Mapping[str, Any], chosen: Format) -> None:
+    """Raise NotAllowed where a file would be empty, which no trainer can load."""
+    if not report["rows"]:
+        raise NotAllowed(
+            f"None of the {dataset.row_count} conversations passed the checks, so nothing was written.",
+            remedy="See the dataset's report for the rules, mend or reject them, and freeze again.",
+        )
+    if not offers(report, chosen):
+        raise NotAllowed(
+            f"No conversation of {dataset.name}@{dataset.version} was corrected where its answers may be trained on, "
+            "so there is no pair to prefer one answer over another; nothing was written.",
+            remedy="Correct turns in the review, approve them and freeze again; or choose another format "
+            f"with --dataset {dataset.id}.",
+        )
+
+
 def _pour(rows: Iterable[Row], sinks: list[Sink]) -> list[Written]:
     """Write every row into every sink; whatever happens, no file stays open."""
     try:
@@ -341,6 +354,3 @@ def _told(folder: Path) -> Iterator[None]:
             f"The export could not be written to {folder}: {fault.strerror or fault}.",
             remedy="Choose a folder you may write to, with enough space; nothing partial was left.",
         ) from fault
-
-
-# FIXME

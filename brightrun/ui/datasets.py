@@ -14,6 +14,7 @@ from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, DatasetOptions, Split
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.formats import Format
+from brightrun.domain.report import offers
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.exports import file_name
 from brightrun.ui.downloads import draw_download
@@ -161,7 +162,7 @@ def draw_report(app: App, dataset: Dataset) -> None:
 def draw_files(app: App, dataset: Dataset) -> None:
     """Offer every format: prepared on demand with a progress bar, then downloaded."""
     report = app.datasets.report(dataset)
-    offered = [f for f in LABELS if f is not Format.DPO or report["preference_pairs"]]
+    offered = [f for f in LABELS if offers(report, f)]
     chosen = st.selectbox(
         "Format", offered, index=offered.index(Format.ZIP), format_func=LABELS.__getitem__, key="format"
     )

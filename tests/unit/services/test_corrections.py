@@ -127,7 +127,8 @@ def test_taking_a_correction_back_leaves_no_pair(app: App, start: Start, tmp_pat
     app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
     dataset = app.datasets.freeze(ConversationFilter(), name="back", actor="ana")
     assert app.datasets.report(dataset)["preference_pairs"] == 0
-    assert app.exports.write(dataset, Format.DPO, tmp_path).files[0].read_bytes() == b""
+    with pytest.raises(NotAllowed, match="no pair to prefer"):
+        app.exports.write(dataset, Format.DPO, tmp_path)
 
 
 def test_an_answer_read_anew_is_no_correction_and_overwrites_none(app: App, start: Start) -> None:

@@ -207,6 +207,16 @@ def test_a_folder_without_pairs_has_no_folder_for_them(app: App, dsn: str, tmp_p
     assert all(any(path.iterdir()) for path in folder.rglob("*") if path.is_dir())
 
 
+def test_pairs_are_refused_where_nothing_was_corrected(app: App, dsn: str, tmp_path: Path) -> None:
+    """A file of no pairs, which no trainer can load, is not written; the refusal says what to do instead."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(3)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    with pytest.raises(NotAllowed, match=r"first@1 was corrected.*no pair to prefer") as caught:
+        app.exports.write(dataset, Format.DPO, tmp_path)
+    assert "Correct turns in the review" in str(caught.value.remedy)
+    assert list(tmp_path.rglob("*dpo*")) == []
+
+
 def test_the_manifest_tells_how_varied_the_whole_set_is(app: App, dsn: str, tmp_path: Path) -> None:
     """Each figure of the set stands beside its limit in the manifest and with its verdict on the card."""
     seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
