@@ -38,7 +38,16 @@ from brightrun.cli.costs import (
 from brightrun.cli.parts import call_off, show_parts
 from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
 from brightrun.config import Settings
-from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, Step, StepOutcome, WriterName
+from brightrun.domain.batch import (
+    MAX_SEED,
+    ItemStatus,
+    Job,
+    JobOptions,
+    JobStatus,
+    Step,
+    StepOutcome,
+    WriterName,
+)
 from brightrun.domain.errors import DatabaseFault, InvalidInput, StorageFault
 from brightrun.domain.part import Delivery
 from brightrun.domain.text import terminal_safe
@@ -63,10 +72,10 @@ def generate(
     writer: Annotated[WriterName | None, typer.Option(help="Who writes.")] = None,
     model: Annotated[str | None, typer.Option(help="The model, where Claude writes.")] = None,
     turns: Annotated[int | None, typer.Option(min=2, max=200, help="Messages a conversation.")] = None,
-    budget: Annotated[
-        float | None, typer.Option(min=0.000001, help="The most the job may cost, in dollars.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Varies what is left to chance.")] = 0,
+    budget: Annotated[float | None, typer.Option(help="The most the job may cost, in dollars.")] = None,
+    seed: Annotated[
+        int, typer.Option(min=-MAX_SEED, max=MAX_SEED, help="Varies what is left to chance.")
+    ] = 0,
     stop_on_error: Annotated[bool, typer.Option(help="Pause at the first failed item.")] = False,
     retry_cut: Annotated[
         bool, typer.Option(help="Buy an answer that was cut at the token limit once more.")

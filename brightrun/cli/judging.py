@@ -28,9 +28,7 @@ def judge(
         typer.Option("--filter", metavar="KEY=VALUE", help="What is meant; may be given several times."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model that judges.")] = None,
-    budget: Annotated[
-        float | None, typer.Option(min=0.000001, help="The most the verdicts may cost, in dollars.")
-    ] = None,
+    budget: Annotated[float | None, typer.Option(help="The most the verdicts may cost, in dollars.")] = None,
     again: Annotated[bool, typer.Option(help="Judge again what has a verdict of this model.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the price; create nothing.")] = False,
     as_json: Json = False,

@@ -19,6 +19,9 @@ from brightrun.domain.judging import Subject
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
+MAX_SEED = 9_000_000_000_000_000_000
+"""The column is a bigint; what is left above is for writing again, which counts up from a job's seed."""
+
 
 class JobStatus(StrEnum):
     QUEUED = "queued"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import dollars
 
@@ -90,6 +91,16 @@ class Outlook:
         """Return the command that goes on with a budget that is enough."""
         amount = at_least(self.needed_for_all).lstrip("$").replace(",", "")
         return f"brightrun resume {job_id[:8]} --budget {amount}"
+
+
+def check_budget(usd: float) -> None:
+    """Raise InvalidInput for a budget that no job may have: nothing, less, too much, or no number."""
+    # Rounded as it is stored; put this way round, so that "not a number" is refused too.
+    if not 0 < round(usd, 6) <= MAX_BUDGET:
+        raise InvalidInput(
+            f"A budget lies between $0 and ${MAX_BUDGET:,}.",
+            remedy="Give an amount of dollars between them. Nothing was changed.",
+        )
 
 
 def at_least(usd: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
@@ -104,9 +105,17 @@ class ConversationFilter:
                 values[name] = _READ[name](value.strip())
             except (ValueError, KeyError) as fault:
                 raise InvalidInput(
-                    f"{short_name(name)} cannot be {value!r}.", remedy="Check the value."
+                    f"{short_name(name)} cannot be {value!r}.", remedy=_expected(name)
                 ) from fault
-        return cls(**values)  # type: ignore[arg-type]
+        found = cls(**values)  # type: ignore[arg-type]
+        if found.is_wordless:
+            raise InvalidInput(f"There is no word to look for in {found.text!r}.", remedy=WORDLESS)
+        return found
+
+    @property
+    def is_wordless(self) -> bool:
+        """Whether it looks for a text without a word, which no conversation matches."""
+        return self.text is not None and not re.search(r"[^\W_]", self.text)
 
     def to_json(self) -> dict[str, object]:
         """Return the set conditions only, as the database functions take them."""
@@ -116,6 +125,7 @@ class ConversationFilter:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
+WORDLESS = "Signs and emoji are not looked for: search for a word that is said beside them."
 SHORT_NAMES = {
     "job": "job_id",
     "import": "import_id",
@@ -130,6 +140,14 @@ SHORT_NAMES = {
 def short_name(name: str) -> str:
     """Return what people call a condition."""
     return next((short for short, long in SHORT_NAMES.items() if long == name), name)
+
+
+def _expected(name: str) -> str:
+    if name == "status":
+        return f"It is one of: {', '.join(ConversationStatus)}."
+    if name.endswith("_id"):
+        return "Write the whole id, as the lists show it with --json."
+    return "Write a number." if name.startswith(("min_", "max_")) else "Write yes or no."
 
 
 _READ: Mapping[str, Callable[[str], object]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brightrun import saol
 from brightrun.domain.batch import Job
-from brightrun.domain.budget import MAX_BUDGET, Outlook, at_least
+from brightrun.domain.budget import Outlook, at_least, check_budget
 from brightrun.domain.errors import InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
 from brightrun.domain.person import Action
@@ -38,10 +38,7 @@ class Budgets:
         Raises InvalidInput for a budget below what is spent, may be, or is reserved, and NotAllowed for a
         job that has ended.
         """
-        if not 0 < budget <= MAX_BUDGET:
-            raise InvalidInput(
-                f"A budget lies between $0 and ${MAX_BUDGET:,}.", remedy="Nothing was changed."
-            )
+        check_budget(budget)
         data = store.act(self._db, "set_budget", job_id, budget=budget, actor=actor)
         job: Job = data["job"]
         if data["outcome"] == "too_low":

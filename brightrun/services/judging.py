@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from brightrun import saol
 from brightrun.domain.batch import Claim, Job, JobKind, JobOptions, WriterName
+from brightrun.domain.budget import check_budget
 from brightrun.domain.calibration import Agreement, Calibration
 from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
 from brightrun.domain.estimate import Estimate, Terms
@@ -107,8 +108,10 @@ class Judging:
     def plan(self, chosen: ConversationFilter, options: JobOptions, *, again: bool = False) -> JudgePlan:
         """Price the verdicts a filter asks for; what has one already, or is on its way to one, is left out.
 
-        Raises NotAllowed for the demo writer, and InvalidInput for a model without a price.
+        Raises NotAllowed for the demo writer, and InvalidInput for a model without a price or a budget no job may have.
         """
+        if options.budget is not None:
+            check_budget(options.budget)
         if options.writer is not WriterName.CLAUDE:
             raise NotAllowed(
                 "The demo writer judges nothing: a verdict made up by rule says nothing about a conversation.",

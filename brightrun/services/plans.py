@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from brightrun import saol
 from brightrun.domain.batch import JobOptions, WriterName
+from brightrun.domain.budget import check_budget
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.estimate import Estimate, Terms
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId, TemplateVersionId
@@ -86,8 +87,11 @@ class Planner:
         """Choose, render and price every scenario; problems are listed, not raised.
 
         choices: the template of each scenario, where that is decided; else `template` is for all of them.
-        Raises InvalidInput for what concerns all of them: too many, or a model without a price.
+        Raises InvalidInput for what concerns all of them: too many, a budget no job may have, or a model without
+        a price.
         """
+        if options.budget is not None:
+            check_budget(options.budget)
         if len(scenarios) > MAX_ITEMS:
             raise InvalidInput(
                 f"{len(scenarios):,} scenarios are more than one job may hold ({MAX_ITEMS:,}).",

@@ -13,7 +13,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
-from brightrun.domain.review import ConversationFilter, Seen
+from brightrun.domain.review import WORDLESS, ConversationFilter, Seen
 from brightrun.ui.filters import AT, WRITERS, forget_filters, next_reading
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.grid import Press, draw_grid, hear_move, touched
@@ -122,7 +122,8 @@ def draw_list(queue: Queue, fields: Sequence[str]) -> None:
     draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), key=GRID, height=HEIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
-        st.caption(" · ".join([f"{counted(queue.total, 'conversation')} match.", *others]))
+        matching = counted(queue.total, "conversation matches", "conversations match")
+        st.caption(" · ".join([f"{matching}.", *others]))
         if queue.pages > 1:
             st.pagination(queue.pages, key=AT, bind="query-params", on_change=next_reading)
 
@@ -145,7 +146,8 @@ def draw_nothing(app: App, chosen: ConversationFilter) -> None:
             label="Make a dataset",
         )
         return
-    empty_state("Nothing matches", "No conversation fits these filters.")
+    why = WORDLESS if chosen.is_wordless else "No conversation fits these filters."
+    empty_state("Nothing matches", why)
     st.button("Clear filters", key="nothing-clear", on_click=forget_filters)
 
 

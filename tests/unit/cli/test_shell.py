@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from brightrun.domain.batch import MAX_SEED
 from brightrun.saol.server.launcher import EmbeddedServer
 from tests.faults.ledger import until
+from tests.seed import Seed, seed_conversations
 from tests.shell import Shell
 
 ROWS = [
@@ -129,6 +131,36 @@ def test_bad_input_is_named_and_creates_nothing(shell: Shell, tmp_path: Path) ->
     shell.run("status", "ffffffff", code=1)
     shell.run("status", "not-an-id", code=1)
     assert shell.json("status")["total"] == before
+
+
+def test_a_budget_or_seed_out_of_range_creates_nothing(shell: Shell, sheet: Path) -> None:
+    """`generate` and `resume` refuse the same budgets in the same words; a seed's refusal names its range."""
+    before = shell.json("status")["total"]
+    order = ("generate", "--scenarios", str(sheet))
+    for budget in ("inf", "nan", "-5", "1e30"):
+        assert "between $0 and $10,000,000" in shell.run(*order, "--budget", budget, code=1)
+    for seed in ("99999999999999999999", "-99999999999999999999"):
+        said = shell.run(*order, "--seed", seed, code=2)
+        assert "--seed" in said
+        assert f"{MAX_SEED}" in said
+    assert shell.json("status")["total"] == before
+    job = str(shell.json(*order, "--limit", "1", "--seed", str(MAX_SEED), "--budget", "10000000")["id"])
+    shell.run("pause", job)
+    assert "between $0 and $10,000,000" in shell.run("resume", job, "--budget", "inf", code=1)
+
+
+def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str, tmp_path: Path) -> None:
+    """A program learns why fewer rows left than were approved, and never gets an empty file as a success."""
+    seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    out = tmp_path / "out"
+    told = shell.json("export", "--out", str(out), "--name", "twice")
+    assert (told["rows"], told["left_out"], told["duplicates"]) == (2, 0, 1)
+    again = ("export", "--out", str(out), "--dataset", "twice")
+    assert "1 exact duplicate left out" in shell.ended(*again)[2]
+    said = shell.run(*again, "--format", "dpo", "--json", code=1)
+    assert "no pair to prefer" in said
+    assert not list(out.glob("*dpo*"))
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, sheet: Path) -> None:

@@ -89,12 +89,32 @@ def test_pages_tell_every_conversation_once_in_their_order(sixty: App, sort: str
 
 @pytest.mark.parametrize(
     "pair",
-    ["colour=red", "status=perfect", "min_score=eleven", "min_score=11", "since=yesterday", "job=1", "x"],
+    [
+        *(
+            "colour=red",
+            "status=perfect",
+            "min_score=eleven",
+            "min_score=11",
+            "since=yesterday",
+            "job=1",
+            "x",
+        ),
+        "blocked=perhaps",
+    ],
 )
 def test_a_filter_that_cannot_be_read_is_named(pair: str) -> None:
     """A misspelt key or an impossible value is refused; it never widens what is decided on."""
     with pytest.raises(InvalidInput, match=pair.split("=")[0]):
         ConversationFilter.parse([pair])
+
+
+def test_what_to_write_instead_is_said() -> None:
+    """Whoever gets a filter wrong is told its values; whoever looks for signs, that only words are looked for."""
+    for pair, said in {"status=perfect": "approved", "job=af52": "whole id", "text=😀 %_": "emoji"}.items():
+        with pytest.raises(InvalidInput) as refused:
+            ConversationFilter.parse([pair])
+        assert said in refused.value.remedy
+    assert not ConversationFilter.parse(["text=שלום"]).is_wordless
 
 
 def test_the_database_refuses_a_condition_it_does_not_know(app: App) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,15 @@ def test_a_budget_stops_the_judge_before_it_is_exceeded(
     ended = run(app, judging)
     assert ended.counts.completed == 5
     assert len(api.requests) == 5
+
+
+@pytest.mark.parametrize("budget", [float("inf"), 1e30, 0.0])
+def test_a_budget_no_job_may_have_orders_no_verdict(
+    app: App, written: Callable[[int], Job], budget: float
+) -> None:
+    """A cap without an end is no cap: it is refused before anything is ordered, as it is where batches are written."""
+    with pytest.raises(InvalidInput, match="between"):
+        app.judging.plan(ConversationFilter(job_id=written(1).id), replace(ASKED, budget=budget))
 
 
 def test_kappa_is_what_the_formula_says(app: App, judge: Judge, written: Callable[[int], Job]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from brightrun.bootstrap import App
@@ -54,6 +57,13 @@ def test_too_many_scenarios_are_refused(app: App) -> None:
     """A job has an upper size, said with the number that was given."""
     with pytest.raises(InvalidInput, match=f"{MAX_ITEMS + 1:,}"):
         app.planner.plan(scenarios(1) * (MAX_ITEMS + 1), options())
+
+
+@pytest.mark.parametrize("budget", [math.inf, math.nan, -5.0, 0.0, 1e-9, 1e30])
+def test_a_budget_no_job_may_have_is_refused(app: App, budget: float) -> None:
+    """A slip of the hand never becomes a job without a limit, or an error of the database."""
+    with pytest.raises(InvalidInput, match=r"between \$0 and \$10,000,000"):
+        app.planner.plan(scenarios(1), replace(options(), budget=budget))
 
 
 def test_odd_turns_become_even_with_a_note(app: App) -> None:
