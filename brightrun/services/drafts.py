@@ -151,7 +151,7 @@ def _never_rendered(draft: TemplateDraft) -> list[str]:
             try:
                 render(getattr(draft, field), own | made_up(value), name=field)
             except TemplateFault as fault:
-                if fault.variable:  # a part of a value is not there, which in a scenario it may be
+                if fault.variable is not None:  # another value may do
                     break
                 told = str(fault)
             else:

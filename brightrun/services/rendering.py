@@ -106,18 +106,22 @@ def names(text: str) -> set[str]:
 
 
 def told(fault: Exception) -> tuple[str, str | None]:
-    """Return what went wrong in one sentence's worth of words, and the variable it is about."""
+    """Return what went wrong in one sentence's worth of words, and the variable it is about.
+
+    The variable is empty where another value of one might do, and None where the text itself is at fault.
+    """
     if isinstance(fault, UndefinedError):
         message = str(fault.message)
         parts = message.split("'")
-        return message, parts[1] if len(parts) > 2 else None
+        return message, parts[1] if len(parts) > 2 else ""
     if isinstance(fault, TemplateSyntaxError):
         return f"line {fault.lineno}: {fault.message}", None
     if isinstance(fault, MemoryError):
         return "it takes more memory than it may", None
     if isinstance(fault, RecursionError):
         return "it calls itself too often", None
-    return str(fault) or type(fault).__name__, None
+    depends = isinstance(fault, ValueError | LookupError | ArithmeticError)
+    return str(fault) or type(fault).__name__, "" if depends else None
 
 
 @lru_cache(maxsize=256)

@@ -163,9 +163,15 @@ def test_a_text_that_no_scenario_could_fill_is_not_published(
 
 def test_a_text_that_some_scenario_fills_is_published(app: App) -> None:
     """Arithmetic on a number that is written as text, and a part that not everybody has, are no fault."""
-    text = "{{ 10 / (scenario | int) }}{{ extra }}{{ persona_demographics.age }}"
-    fine = draft(user_text=text, optional=("extra", "persona_demographics"))
-    assert app.templates.problems(fine) == []
+    for part in (
+        "10 / (scenario | int)",
+        "persona_demographics.age",
+        "extra.split('-')[2]",
+        "extra.index(':')",
+    ):
+        text = f"{{{{ scenario }}}}{{{{ extra }}}}{{{{ persona_demographics }}}}{{{{ {part} }}}}"
+        fine = draft(user_text=text, optional=("extra", "persona_demographics"))
+        assert app.templates.problems(fine) == [], part
 
 
 def test_a_template_switched_off_is_not_chosen_and_comes_back(app: App) -> None:
