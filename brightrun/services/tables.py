@@ -45,7 +45,7 @@ class Reader(Protocol):
 def make_of(head: bytes, name: str, *, whole: bool) -> Make:
     """Return how a table is written, by its beginning or all of it; raises InvalidInput where that cannot be told."""
     encoding = _encoding(head, name, whole=whole)
-    text = head.decode(encoding, "replace")[:HEAD]
+    text = head[: 4 * HEAD].decode(encoding, "replace")[:HEAD]  # no letter has more than four bytes
     named = _NAMED.match(text)
     if named:
         return Make(encoding, named.group(2), is_named=True)

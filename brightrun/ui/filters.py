@@ -68,7 +68,7 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             bind="query-params",
             label_visibility="collapsed",
             on_change=first_page,
-            width=450,  # its own: stretched, it hides its end where the window is narrow,
+            width=450,  # its own: stretched, it hides its end where the window is narrow
         )
         text = st.text_input(
             "Search the turns",
