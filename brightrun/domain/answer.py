@@ -21,6 +21,7 @@ _MAX_DIGITS = 300
 _STARTS_TRIED = 50
 """How many brackets in prose are tried; each costs at most one reading of the text."""
 
+_ROLES = {role.value: role for role in Role}
 _OPEN = re.compile(r"[{\[]")
 _NEXT_OPEN = re.compile(r"[ \t\r\n]*+[{\[]")
 _FENCE = re.compile(r"```[a-zA-Z]{0,20}")
@@ -220,12 +221,13 @@ def _turn(number: int, entry: Any) -> Turn:
     if not isinstance(entry, Mapping):
         raise AnswerUnreadable(f"Turn {number} is no object.")
     role, content = entry.get("role"), entry.get("content")
-    if not isinstance(role, str) or role not in tuple(Role):
+    spoken_by = _ROLES.get(role) if isinstance(role, str) else None
+    if spoken_by is None:
         given = repr(role[:40]) if isinstance(role, str) else "none"
         raise AnswerUnreadable(f"Turn {number} has the role {given}; user or assistant was asked for.")
     if not isinstance(content, str):
         raise AnswerUnreadable(f"Turn {number} has no text.")
-    return Turn(Role(role), clean(content).strip(), _emotion(entry.get("emotional_context")))
+    return Turn(spoken_by, clean(content).strip(), _emotion(entry.get("emotional_context")))
 
 
 def _emotion(context: Any) -> Emotion | None:

@@ -45,6 +45,7 @@ _LAST_SENTENCE = re.compile(r"[^.!?…\n]*$")
 _CUT_WORDS = 4
 """A shorter last sentence that ends in a comma is a habit of people who type: “Great thanks,”."""
 _CUT_ENDS = ('\\"', "\\")
+_STOPS = tuple(".!?…")
 _MOJIBAKE = re.compile("�|â€[™œ\x9d\x93\x94“”˜]|Ã[©¨¤¶¼ŸÂ±]")
 
 
@@ -81,6 +82,8 @@ def _end(number: int, turn: Turn) -> Iterator[Finding]:
     text = turn.content.rstrip()
     if text.endswith(_CUT_ENDS) or text.count("```") % 2:
         yield found("TRUNCATED_TURN", "The turn breaks off.", number)
+    elif text.endswith(_STOPS):  # as most turns do: neither expression below would find anything
+        return
     elif _CUT.search(text[-16:]) and word_count(_last_sentence(text)) >= _CUT_WORDS:
         yield found("SEEMS_CUT", f"The turn ends with “{text.split()[-1][-20:]}”.", number)
     elif turn.role is Role.ASSISTANT and not _FINISHED.search(text[-8:]):

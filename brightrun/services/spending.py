@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC
+from datetime import UTC, date
 
 from brightrun import saol
 from brightrun.domain.batch import Assignment, Claim, WriterName
@@ -27,6 +27,7 @@ class Spending:
     def __init__(self, db: saol.Database) -> None:
         self._db = db
         self._prices: tuple[float, list[Price]] = (0.0, [])
+        self._tariffs: dict[tuple[str, date], Tariff] = {}
         self._terms: dict[JobId, dict[TemplateVersionId, Terms]] = {}
         self._lock = threading.Lock()
 
@@ -79,12 +80,17 @@ class Spending:
         }
 
     def _tariff(self, assignment: Assignment) -> Tariff:
+        call = (assignment.options.model, assignment.claimed_at.astimezone(UTC).date())
         with self._lock:
             read_at, known = self._prices
             if not known or time.monotonic() - read_at > PRICES_KEPT_SECONDS:
                 known = prices.all_prices(self._db)
                 self._prices = (time.monotonic(), known)
-        return Tariff(known, assignment.options.model, on=assignment.claimed_at.astimezone(UTC).date())
+                self._tariffs.clear()
+            tariff = self._tariffs.get(call)
+            if tariff is None:
+                tariff = self._tariffs[call] = Tariff(known, call[0], on=call[1])
+        return tariff
 
     def _terms_of(self, job_id: JobId, *, anew: bool = False) -> dict[TemplateVersionId, Terms]:
         with self._lock:

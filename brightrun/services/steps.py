@@ -277,12 +277,19 @@ class Steps:
         except DatabaseFault as fault:
             return dict.fromkeys(hands, fault) if fault.is_transient else {}
         found: dict[Hand, _Settled | BrightRunError] = {}
+        view: object = None
+        job: Job | None = None
         for hand, answer in zip(hands, answers, strict=True):
             assert hand.result
+            if answer.get("job") != view:  # as a rule all are told the same, and it is read once
+                view, job = answer.get("job"), None
             try:
-                found[hand] = (store.settled_of(answer, hand.claim), hand.result)
+                settled = store.settled_of(answer, hand.claim, job)
             except NotFound as fault:
                 found[hand] = fault
+                continue
+            job = settled.job
+            found[hand] = (settled, hand.result)
         return found
 
     def _settle(self, claim: Claim, result: Result, tries: int = DATABASE_TRIES) -> _Settled:

@@ -141,14 +141,14 @@ def complete_several(db: saol.Database, done: Sequence[Done]) -> list[Answer]:
     return answers
 
 
-def settled_of(data: Answer, claim: Claim) -> Settled:
-    """Read what became of an item; raises NotFound where it is gone."""
+def settled_of(data: Answer, claim: Claim, job: Job | None = None) -> Settled:
+    """Read what became of an item, and its job where that was not read before; raises NotFound where it is gone."""
     if data["outcome"] == "missing":
         raise NotFound(f"Item {claim.item_id} no longer exists.")
     key = data.get("conversation_id")
     return Settled(
         str(data["outcome"]),
-        job_of(data["job"]),
+        job or job_of(data["job"]),
         bool(data.get("finished")),
         ConversationId(key) if key else None,
     )

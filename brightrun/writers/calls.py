@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -22,10 +21,12 @@ class Calls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """A loop itself keeps nothing alive that waits."""
 
     def begin(self, call: Call[T], told: Callable[[T | Exception], object]) -> None:
         """Begin a call and return at once; `told` is called from the loop's thread with what it ended in."""
-        asyncio.run_coroutine_threadsafe(call, self._running()).add_done_callback(partial(_tell, told))
+        self._running().call_soon_threadsafe(self._start, call, told)
 
     def close(self, last: Callable[[], Call[object]]) -> None:
         """Give up what is out, and do a last thing where the loop was ever needed."""
@@ -34,6 +35,12 @@ class Calls:
         if loop is not None:
             asyncio.run_coroutine_threadsafe(_end(last), loop).result()
             loop.call_soon_threadsafe(loop.stop)
+
+    def _start(self, call: Call[T], told: Callable[[T | Exception], object]) -> None:
+        task = asyncio.get_running_loop().create_task(call)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(_tell, told))
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -81,7 +88,7 @@ async def _end(last: Callable[[], Call[object]]) -> None:
     await last()
 
 
-def _tell(told: Callable[[T | Exception], object], ended: Future[T]) -> None:
+def _tell(told: Callable[[T | Exception], object], ended: asyncio.Task[T]) -> None:
     if ended.cancelled():
         told(ConnectionAbortedError("The call was given up."))
         return

@@ -89,6 +89,7 @@ class ClaudeWriter(MessageBatches):
             timeout=connections.limits(timeout),
             http_client=connections.alone(self._address, timeout),
             middleware=[_hand_over_errors],
+            open_telemetry=False,  # spans that nobody collects, made for every call
         )
         self._calls = Calls()
         self._many: anthropic.AsyncAnthropic | None = None
@@ -217,6 +218,7 @@ class ClaudeWriter(MessageBatches):
             timeout=connections.limits(self._timeout),
             http_client=connections.many(self._address, self._timeout, is_strict=self._is_strict),
             middleware=[_hand_over_errors_soon],
+            open_telemetry=False,
         )
 
     async def _close_many(self) -> None:
