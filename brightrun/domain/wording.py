@@ -41,7 +41,6 @@ _OUT_OF_ROLE = re.compile(
 _OUT_OF_ROLE_HINTS = (" ai", "intelligence", "language model", "conversation", "dialogue")
 _FINISHED = re.compile(r"[.!?…][\"'”’)\]*_]*$|[:;][-)DP(]+$|[\U0001f300-\U0001faff☺❤]$")
 _CUT = re.compile(r"(?:(?<![:;-])[,(\[{“]|\b(?:and|or|but|the|an|because|your|their))$", re.IGNORECASE)
-_LAST_SENTENCE = re.compile(r"[^.!?…\n]*$")
 _CUT_WORDS = 4
 """A shorter last sentence that ends in a comma is a habit of people who type: “Great thanks,”."""
 _CUT_ENDS = ('\\"', "\\")
@@ -91,8 +90,8 @@ def _end(number: int, turn: Turn) -> Iterator[Finding]:
 
 
 def _last_sentence(text: str) -> str:
-    found_last = _LAST_SENTENCE.search(text[-200:])
-    return found_last.group() if found_last else ""
+    end = text[-200:]
+    return end[max(map(end.rfind, (*_STOPS, "\n"))) + 1 :]
 
 
 def _speakers(number: int, turn: Turn) -> Iterator[Finding]:
