@@ -64,6 +64,7 @@ EXPECTED = {
     "job_log": Row("viewer", "author"),
     "list_columns": Row("viewer", "viewer", "viewer", person="person"),
     "personas": Row("viewer", "author", "author", "author"),
+    "plan_kinds": Row("viewer"),
     "price_changes": Row("viewer", "admin"),
     "prices": Row("viewer", "admin", "admin", "admin"),
     "rate_limits": Row(None),

@@ -82,6 +82,12 @@ union all
 (select * from count_decisions('{"since": "0001-01-01"}') except select * from count_decisions('{}'))
 """
 """What is kept of decisions and is not what is there, or the other way round."""
+MISPLANNED = """
+(select * from count_plans('{}') except select * from count_plans('{"since": "0001-01-01"}'))
+union all
+(select * from count_plans('{"since": "0001-01-01"}') except select * from count_plans('{}'))
+"""
+"""What is kept of plans and is not what is there, or the other way round."""
 MISTOTALLED = """
 with kept as materialized (select * from total_jobs()), there as materialized (
   select * from count_jobs(array(select id from batch_jobs)))
@@ -464,7 +470,7 @@ class Deeds(RuleBasedStateMachine):
     @invariant()
     def kinds_are_counted(self) -> None:
         """What lists, counts, insight and templates show is what is there."""
-        for wrong in (MISCOUNTED, MISDECIDED, MISTOTALLED):
+        for wrong in (MISCOUNTED, MISDECIDED, MISPLANNED, MISTOTALLED):
             assert self.world.connection.execute(wrong).fetchall() == []
 
     @invariant()

@@ -50,8 +50,8 @@ Connection = psycopg.Connection[Any]
 Tell = Callable[[str], None]
 
 
-COUNTS = ("conversation_kinds", "decision_kinds")
-"""What is there is counted elsewhere too: of conversations that were deleted they keep rows that say none."""
+COUNTS = ("conversation_kinds", "decision_kinds", "plan_kinds")
+"""What is there is counted elsewhere too: of what was deleted they keep rows that say none."""
 
 
 @dataclass(frozen=True, slots=True)

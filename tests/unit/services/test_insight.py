@@ -397,6 +397,41 @@ def test_coverage_shows_planned_written_and_approved_of_each_combination(app: Ap
     assert "2 were planned, 1 written, and 1 have something approved" in coverage.sentence()
 
 
+def test_what_was_planned_follows_whatever_becomes_of_items(app: App, start: Start, dsn: str) -> None:
+    """Cancelled, changed, taken out or gone with its job: coverage of everything says what counting the items says."""
+    kept, counted = (
+        "select * from count_plans('{}')",
+        """select * from count_plans('{"since": "0001-01-01"}')""",
+    )
+    deeds = [
+        "update batch_items set parameters = parameters || '{\"persona_key\": \"another\"}' where position = 2",
+        "delete from batch_items where position = 3 and status = 'queued'",
+        "delete from batch_jobs where name = 'gone'",
+        "truncate batch_items cascade",
+    ]
+    seen = []
+    with psycopg.connect(dsn, autocommit=True) as connection:
+
+        def look() -> None:
+            told = [sorted(connection.execute(query).fetchall(), key=str) for query in (kept, counted)]
+            assert told[0] == told[1]
+            seen.append(sum(number for *_, number in told[0]))
+
+        job, gone = start(5), start(3)
+        look()
+        app.batches.process_next(job.id)
+        look()
+        app.batches.cancel(job.id, actor="ana")
+        look()
+        finish(app, start(4).id)
+        look()
+        connection.execute("update batch_jobs set name = 'gone' where id = %s", [gone.id])
+        for deed in deeds:
+            connection.execute(deed)
+            look()
+    assert seen == [8, 8, 4, 8, 8, 7, 5, 0]
+
+
 def test_a_scope_is_about_its_days_writer_and_job_only(app: App, dsn: str) -> None:
     """The first and the last day count whole, in UTC; other writers and days do not."""
     days = [
