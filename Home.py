@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.person import Action
 from brightrun.ui.frame import Place, draw_frame, follow_goal
 from brightrun.ui.home import draw_home
-from brightrun.ui.serving import front_door
+from brightrun.ui.serving import front_door, lifespan
 from brightrun.ui.session import current_app, framed, is_admitted
 from brightrun.ui.theme import MARK, draw_identity
 
@@ -75,4 +75,4 @@ def may_open(app: App, action: Action | None) -> bool:
 if __name__ == "__main__":
     run()
 else:
-    app = st.App(__file__, middleware=front_door())
+    app = st.App(__file__, middleware=front_door(), lifespan=lifespan)

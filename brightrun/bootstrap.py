@@ -151,6 +151,12 @@ def open_app(settings: Settings | None = None, *, writers: Mapping[WriterName, W
     return app
 
 
+def sweep(settings: Settings) -> None:
+    """Stop the embedded server where a process that has ended left it running and no other uses it."""
+    if settings.database is Database.EMBEDDED:
+        EmbeddedServer(settings.home, settings.pg_bin).stop_unused()
+
+
 @contextmanager
 def open_crew(settings: Settings, slots: int) -> Iterator[tuple[App, Crew]]:
     """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be."""

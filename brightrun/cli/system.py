@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from brightrun.bootstrap import sweep
 from brightrun.cli.console import Json, emit, err, open_settings, opened, out, reported
 from brightrun.config import app_folder
 
@@ -20,8 +21,9 @@ def app(
     headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
 ) -> None:
     """Start the web app."""
+    settings = open_settings()
     with reported():
-        with opened():
+        with opened(settings):
             err.print("The database is ready.")  # a fault is told here, not on a page
         command = [
             *(sys.executable, "-m", "streamlit", "run", str(app_folder() / "Home.py")),
@@ -29,7 +31,11 @@ def app(
             *("--server.headless", "true" if headless or not sys.stdin.isatty() else "false"),
         ]
         err.print(f"Bright Run: http://{address}:{port}  (Ctrl-C stops it)")
-        raise typer.Exit(_serve(command))
+        try:
+            code = _serve(command)
+        finally:
+            sweep(settings)  # whatever ended the server process: nobody else would notice
+        raise typer.Exit(code)
 
 
 def check(as_json: Json = False) -> None:
@@ -53,7 +59,9 @@ def _serve(command: list[str]) -> int:
     with subprocess.Popen(command, cwd=app_folder(), env=os.environ.copy()) as server:
         try:
             return server.wait()
-        except BaseException:
-            server.terminate()
+        except BaseException as end:
+            # A terminal's Ctrl-C has reached it too, and a second signal would break off the steps it finishes.
+            if not (isinstance(end, KeyboardInterrupt) and sys.stdin.isatty()):
+                server.terminate()
             server.wait()
             raise

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import streamlit as st
@@ -55,6 +59,15 @@ def front_door() -> list[Middleware]:
         sys.stderr.write(f"Bright Run does not start: {refusal(address)}\n{REMEDY}\n")
         raise SystemExit(REFUSED)
     return [Middleware(FrontDoor, is_open=is_open)]
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Let a termination signal end the process as an exit does: steps in hand are finished, the database is let go of."""
+    yield
+    if os.name != "nt":
+        # The server, once it is shut down, raises the signal again in this thread: the process would end at once.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
 def refusal(address: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -83,6 +84,20 @@ def test_closing_the_tab_in_the_middle_of_an_item_loses_nothing(
     expect(page.get_by_text("100%").first).to_be_visible()
     check(site, api, job)
     print(f"\n{TIMES} tabs closed in the middle of an item; {len(api.requests)} calls for {TIMES + 5} items")
+
+
+def test_an_app_that_is_told_to_end_keeps_the_call_that_is_out(
+    site: Site, api: MessagesApi, open_tab: OpenTab
+) -> None:
+    """SIGTERM in the middle of a paid call waits for its answer: it is a conversation, and nothing is in hand."""
+    api.seconds = SLOW_SECONDS
+    job = create(site, 3)
+    open_tab(f"batch?job={job.id}")
+    until(lambda: api.journal.at_once > 0, "The open page did not start the batch.")
+    os.kill(site.process, signal.SIGTERM)
+    until(lambda: site.app.batches.get(job.id).counts.completed > 0, "The answer was lost.")
+    counts = site.app.batches.get(job.id).counts
+    assert (counts.completed, counts.processing, len(api.requests)) == (1, 0, 1)
 
 
 def test_two_tabs_and_a_shell_write_no_item_twice(site: Site, api: MessagesApi, open_tab: OpenTab) -> None:

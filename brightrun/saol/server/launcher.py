@@ -106,6 +106,13 @@ class EmbeddedServer:
         with self._main_lock():
             self._stop()
 
+    def stop_unused(self) -> None:
+        """Stop a server that those who used it have left behind, killed or gone without a word."""
+        self._prepare()
+        with self._main_lock():
+            if not self._others():
+                self._stop()
+
     @property
     def cluster(self) -> Path:
         """Where the server's files are."""
