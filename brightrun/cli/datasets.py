@@ -61,7 +61,12 @@ def export(
             title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
             with _bar(as_json=as_json) as progress:
                 frozen = app.datasets.freeze(
-                    wanted, name=title, actor=app.settings.person, options=options, progress=progress
+                    wanted,
+                    name=title,
+                    actor=app.settings.person,
+                    options=options,
+                    purpose=chosen,
+                    progress=progress,
                 )
         with _bar(as_json=as_json) as progress:
             written = app.exports.write(frozen, chosen, folder, progress)

@@ -9,7 +9,7 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-from brightrun.domain.conversation import Turn
+from brightrun.domain.conversation import Role, Turn
 
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 MOST_COMPARED = 4_000_000
@@ -55,6 +55,26 @@ class Fate(StrEnum):
 class Stretch:
     fate: Fate
     text: str
+
+
+def leaves_pair(corrections: Sequence[Correction]) -> bool:
+    """Whether one conversation's corrections, oldest first, leave an answer to prefer over the one before it."""
+    first: dict[int, Turn] = {}
+    last: dict[int, Turn] = {}
+    for one in corrections:
+        first.setdefault(one.turn, one.before)
+        last[one.turn] = one.after
+
+    def is_asked_as_before(turn: int) -> bool:
+        return turn not in first or last[turn].content.endswith(first[turn].content)
+
+    return any(
+        before.role is Role.ASSISTANT
+        and last[turn].train
+        and last[turn].content != before.content
+        and is_asked_as_before(turn - 1)
+        for turn, before in first.items()
+    )
 
 
 def difference(before: str, after: str) -> list[Stretch]:

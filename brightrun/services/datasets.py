@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, TypeVar
 
 from brightrun import __version__, saol
 from brightrun.domain.canonical import Prepared, prepare
 from brightrun.domain.cluster import NAMED, place, told
 from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.correction import leaves_pair
 from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Row
 from brightrun.domain.diversity import Figure
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound
-from brightrun.domain.formats import verdicts_by_format
-from brightrun.domain.ids import DatasetId, parse_uuid
+from brightrun.domain.formats import Format, verdicts_by_format
+from brightrun.domain.ids import ConversationId, DatasetId, parse_uuid
 from brightrun.domain.person import Action, may
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.clusters import LIKENESS, Sketches
 from brightrun.services.diversity import SAMPLE, measure
 from brightrun.services.rights import needs, role_of
-from brightrun.stores import conversations
+from brightrun.stores import conversations, corrections
 from brightrun.stores import datasets as store
 from brightrun.stores.diversity import Said
 
@@ -59,13 +60,17 @@ class Datasets:
         name: str,
         actor: str,
         options: DatasetOptions | None = None,
+        purpose: Format | None = None,
         progress: Progress | None = None,
     ) -> Dataset:
-        """Freeze what is approved and matches, near-duplicates on one side; raises NotAllowed when that is nothing."""
+        """Freeze what is approved and matches, near-duplicates on one side.
+
+        Raises NotAllowed when that is nothing, or nothing that the format it is meant for could be made of.
+        """
         name = " ".join(name.split())
         if not 1 <= len(name) <= 120:
             raise InvalidInput("A dataset needs a name of 1 to 120 characters.")
-        dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, progress)
+        dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, purpose, progress)
         if dataset is None:
             raise NotAllowed(
                 "No approved conversation matches, so nothing was exported.",
@@ -79,10 +84,11 @@ class Datasets:
         chosen: ConversationFilter,
         options: DatasetOptions,
         actor: str,
+        purpose: Format | None,
         progress: Progress | None,
     ) -> Dataset | None:
         for attempt in range(1, ATTEMPTS + 1):
-            plan = self._plan(chosen, options, progress)
+            plan = self._plan(chosen, options, purpose, progress)
             try:
                 return store.freeze(self._db, name, chosen, options, actor, plan)
             except DatabaseFault as fault:
@@ -91,13 +97,19 @@ class Datasets:
         return None
 
     def _plan(
-        self, chosen: ConversationFilter, options: DatasetOptions, progress: Progress | None
+        self,
+        chosen: ConversationFilter,
+        options: DatasetOptions,
+        purpose: Format | None,
+        progress: Progress | None,
     ) -> dict[str, object]:
         """Look for near-duplicates in what would be frozen, and settle what stands where."""
         rows, duplicates = store.candidates(self._db, chosen, options)
         sketches = Sketches(_counted(store.texts(self._db, rows), len(rows), progress), len(rows))
         placement = place(rows, sketches.near)
         apart = {each.id for each in placement.apart}
+        if purpose is Format.DPO:
+            self._require_pair({row.id for row in rows if row.is_approved and row.id not in apart})
         named = placement.apart[:NAMED]
         keys = store.keys(self._db, list({key for each in named for key in (each.id, each.near)}))
         return {
@@ -106,6 +118,16 @@ class Datasets:
             "duplicates": duplicates,
             "near_duplicates": told(placement, keys, LIKENESS),
         }
+
+    def _require_pair(self, kept: Set[ConversationId]) -> None:
+        """Raise NotAllowed where pairs are wanted and no answer that would be frozen was corrected."""
+        corrected = corrections.by_conversation(self._db)
+        if kept and not any(each in kept and leaves_pair(made) for each, made in corrected):
+            raise NotAllowed(
+                f"No answer of the {len(kept)} approved conversations was corrected, so there is no pair to prefer "
+                "one answer over another; nothing was frozen or written.",
+                remedy="Correct turns in the review and approve them; or choose another format.",
+            )
 
     def all(self, *, limit: int = 50, offset: int = 0) -> list[Dataset]:
         """Return datasets, newest first."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
@@ -74,6 +75,14 @@ def of_conversation(db: saol.Database, conversation_id: ConversationId) -> list[
         order_by=[saol.Order("version")],
     ).rows()
     return [_correction(row) for row in rows]
+
+
+def by_conversation(db: saol.Database) -> Iterator[tuple[ConversationId, list[Correction]]]:
+    """Yield every conversation that was corrected with its corrections, oldest first."""
+    order = [saol.Order("conversation_id"), saol.Order("version")]
+    rows = saol.agent_query(db, "corrections", order_by=order).rows()
+    for conversation_id, group in groupby(rows, key=lambda row: str(row["conversation_id"])):
+        yield ConversationId(conversation_id), [_correction(row) for row in group]
 
 
 def _correction(row: Mapping[str, Any]) -> Correction:

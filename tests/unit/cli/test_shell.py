@@ -160,7 +160,10 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     assert "1 exact duplicate left out" in shell.ended(*again)[2]
     said = shell.run(*again, "--format", "dpo", "--json", code=1)
     assert "no pair to prefer" in said
+    said = shell.run("export", "--out", str(out), "--format", "dpo", "--name", "pairs", "--json", code=1)
+    assert "nothing was frozen" in said
     assert not list(out.glob("*dpo*"))
+    assert [frozen["name"] for frozen in json.loads(shell.run("datasets", "--json"))] == ["twice"]
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, sheet: Path) -> None:

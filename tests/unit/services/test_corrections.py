@@ -15,6 +15,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, WriterName
 from brightrun.domain.conversation import Conversation, ConversationStatus, EnrichmentStatus
 from brightrun.domain.correction import Fate, difference
+from brightrun.domain.dataset import Dataset
 from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
 from brightrun.domain.formats import Format
 from brightrun.domain.ids import ConversationId
@@ -129,6 +130,33 @@ def test_taking_a_correction_back_leaves_no_pair(app: App, start: Start, tmp_pat
     assert app.datasets.report(dataset)["preference_pairs"] == 0
     with pytest.raises(NotAllowed, match="no pair to prefer"):
         app.exports.write(dataset, Format.DPO, tmp_path)
+
+
+@pytest.mark.parametrize("made", ["answer", "question", "both", "skip", "back"])
+def test_pairs_are_frozen_only_where_there_are_some(
+    app: App, start: Start, tmp_path: Path, made: str
+) -> None:
+    """What is frozen for pairs holds one; a skipped answer, another question or a correction taken back leaves nothing."""
+    before = written(app, start)
+    if made != "question":
+        app.corrections.correct(before.id, 2, "A better answer.", corrector="ana")
+    if made in ("question", "both"):
+        app.corrections.correct(before.id, 1, "Another question?", corrector="ana")
+    if made == "back":
+        app.corrections.correct(before.id, 2, before.turns[1].content, corrector="ana")
+    if made == "skip":
+        app.corrections.mark(before.id, 2, train=False, corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+
+    def freeze() -> Dataset:
+        return app.datasets.freeze(ConversationFilter(), name="pairs", actor="ana", purpose=Format.DPO)
+
+    if made == "answer":
+        assert app.exports.write(freeze(), Format.DPO, tmp_path).files
+        return
+    with pytest.raises(NotAllowed, match="nothing was frozen"):
+        freeze()
+    assert app.datasets.all() == []
 
 
 def test_an_answer_read_anew_is_no_correction_and_overwrites_none(app: App, start: Start) -> None:
