@@ -92,8 +92,14 @@ class ConversationFilter:
             raise InvalidInput(f"A search holds {MAX_TEXT} characters at most.", remedy="Shorten it.")
 
     @classmethod
-    def parse(cls, pairs: Sequence[str]) -> ConversationFilter:
-        """Return the filter of `key=value` pairs; raises InvalidInput naming what cannot be read."""
+    def parse(
+        cls, pairs: Sequence[str], *, find_job: Callable[[str], JobId] | None = None
+    ) -> ConversationFilter:
+        """Return the filter of `key=value` pairs; raises InvalidInput naming what cannot be read.
+
+        `find_job` knows a job by the beginning of its id; without it the whole id is asked for.
+        """
+        read = {**_READ, "job_id": find_job} if find_job else _READ
         values: dict[str, object] = {}
         for pair in pairs:
             name, mark, value = pair.partition("=")
@@ -102,7 +108,7 @@ class ConversationFilter:
                 known = ", ".join(sorted({short_name(known) for known in _READ}))
                 raise InvalidInput(f"{pair!r} is no filter.", remedy=f"Write key=value; keys are {known}.")
             try:
-                values[name] = _READ[name](value.strip())
+                values[name] = read[name](value.strip())
             except (ValueError, KeyError) as fault:
                 raise InvalidInput(
                     f"{short_name(name)} cannot be {value!r}.", remedy=_expected(name)

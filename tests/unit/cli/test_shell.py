@@ -149,6 +149,17 @@ def test_a_budget_or_seed_out_of_range_creates_nothing(shell: Shell, sheet: Path
     assert "between $0 and $10,000,000" in shell.run("resume", job, "--budget", "inf", code=1)
 
 
+def test_a_filter_knows_a_job_by_the_beginning_of_its_id(shell: Shell, sheet: Path) -> None:
+    """What `status` shows of an id can be given to a filter too, and one that fits no job matches nothing by accident."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "2")["id"])
+    shell.run("process", job)
+    for said in (job[:13], job):
+        found = shell.json("review", "--filter", f"job={said}")
+        assert (found["matching"], found["filter"]["job_id"]) == (2, job)  # type: ignore[index]
+    assert "no batch job" in shell.run("review", "--filter", "job=000000000001", "--reject", code=1)
+    assert "not a job id" in shell.run("review", "--filter", "job=", "--reject", code=1)
+
+
 def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str, tmp_path: Path) -> None:
     """A program learns why fewer rows left than were approved, and never gets an empty file as a success."""
     seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
