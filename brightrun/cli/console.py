@@ -29,6 +29,7 @@ __all__ = [
     "dollars",
     "duration",
     "emit",
+    "emit_fault",
     "err",
     "job_json",
     "open_settings",
@@ -86,7 +87,7 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         yield
     except BrightRunError as fault:
         if as_json:
-            print(json.dumps({"error": fault.message, "remedy": fault.remedy}), file=sys.stderr)
+            emit_fault(fault.message, fault.remedy)
         else:
             err.print(f"[red]{escape(fault.message)}[/red]")
             if fault.remedy:
@@ -114,6 +115,11 @@ def emit(data: object) -> None:
     """Print one JSON value on standard output."""
     text = json.dumps(data, ensure_ascii=False, default=str)
     print(ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
+
+
+def emit_fault(message: str, remedy: str) -> None:
+    """Print what went wrong as one JSON object on standard error."""
+    print(json.dumps({"error": message, "remedy": remedy}), file=sys.stderr)
 
 
 def print_table(table: Table) -> None:

@@ -32,6 +32,11 @@ from brightrun.cli import (
     system,
     templates,
 )
+from brightrun.cli.console import emit_fault
+
+WRONG_CALL: type[Exception] = typer.BadParameter.__bases__[0]
+"""An unknown option, a missing argument and the like; Typer has a name for one kind of them only."""
+WRONG_CALL_CODE = 2
 
 app = typer.Typer(
     name="brightrun",
@@ -96,7 +101,25 @@ app.add_typer(scaffolding.app, name="scaffolding")
 def main() -> None:
     """Run the shell; a termination signal leaves as an exit does, so that the server is let go of."""
     signal.signal(signal.SIGTERM, _leave)
-    app()
+    if "--json" not in sys.argv:
+        app()
+        return
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        code = 1
+    except WRONG_CALL as fault:
+        _tell_wrong_call(fault)
+        code = WRONG_CALL_CODE
+    sys.exit(code)
+
+
+def _tell_wrong_call(fault: Exception) -> None:
+    """Say as JSON what is wrong with a call: a program asked for it, and its own call is what has to be read."""
+    context = getattr(fault, "ctx", None)
+    command = context.command_path if context else "brightrun"
+    message = fault.format_message() if hasattr(fault, "format_message") else str(fault)
+    emit_fault(message, f"`{command} --help` says how it is called.")
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

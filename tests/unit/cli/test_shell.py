@@ -149,6 +149,30 @@ def test_a_budget_or_seed_out_of_range_creates_nothing(shell: Shell, sheet: Path
     assert "between $0 and $10,000,000" in shell.run("resume", job, "--budget", "inf", code=1)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("generate", "--bogus"), "--bogus"),
+        (("cancel",), "JOB"),
+        (("work", "--slots", "many"), "--slots"),
+        (("templates", "bogus"), "bogus"),
+        (("status", "one", "two"), "two"),
+    ],
+)
+def test_a_program_is_told_of_a_wrong_call_as_of_any_other_error(
+    shell: Shell, words: tuple[str, ...], said: str
+) -> None:
+    """With --json, what cannot be understood comes as one object on standard error too, with the code of a wrong call."""
+    code, out, err = shell.ended(*words, "--json")
+    told = json.loads(err)
+    assert (code, out) == (2, "")
+    assert said in told["error"]
+    assert "--help" in told["remedy"]
+    code, _, err = shell.ended(*words)
+    assert code == 2
+    assert "Usage:" in err
+
+
 def test_a_filter_knows_a_job_by_the_beginning_of_its_id(shell: Shell, sheet: Path) -> None:
     """What `status` shows of an id can be given to a filter too, and one that fits no job matches nothing by accident."""
     job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "2")["id"])
