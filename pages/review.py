@@ -20,10 +20,10 @@ current_indexer().wake()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content"):
-        page_head("Review", "Read, then approve or reject. Only approved conversations reach a dataset.")
-    corner = st.container(width="content", horizontal=True)
+        page_head("Review", "Only what is approved here reaches a dataset.")
+    corner = st.container(width="content", horizontal=True, gap="xsmall")
 with told():
-    chosen, sort = draw_filters(app)
+    chosen, sort = draw_filters(app, corner)
     with corner:
         draw_views(app)
         fields = draw_columns(app, HEADINGS)

@@ -47,8 +47,8 @@ def draw_decisions(app: App, queue: Queue) -> None:
     st.caption(
         f"{number} selected: a decision applies to them."
         if number
-        else "Nothing is selected: a decision applies to the conversation on the right. In the list, the "
-        "arrow keys read on, and A approves, X rejects, N sends back."
+        else "Nothing is selected: it applies to the conversation on the right. In the list arrows read on, "
+        "A approves, X rejects, N sends back."
     )
 
 
@@ -166,7 +166,6 @@ def _draw_reason(app: App, reason_key: str, note_key: str) -> tuple[str | None, 
         placeholder="Reason for rejecting",
         key=reason_key,
         label_visibility="collapsed",
-        width=240,
     )
     note = st.text_input(
         "Note",
@@ -174,7 +173,6 @@ def _draw_reason(app: App, reason_key: str, note_key: str) -> tuple[str | None, 
         placeholder="Note",
         max_chars=MAX_NOTE,
         label_visibility="collapsed",
-        width=200,
     )
     return reason, note
 

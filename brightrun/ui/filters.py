@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
@@ -55,8 +56,8 @@ UNSET = (None, ANY, 0.0)
 FACET_SECONDS = 60
 
 
-def draw_filters(app: App) -> tuple[ConversationFilter, str]:
-    """Draw the status, the order and the rest; returns the filter with the order's name."""
+def draw_filters(app: App, corner: DeltaGenerator) -> tuple[ConversationFilter, str]:
+    """Draw the status, the order and, in the page's corner, the rest; returns the filter with the order's name."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         status = st.segmented_control(
             "Status",
@@ -75,11 +76,10 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             key=SEARCH,
             bind="query-params",
             label_visibility="collapsed",
-            placeholder="Words in the turns",
+            placeholder="Words in turns",
             icon=":material/search:",
             max_chars=MAX_TEXT,
             on_change=first_page,
-            width=210,
         )
         sort = st.selectbox(
             "Order",
@@ -89,11 +89,10 @@ def draw_filters(app: App) -> tuple[ConversationFilter, str]:
             bind="query-params",
             label_visibility="collapsed",
             on_change=first_page,
-            width=190,
         )
-        used = sum(_is_set(name) for name in CHOICES)
-        with st.popover(f"Filters · {used}" if used else "Filters", key="filters-more"):
-            more = _more(app)
+    used = sum(_is_set(name) for name in CHOICES)
+    with corner, st.popover(f"Filters · {used}" if used else "Filters", key="filters-more"):
+        more = _more(app)
     chosen = replace(
         more,
         status=None if status == ANY else ConversationStatus(str(status)),

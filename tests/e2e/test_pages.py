@@ -71,6 +71,24 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     shoot(page, f"datasets-list-{scheme}")
 
 
+def test_the_list_to_review_can_be_used_in_a_narrow_window(
+    site: Site, open_tab: OpenTab, shoot: Shoot
+) -> None:
+    """On a small screen the list begins in the upper half, and its scores stand whole beside the scenarios."""
+    fill(site)
+    page = open_tab("review")
+    page.set_viewport_size({"width": 1100, "height": 800})
+    settle(page)
+    score = page.frame_locator("iframe").first.locator(".ag-header-cell[col-id=score]")
+    expect(score).to_be_visible(timeout=30_000)
+    grid, heading = page.locator(".st-key-review-grid").bounding_box(), score.bounding_box()
+    assert grid
+    assert heading
+    assert grid["y"] < 400
+    assert heading["x"] + heading["width"] <= grid["x"] + grid["width"]
+    shoot(page, "review-narrow")
+
+
 @pytest.mark.parametrize("is_warm", [False], ids=["cold"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
