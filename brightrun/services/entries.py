@@ -10,14 +10,14 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import ijson
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import HEAD, UTF_16, Make, make_of, table
+from brightrun.services.tables import HEAD, UTF_16, Make, later_encoding, make_of, table
 
 MAX_ENTRY = 8_000_000
 """Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
@@ -28,6 +28,7 @@ REMEDY = "Give a .jsonl, .json or .csv file, also compressed as .gz."
 _READ = 1 << 20
 _BUFFER = 1 << 16
 _PIECE = 1 << 12
+_ASCII = bytes(range(128))
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
@@ -255,8 +256,25 @@ def _make(file: IO[bytes]) -> Make:
                 whole = True
                 break
             head += piece
+    make = make_of(head, "The file", whole=whole)
+    if head.isascii() and not whole:
+        make = replace(make, encoding=_later_encoding(file))
     file.seek(0)
-    return make_of(head, "The file", whole=whole)
+    return make
+
+
+def _later_encoding(file: IO[bytes]) -> str:
+    """Read on to the first letter that is not plain ASCII, a piece at a time, and tell the encoding from there."""
+    letters = b""
+    whole = False
+    with suppress(*_BROKEN):
+        while len(letters) < HEAD:
+            piece = file.read(HEAD)
+            if not piece:
+                whole = True
+                break
+            letters += piece if letters else piece.lstrip(_ASCII)
+    return later_encoding(letters, whole=whole)
 
 
 def _row(begins: int, header: list[str], cells: list[str]) -> Entry:

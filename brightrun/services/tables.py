@@ -1,4 +1,4 @@
-"""CSV of any make: its encoding and its delimiter, found in the beginning of the file."""
+"""CSV of any make: its encoding and its delimiter, found in the beginning of the file and of its letters."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ def make_of(head: bytes, name: str, *, whole: bool) -> Make:
     return Make(encoding, _delimiter(text))
 
 
+def later_encoding(text: bytes, *, whole: bool) -> str:
+    """Return the encoding of a table that begins in plain ASCII, by what stands from its first other letter on.
+
+    What is no text, or UTF-8 with broken letters, stays UTF-8: it is told where the rows before it end.
+    """
+    if _is_utf_8(text, whole=whole) or _is_binary(text) or _is_damaged(text):
+        return "utf-8-sig"
+    return "cp1252"
+
+
 def table(lines: Iterable[str], make: Make) -> Reader:
     """Return a reader of the rows, the header first."""
     # The limit is one for the whole process: all who read here set the same, above what any of them
@@ -68,16 +78,26 @@ def _encoding(head: bytes, name: str, *, whole: bool) -> str:
         return "utf-16"
     if b"\0" in head:
         raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
+    if _is_utf_8(head, whole=whole):
+        return "utf-8-sig"
+    if _is_binary(head):
+        raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
+    if _is_damaged(head):
+        raise InvalidInput(f"{name} is damaged UTF-8.", remedy=REMEDY)
+    return "cp1252"
+
+
+def _is_utf_8(text: bytes, *, whole: bool) -> bool:
     try:
-        # A beginning may end within a letter; a whole file may not.
-        codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=whole)
+        # A part may end within a letter; a whole file, and its end, may not.
+        codecs.getincrementaldecoder("utf-8-sig")().decode(text, final=whole)
     except UnicodeDecodeError:
-        if any(byte < 9 for byte in head[:1000]):
-            raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY) from None
-        if _is_damaged(head):
-            raise InvalidInput(f"{name} is damaged UTF-8.", remedy=REMEDY) from None
-        return "cp1252"
-    return "utf-8-sig"
+        return False
+    return True
+
+
+def _is_binary(text: bytes) -> bool:
+    return any(byte < 9 for byte in text[:1000])
 
 
 def _is_damaged(head: bytes) -> bool:

@@ -104,14 +104,35 @@ def test_a_long_table_keeps_every_row_whatever_its_make(tmp_path: Path) -> None:
             assert {entry.value["b"] for entry in entries(path)} == {"ü"}
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n" + "x,y\n" * 40_000], ids=["open", "closed", "long"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+@pytest.mark.parametrize("name", ["late.csv", "late.csv.gz"])
+def test_a_table_whose_first_accent_comes_late_is_read(
+    tmp_path: Path, name: str, encoding: str, ending: str
+) -> None:
+    """A long list with one name from abroad near its end is imported whole, as Excel saves it and as others do."""
+    data = ("a,b\n" + "x,y\n" * 50_000 + "Zoë,Café" + ending).encode(encoding)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    found = list(entries(path))
+    assert [entry.fault for entry in found if entry.fault] == []
+    assert found[50_000].value == {"a": "Zoë", "b": "Café"}
+
+
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
         (
             "late.csv",
-            b"a,b\n" + b"x,y\n" * 50_000 + "é,y\n".encode("cp1252"),
+            "a,b\né,y\n".encode() + b"x,y\n" * 50_000 + "é,y\n".encode("cp1252"),
             "Save it as UTF-8, comma separated",
         ),
+        (
+            "damaged.csv",
+            b"a,b\n" + b"x,y\n" * 50_000 + "Ärger,Übung\n".encode() + b"\xe9,x\n",
+            "begins as UTF-8",
+        ),
+        ("binary.csv", b"a,b\n" + b"x,y\n" * 50_000 + b"\xff\x01\x02\n", "begins as UTF-8"),
         ("cut.csv", PLAIN.encode("utf-16")[:-1], "begins as UTF-16"),
         ("picture.csv", b"\x89PNG\r\n\x1a\n\0\0\0", "comma separated, UTF-8"),
         ("mixed.csv", "a,b\nÄrger,Übung\n".encode() + b"\xe9,x\n", "damaged UTF-8"),
