@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -118,6 +119,13 @@ def base_database(server_dsn: str, server_home: Path) -> str:
 @pytest.fixture
 def dsn(server_dsn: str, base_database: str) -> Iterator[str]:
     """A connection string to a fresh database, dropped afterwards."""
+    with fresh_database(server_dsn, base_database) as copied:
+        yield copied
+
+
+@contextmanager
+def fresh_database(server_dsn: str, base_database: str) -> Iterator[str]:
+    """Lend a copy of a database."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         connection.execute(

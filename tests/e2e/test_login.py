@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from brightrun.domain.person import Role
+from tests.conftest import fresh_database
 from tests.e2e.conftest import SIZE, Site, free_port, serving, settle
 from tests.e2e.test_pages import PAGES, fill
 
@@ -36,14 +38,15 @@ def packages() -> Path:
     """The provider's package, installed once beside the checkout's own things."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("The provider of these tests needs node and npm: apt-get install nodejs npm.")
-    if not (PACKAGES / "node_modules" / "oidc-provider").is_dir():
-        PACKAGES.mkdir(parents=True, exist_ok=True)
-        words = ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(PACKAGES)]
-        done = subprocess.run(
-            [*words, f"oidc-provider@{VERSION}"], capture_output=True, text=True, timeout=300, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"npm could not install oidc-provider: {done.stderr.strip()[-200:]}")
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with FileLock(PACKAGES / "install.lock"):  # workers of one run begin with this side by side
+        if not (PACKAGES / "node_modules" / "oidc-provider").is_dir():
+            words = ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(PACKAGES)]
+            done = subprocess.run(
+                [*words, f"oidc-provider@{VERSION}"], capture_output=True, text=True, timeout=300, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"npm could not install oidc-provider: {done.stderr.strip()[-200:]}")
     return PACKAGES
 
 
@@ -64,7 +67,7 @@ def door(
     ports = [free_port() for _ in range(3)]
     short = {"BRIGHTRUN_SESSION_HOURS": str(SHORT_HOURS)}
     with (
-        _database(server_dsn, base_database) as dsn,
+        fresh_database(server_dsn, base_database) as dsn,
         _provider(ports, packages) as issuer,
         serving(dsn, folder, "ana", _secrets(folder, ports[1], issuer), port=ports[1], is_warm=False) as site,
         serving(
@@ -79,20 +82,6 @@ def door(
         for role in Role:
             site.app.people.add(f"{role}@example.org", role, name=role.title(), actor="setup")
         yield Door(site, hasty, fill(site))
-
-
-@contextmanager
-def _database(server_dsn: str, base_database: str) -> Iterator[str]:
-    import psycopg
-    from psycopg import sql
-    from psycopg.conninfo import make_conninfo
-
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create database login_test template {}").format(sql.Identifier(base_database))
-        )
-        yield make_conninfo(server_dsn, dbname="login_test")
-        connection.execute("drop database login_test with (force)")
 
 
 @contextmanager

@@ -404,7 +404,7 @@ def test_what_was_planned_follows_whatever_becomes_of_items(app: App, start: Sta
         """select * from count_plans('{"since": "0001-01-01"}')""",
     )
     deeds = [
-        "update batch_items set parameters = parameters || '{\"persona_key\": \"another\"}' where position = 2",
+        'update batch_items set parameters = parameters || \'{"persona_key": "another"}\' where position = 2',
         "delete from batch_items where position = 3 and status = 'queued'",
         "delete from batch_jobs where name = 'gone'",
         "truncate batch_items cascade",
