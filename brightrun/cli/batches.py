@@ -36,7 +36,7 @@ from brightrun.cli.costs import (
     version_json,
 )
 from brightrun.cli.parts import call_off, show_parts
-from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
+from brightrun.cli.watching import Stopping, add_job, figures, progress_bar, show_end, show_next
 from brightrun.config import Settings
 from brightrun.domain.batch import (
     MAX_SEED,
@@ -108,7 +108,7 @@ def generate(
         title = name or f"{scenarios.stem} ({len(plan.items)})"
         job = app.batches.create(plan, name=title, actor=app.settings.person, preview=preview)
         if as_json:
-            emit({"id": job.id})
+            emit({"id": job.id, "duplicates": planned.duplicates, "notes": notes})
             return
         show_plan(plan, planned.duplicates, notes, as_json=False)
         err.print(f"Next: [bold]brightrun process {job.id[:8]}[/bold]")
@@ -125,12 +125,10 @@ def process(job: JobArgument, as_json: Json = False) -> None:
         if as_json:
             emit(job_json(ended))
         else:
-            _show_end(ended)
+            show_end(ended)
         if stopping.asked and ended.is_open:
             raise typer.Exit(130)
-        if app.previews.is_over(ended) and ended.counts.completed:
-            err.print(f"Read it: [bold]brightrun preview {ended.id[:8]}[/bold]")
-        elif ended.status is not JobStatus.COMPLETED:
+        if not show_next(app, ended):
             raise typer.Exit(1)
 
 
@@ -370,16 +368,6 @@ def _show_job(app: App, job: Job) -> None:
         out.print(f"Declined by the model: {escape(listed)}", style="yellow")
     for item in app.batches.items(job.id, status=ItemStatus.FAILED, limit=10):
         out.print(f"  item {item.position}: {escape(item.error_message or '')}", style="red")
-
-
-def _show_end(job: Job) -> None:
-    err.print(
-        f"{job.status.value}: {job.counts.completed} completed, {job.counts.failed} failed, "
-        f"{job.counts.cancelled} cancelled, {job.counts.queued} queued; {dollars(job.money.spent)} spent"
-        + (f", {dollars(job.money.possible)} possibly" if job.money.possible else "")
-    )
-    if job.pause_reason:
-        err.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
 
 
 def _table(jobs: list[Job]) -> Table:

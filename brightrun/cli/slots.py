@@ -12,8 +12,8 @@ from rich.progress import TaskID
 from brightrun.bootstrap import App
 from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, reported
 from brightrun.cli.processes import crew_of
-from brightrun.cli.watching import Stopping, add_job, figures, progress_bar
-from brightrun.domain.batch import Job, JobStatus, Step
+from brightrun.cli.watching import Stopping, add_job, figures, progress_bar, show_end, show_next
+from brightrun.domain.batch import Job, Step
 from brightrun.domain.ids import JobId
 from brightrun.services.slots import MOST_SLOTS
 
@@ -47,9 +47,14 @@ def work(
             emit({"jobs": [job_json(each) for each in ended]})
         elif not ended:
             err.print("No batch job is open. Create one: brightrun generate --scenarios FILE.csv")
+        else:
+            for each in ended:
+                err.print(escape(f"{each.id[:8]} {each.name}"), end=" ")
+                show_end(each)
         if stopping.asked and any(each.is_open for each in ended):
             raise typer.Exit(128 + stopping.asked)
-        if any(each.status is not JobStatus.COMPLETED for each in ended):
+        done = [show_next(app, each) for each in ended]
+        if not all(done):
             raise typer.Exit(1)
 
 

@@ -6,10 +6,12 @@ import signal
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from brightrun.bootstrap import App
 from brightrun.cli.console import dollars, duration, err
-from brightrun.domain.batch import Job
+from brightrun.domain.batch import Job, JobStatus
 
 
 def progress_bar(*, quiet: bool) -> Progress:
@@ -33,6 +35,25 @@ def figures(job: Job) -> str:
     """Return what stands behind a job's bar."""
     failed = f"{job.counts.failed} failed · " if job.counts.failed else ""
     return f"{failed}{duration(job.seconds_left)} left · {dollars(job.money.spent)}"
+
+
+def show_end(job: Job) -> None:
+    """Say in a line how far a job came, and why it paused."""
+    err.print(
+        f"{job.status.value}: {job.counts.completed} completed, {job.counts.failed} failed, "
+        f"{job.counts.cancelled} cancelled, {job.counts.queued} queued; {dollars(job.money.spent)} spent"
+        + (f", {dollars(job.money.possible)} possibly" if job.money.possible else "")
+    )
+    if job.pause_reason:
+        err.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
+
+
+def show_next(app: App, job: Job) -> bool:
+    """Say what comes after a preview; False where a job has not come to its end."""
+    if app.previews.is_over(job) and job.counts.completed:
+        err.print(f"Read it: [bold]brightrun preview {job.id[:8]}[/bold]")
+        return True
+    return job.status is JobStatus.COMPLETED
 
 
 class Stopping:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import dollars
 
+_AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12})(?:[.,](?P<parts>[0-9]{1,12}))?")
 MAX_BUDGET = 10_000_000
 """Dollars above which a budget is a slip of the hand."""
 
@@ -98,9 +100,25 @@ def check_budget(usd: float) -> None:
     # Rounded as it is stored; put this way round, so that "not a number" is refused too.
     if not 0 < round(usd, 6) <= MAX_BUDGET:
         raise InvalidInput(
-            f"A budget lies between $0 and ${MAX_BUDGET:,}.",
-            remedy="Give an amount of dollars between them. Nothing was changed.",
+            f"A budget is more than $0, and ${MAX_BUDGET:,} at most.",
+            remedy="Give another amount of dollars. Nothing was changed.",
         )
+
+
+def budget_of(text: str) -> float | None:
+    """Return the dollars that somebody has typed, None for an empty text; raises InvalidInput for what is no amount."""
+    amount = text.strip().removeprefix("$").strip()
+    if not amount:
+        return None
+    read = _AMOUNT.fullmatch(amount)
+    if not read or (len(read["parts"] or "") == 3 and read["whole"].strip("0")):
+        raise InvalidInput(
+            f"{text.strip()!r} is no amount of dollars that can be read in one way only.",
+            remedy="Write it without a mark between thousands, such as 1250 or 0.50.",
+        )
+    usd = float(f"{read['whole']}.{read['parts'] or 0}")
+    check_budget(usd)
+    return usd
 
 
 def at_least(usd: float) -> str:

@@ -136,9 +136,14 @@ class Scenario:
         keys = [k for k in (self.persona_key, self.arc_key, self.topic_key) if k]
         text = " · ".join(k.replace("_", " ") for k in keys)
         if not text:
-            text = max(self.variables.values(), key=len, default="") or "scenario"
+            told = self.variables.get(_TOLD_BY) or max(self.variables.values(), key=len, default="")
+            text = told or "scenario"
         text = " ".join(text.split())
         return text if len(text) <= 80 else text[:79] + "…"
+
+
+_TOLD_BY = "scenario"
+"""The variable that says what happens, where there is one of that name: the others may well be the same in every row."""
 
 
 def _text(value: object) -> str | None:

@@ -76,6 +76,11 @@ class JudgePlan:
 
     def require(self) -> None:
         """Raise InvalidInput where there is nothing to judge."""
+        if not self.subjects and self.again:
+            raise InvalidInput(
+                "There is nothing to judge: all that matches is on its way to a verdict of this model, or nothing matches.",
+                remedy="A batch of verdicts that has not ended holds them: brightrun status lists it. Resume or cancel it.",
+            )
         if not self.subjects:
             raise InvalidInput(
                 "There is nothing to judge: all that matches has a verdict of this model, or is on its way to one.",

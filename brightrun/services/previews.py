@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -64,16 +65,18 @@ class Previews:
 
         variables: own variables that every scenario gets; an empty value takes one away. turns: messages
         each, made even. Raises NotAllowed for a job without a preview and InvalidInput for a name that is not
-        a variable of one's own.
+        a variable of one's own, or that no template of the rest reads.
         """
         job = store.view(self._db, job_id)
         _require(job)
         items = store.items(self._db, job_id, status=ItemStatus.QUEUED, limit=MAX_ITEMS)
         scenarios = [_changed(item.scenario, variables or {}, turns) for item in items]
         if template == KEPT:
-            choices = self._kept(items)
-            return Rest(job, items, self._planner.plan(scenarios, job.options, choices=choices))
-        return Rest(job, items, self._planner.plan(scenarios, job.options, template=template))
+            plan = self._planner.plan(scenarios, job.options, choices=self._kept(items))
+        else:
+            plan = self._planner.plan(scenarios, job.options, template=template)
+        _require_read(plan, [name for name, value in (variables or {}).items() if value])
+        return Rest(job, items, plan)
 
     @needs(Action.RUN_BATCH)
     def adjust(self, rest: Rest, *, actor: str) -> int:
@@ -133,6 +136,19 @@ def _require(job: Job) -> None:
         raise NotAllowed(
             "The job has no preview: all of it was started.", remedy="Pause it, or let it go on."
         )
+
+
+def _require_read(plan: Plan, names: Sequence[str]) -> None:
+    """Raise InvalidInput for a variable that would change nothing, a misspelt one as a rule: the rest is paid for."""
+    versions = {item.choice.template.version.id: item.choice.template.version for item in plan.items}
+    read = {name for version in versions.values() for name in (*version.required, *version.optional)}
+    for name in names:
+        if versions and name not in read:
+            close = difflib.get_close_matches(name, read, n=3, cutoff=0.5) or sorted(read - set(SCAFFOLDING))
+            raise InvalidInput(
+                f"No template of the rest reads a variable {name!r}.",
+                remedy=f"Is one of these meant: {', '.join(close)}?" if close else "Leave it out.",
+            )
 
 
 def _changed(scenario: Scenario, variables: Mapping[str, str], turns: int | None) -> Scenario:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
-from brightrun.domain.budget import MAX_BUDGET, Outlook
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.budget import MAX_BUDGET, Outlook, budget_of
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import dollars, label_safe
 
@@ -35,6 +36,25 @@ def draw_budget(app: App, job: Job, outlook: Outlook) -> None:
                 )
             )
         _draw_form(app, job, outlook)
+
+
+def ask_budget(place: DeltaGenerator, key: str, *, is_kept: bool = False, **looks: Any) -> float | None:
+    """Let a person type what a batch may cost, None for no limit; what is no amount is said, and no plan takes it.
+
+    A field for numbers would keep what it does not take to itself, and the batch would begin without a limit.
+    """
+    typed = place.text_input(
+        "Budget in dollars",
+        key=key,
+        placeholder="No limit",
+        persist_state="session" if is_kept else None,
+        **looks,
+    )
+    try:
+        return budget_of(typed or "")
+    except InvalidInput as fault:
+        place.caption(f":red[{label_safe(str(fault), limit=300)}]")
+        return math.nan
 
 
 def _draw_form(app: App, job: Job, outlook: Outlook) -> None:

@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, DatasetOptions, Split
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.formats import Format
 from brightrun.domain.report import offers
 from brightrun.domain.review import ConversationFilter
@@ -84,9 +84,10 @@ def draw_maker(app: App) -> None:
             f"Freeze {counted(number, 'conversation')}",
             type="primary",
             key="dataset-freeze",
-            disabled=not number,
+            disabled=not number or options is None,
             help=None if number else "Nothing approved matches.",
         ):
+            assert options
             _freeze(app, chosen, options, name or "")
 
 
@@ -212,7 +213,8 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
-def _draw_options() -> DatasetOptions:
+def _draw_options() -> DatasetOptions | None:
+    """Let a person choose the splits and what is mended; None where that cannot be, which is said."""
     with st.expander("Splits and mending"):
         shares = st.columns(2)
         validation = shares[0].slider("Validation, %", 0, 50, 10, 5, key="dataset-validation")
@@ -226,10 +228,17 @@ def _draw_options() -> DatasetOptions:
         )  # fmt: skip
         drop = st.checkbox("Drop a last user turn that has no answer", key="dataset-drop")
         cut = st.number_input(
-            "Cut conversations longer than (tokens)", 64, 1_000_000, None, 1024, key="dataset-cut",
+            "Cut conversations longer than (tokens)",
+            value=None,
+            step=1024,
+            key="dataset-cut",
             placeholder="never",
-        )  # fmt: skip
-    return DatasetOptions(validation / 100, test / 100, merge, drop, int(cut) if cut else None)
+        )
+    try:
+        return DatasetOptions(validation / 100, test / 100, merge, drop, cut)
+    except InvalidInput as fault:
+        show_error(fault)
+        return None
 
 
 def _freeze(app: App, chosen: ConversationFilter, options: DatasetOptions, name: str) -> None:

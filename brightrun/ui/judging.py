@@ -15,6 +15,7 @@ from brightrun.domain.insight import Scope
 from brightrun.domain.judging import HIGHEST, Verdict
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.judging import JudgePlan
+from brightrun.ui.budget import ask_budget
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
@@ -110,15 +111,7 @@ def _draw_order(app: App, job: Job) -> None:
     model_at, budget_at = st.columns(2)
     models = list(dict.fromkeys([app.settings.model, *(price.model for price in app.prices.in_force())]))
     model = model_at.selectbox("Model", models, key="judging-model")
-    budget = budget_at.number_input(
-        "Budget in dollars",
-        0.01,
-        100_000.0,
-        value=None,
-        step=1.0,
-        placeholder="No limit",
-        key="judging-budget",
-    )
+    budget = ask_budget(budget_at, "judging-budget")
     again = st.checkbox("Judge again what has a verdict of this model", key="judging-again")
     options = JobOptions(WriterName.CLAUDE, str(model), app.settings.max_tokens, budget=budget)
     try:

@@ -9,12 +9,14 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.conversation import MAX_TURNS
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
 from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
+from brightrun.ui.budget import ask_budget
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
@@ -37,8 +39,6 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
     turns_at, limit_at, budget_at = st.columns(3)
     turns = turns_at.number_input(
         "Messages each",
-        2,
-        200,
         value=None,
         step=2,
         placeholder="By emotional arc",
@@ -48,23 +48,17 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
     )
     limit = limit_at.number_input(
         "At most this many",
-        1,
-        50_000,
         value=None,
+        step=1,
         placeholder="All of them",
         key="order-limit",
         persist_state="session",
         help="Only the first scenarios are written: a cheap way to look before you pay for the rest.",
     )
-    budget = budget_at.number_input(
-        "Budget in dollars",
-        0.01,
-        100_000.0,
-        value=None,
-        step=1.0,
-        placeholder="No limit",
-        key="order-budget",
-        persist_state="session",
+    budget = ask_budget(
+        budget_at,
+        "order-budget",
+        is_kept=True,
         disabled=writer is WriterName.DEMO,
         help="The batch pauses before a call that could exceed it. The demo writer costs nothing.",
     )
@@ -83,7 +77,7 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         turns=int(turns) if turns is not None else None,
         stop_on_error=stop,
         retry_cut=retry_cut and writer is WriterName.CLAUDE,
-        budget=float(budget) if budget is not None and writer is WriterName.CLAUDE else None,
+        budget=budget if writer is WriterName.CLAUDE else None,
         delivery=delivery,
     )
     return template, options, int(limit) if limit is not None else None
@@ -109,6 +103,7 @@ def draw_delivery(key: str) -> Delivery:
 def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limit: int | None) -> None:
     """Show what would be written and paid, and start it on request."""
     try:
+        _require_possible(options.turns, limit)
         plan = _plan(app, intake.key, template, options, limit, _versions(app), intake.scenarios[:limit])
     except BrightRunError as fault:
         show_error(fault)
@@ -122,6 +117,20 @@ def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limi
         st.caption(label_safe(note))
     shown = repr((intake.key, template, options, limit, plan.estimate))
     _draw_start(app, plan, intake, hashlib.sha256(shown.encode()).hexdigest()[:12])
+
+
+def _require_possible(turns: int | None, limit: int | None) -> None:
+    """Raise InvalidInput for a number that no batch can have: a field that knew would keep it to itself."""
+    if turns is not None and not 2 <= turns <= MAX_TURNS:
+        raise InvalidInput(
+            f"A conversation cannot have {turns:,} messages.",
+            remedy=f"Messages each lies between 2 and {MAX_TURNS}; left empty, each emotional arc decides.",
+        )
+    if limit is not None and limit < 1:
+        raise InvalidInput(
+            f"A batch cannot have {limit:,} conversations.",
+            remedy="At most this many is 1 or more; left empty, all are written.",
+        )
 
 
 @st.cache_resource(max_entries=3, ttl=600, scope="session", show_spinner="Checking every prompt…")

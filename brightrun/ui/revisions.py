@@ -12,6 +12,7 @@ from brightrun.domain.person import Action
 from brightrun.domain.revision import MAX_NOTE
 from brightrun.services.plans import Plan
 from brightrun.services.revisions import Wishes
+from brightrun.ui.budget import ask_budget
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.session import begin, person
@@ -41,9 +42,7 @@ def _ask(app: App, conversation: Conversation) -> None:
     )
     budget = None
     if conversation.writer == WriterName.CLAUDE:
-        budget = st.number_input(
-            "Budget in dollars", min_value=0.01, value=None, step=0.1, placeholder="No limit", key=BUDGET
-        )
+        budget = ask_budget(st.container(), BUDGET)
     plan = _plan(app, conversation, note, budget) if note and note.strip() else None
     if st.button("Write again", key="again-start", type="primary", disabled=plan is None):
         assert plan

@@ -65,6 +65,17 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     shoot(page, "generate-estimate-light")
     assert api.requests == []
 
+    budget = page.get_by_role("textbox", name="Budget in dollars")
+    for typed, told in (("-1", "no amount of dollars"), ("1,000", "one way only"), ("0", "more than $0")):
+        budget.fill(typed)
+        budget.press("Enter")
+        expect(page.get_by_text(told).first).to_be_visible()
+        expect(page.get_by_role("button", name="Start batch")).to_have_count(0)
+    shoot(page, "generate-budget-refused")
+    budget.fill("0,5")
+    budget.press("Enter")
+    expect(page.get_by_role("button", name="Start batch")).to_be_enabled()
+
     choose(page, "Model", "claude-next-1-20270101")
     expect(page.get_by_text("There is no price for the model")).to_be_visible()
     expect(page.get_by_role("button", name="Start batch")).to_have_count(0)

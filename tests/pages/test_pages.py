@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 
+import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -82,6 +83,23 @@ def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> N
     next(b for b in page.button if b.label == "Start batch of 1").click().run()
     jobs = app.batches.page(limit=5)
     assert [(j.name, j.counts.total, j.created_by) for j in jobs] == [("First light", 1, "ana")]
+
+
+@pytest.mark.parametrize(
+    ("field", "number"), [("order-limit", -5), ("order-turns", 1), ("order-turns", 1000)]
+)
+def test_no_batch_starts_beside_a_number_that_cannot_be(
+    open_page: OpenPage, app: App, field: str, number: int
+) -> None:
+    """What was typed is told with what it may be, and there is nothing to press: it is not passed over in silence."""
+    page = open_page("generate")
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    page.number_input(key=field).set_value(number).run()
+    assert f"cannot have {number:,}" in said(page).replace("\\", "")
+    assert not [button.label for button in page.button if button.label.startswith("Start batch")]
+    page.number_input(key=field).set_value(None).run()
+    assert [button.label for button in page.button if button.label.startswith("Start batch")]
 
 
 def test_a_batch_runs_to_its_end_while_its_page_is_open(open_page: OpenPage, app: App) -> None:
@@ -173,6 +191,16 @@ def test_freezing_lists_the_dataset_with_its_demo_mark(open_page: OpenPage, app:
     page.button(key="dataset-freeze").click().run()
     assert "approved v1" in said(page)
     assert app.datasets.all()[0].demo_count == 2
+
+
+def test_nothing_is_frozen_beside_a_cut_that_cannot_be(open_page: OpenPage, app: App) -> None:
+    """A dataset is for ever, so it is not frozen without the cut that stands in the field."""
+    write(app, 1)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    page = open_page("datasets")
+    page.number_input(key="dataset-cut").set_value(50).run()
+    assert "64 to 1,000,000 tokens" in said(page).replace("\\", "")
+    assert page.button(key="dataset-freeze").disabled
 
 
 def test_a_template_with_an_undeclared_variable_is_not_published(open_page: OpenPage, app: App) -> None:

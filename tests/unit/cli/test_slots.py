@@ -33,6 +33,10 @@ def test_the_shell_works_all_open_jobs_off(tmp_path: Path, dsn: str) -> None:
         assert 2 <= api.journal.most_at_once <= 4
         again = shell.json("work")
         assert again["jobs"] == []
+        looked = str(shell.json("generate", "--scenarios", str(SHEET), "--preview", "1")["id"])
+        code, _, told = shell.ended("work", looked)
+        assert (code, "1 completed" in told) == (0, True), told
+        assert f"brightrun preview {looked[:8]}" in told
 
 
 def test_a_service_that_is_told_to_end_leaves_nothing_in_hand(tmp_path: Path, dsn: str) -> None:

@@ -169,7 +169,7 @@ def test_a_budget_no_job_may_have_orders_no_verdict(
     app: App, written: Callable[[int], Job], budget: float
 ) -> None:
     """A cap without an end is no cap: it is refused before anything is ordered, as it is where batches are written."""
-    with pytest.raises(InvalidInput, match="between"):
+    with pytest.raises(InvalidInput, match="more than"):
         app.judging.plan(ConversationFilter(job_id=written(1).id), replace(ASKED, budget=budget))
 
 
@@ -250,6 +250,9 @@ def test_what_has_a_verdict_is_not_bought_again_unless_asked(
     first = order(app, job)
     with pytest.raises(InvalidInput, match="nothing to judge"):
         order(app, job)
+    with pytest.raises(InvalidInput, match="on its way") as held:
+        order(app, job, again=True)
+    assert "brightrun status" in held.value.remedy, "who is told to wait is told for what"
     run(app, first)
     with pytest.raises(InvalidInput, match="nothing to judge"):
         order(app, job)

@@ -189,6 +189,9 @@ def test_adjusting_what_cannot_be_adjusted_changes_nothing(app: App, preview: Pr
     job = preview()
     with pytest.raises(InvalidInput, match="variable of your own"):
         app.previews.plan_rest(job.id, variables={"persona": "somebody"})
+    with pytest.raises(InvalidInput, match="No template of the rest reads a variable 'moood'") as misspelt:
+        app.previews.plan_rest(job.id, variables={"moood": "angry"})
+    assert "mood" in misspelt.value.remedy
     rest = app.previews.plan_rest(job.id, variables={"scenario": ""})
     assert rest.plan.problems
     with pytest.raises(InvalidInput, match="cannot start"):
