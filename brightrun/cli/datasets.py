@@ -22,10 +22,24 @@ from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
 from brightrun.services.exports import check_folder
 
+FREEZING = (
+    "job",
+    "status",
+    "min_score",
+    "name",
+    "validation",
+    "test",
+    "merge_system",
+    "drop_trailing_user",
+    "split_tokens",
+)
+"""Options of `export` that say what a new dataset is to be; one that is frozen takes none of them."""
+
 DatasetArgument = Annotated[str, typer.Argument(help="A name, `name@version`, or an id.")]
 
 
 def export(
+    context: typer.Context,
     folder: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     chosen: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.MESSAGES,
     job: Annotated[str | None, typer.Option(help="Only this job's conversations.")] = None,
@@ -47,6 +61,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Freeze the approved conversations as a dataset and write its files."""
+    with reported(as_json=as_json):
+        if dataset is not None:
+            _require_no_freezing(context, dataset)
     with reported(as_json=as_json), opened() as app:
         check_folder(folder)
         if dataset is not None:
@@ -129,6 +146,21 @@ def push(
             return
         for line in where:
             print(line)
+
+
+def _require_no_freezing(context: typer.Context, dataset: str) -> None:
+    """Raise InvalidInput where options were given that only a new dataset can follow."""
+    given = [f"--{name.replace('_', '-')}" for name in FREEZING if _is_given(context, name)]
+    if given:
+        raise InvalidInput(
+            f"{', '.join(given)} cannot go with --dataset: {dataset!r} is frozen and leaves as it is.",
+            remedy=f"Leave {', '.join(given)} out to write it again, or --dataset to freeze a new one.",
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:

@@ -201,6 +201,21 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     assert [frozen["name"] for frozen in json.loads(shell.run("datasets", "--json"))] == ["twice"]
 
 
+def test_writing_a_frozen_dataset_again_refuses_what_only_a_new_one_can_follow(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Whoever asks for other rows of a frozen dataset is told which options contradict, and gets no file."""
+    seed_conversations(dsn, [Seed(number=1), Seed(number=2)])
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    shell.json("export", "--out", str(tmp_path / "first"), "--name", "kept")
+    again = ("export", "--out", str(tmp_path / "again"), "--dataset", "kept")
+    said = shell.run(*again, "--min-score", "9", "--validation", "0.1", "--merge-system", code=1)
+    assert "--min-score, --validation, --merge-system cannot go with --dataset" in " ".join(said.split())
+    assert "job" in json.loads(shell.run(*again, "--job", "1", "--json", code=1))["error"]
+    assert not (tmp_path / "again").exists()
+    assert shell.json(*again)["rows"] == 2
+
+
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, sheet: Path) -> None:
     """Without a usable data folder the command ends with the remedy."""
     blocked = tmp_path / "file"
