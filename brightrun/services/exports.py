@@ -148,6 +148,7 @@ class Exports:
             if chosen not in (Format.JSON, Format.CSV):
                 sinks.append(sidecar(part, Path(name).with_suffix(SIDECAR_SUFFIX).name))
             written = _pour(self._datasets.rows(dataset, progress), sinks)
+            self._require_free(dataset, folder, {entry.path: entry.sha256 for entry in written})
             for entry in reversed(written):  # the sidecar first: where the file stands, it stands too
                 (part / entry.path).replace(folder / entry.path)
         _sync(folder)
@@ -168,9 +169,27 @@ class Exports:
         with self._built(dataset, progress, beside=folder) as (root, _), _hidden(folder) as part:
             packed = part / target.name
             _zip(root, packed, slug(dataset))
+            self._require_free(dataset, folder, {target.name: _sha256(packed)})
             packed.replace(target)
         _sync(folder)
         return target
+
+    def _require_free(self, dataset: Dataset, folder: Path, made: Mapping[str, str]) -> None:
+        """Raise NotAllowed where a file of that name holds anything but what was made.
+
+        A dataset leaves as the same bytes for ever, so these tell its own files from everybody else's.
+        """
+        if folder == self._workshop / str(dataset.id):  # holds nobody else's
+            return
+        for name, digest in made.items():
+            target = folder / name
+            if os.path.lexists(target) and _sha256(target) != digest:
+                raise NotAllowed(
+                    f"{target} exists already, and is not what {dataset.name}@{dataset.version} is written as; "
+                    "nothing was written.",
+                    remedy=f"Move it away, or write to another --out with --dataset {dataset.id}; "
+                    "or freeze under another --name.",
+                )
 
     @contextmanager
     def _built(

@@ -118,6 +118,41 @@ def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: P
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
 
 
+@pytest.mark.parametrize("chosen", SINGLE)
+def test_a_file_of_another_dataset_is_never_overwritten(
+    app: App, dsn: str, tmp_path: Path, chosen: Format
+) -> None:
+    """Two datasets whose files are called alike do not destroy each other; the same one is written again freely."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(6)])
+    first = app.datasets.freeze(ConversationFilter(), name="Tone, first", actor="ana")
+    app.exports.write(first, chosen, tmp_path / "out")
+    before = digests(tmp_path / "out")
+    app.exports.write(first, chosen, tmp_path / "out")
+    seed_conversations(dsn, [Seed(number=n) for n in range(6, 9)])
+    other = app.datasets.freeze(ConversationFilter(), name="tone first", actor="ana")
+    with pytest.raises(NotAllowed, match=r"tone-first-v1.* exists already.*nothing was written") as caught:
+        app.exports.write(other, chosen, tmp_path / "out")
+    assert f"--dataset {other.id}" in caught.value.remedy
+    assert digests(tmp_path / "out") == before
+    assert app.exports.kept(other, chosen).is_file()
+
+
+def test_a_file_of_the_users_own_is_never_overwritten(app: App, dsn: str, tmp_path: Path) -> None:
+    """What somebody put beside the exports under such a name stays theirs, and the export leaves nothing half there."""
+    seed_conversations(dsn, [Seed(number=1)])
+    dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
+    out = tmp_path / "out"
+    out.mkdir()
+    mine = out / "first-v1.sidecar.ndjson"
+    mine.write_text("mine")
+    with pytest.raises(NotAllowed, match=r"first-v1\.sidecar\.ndjson exists already"):
+        app.exports.write(dataset, Format.MESSAGES, out)
+    assert [path.name for path in out.iterdir()] == [mine.name]
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    assert app.exports.write(dataset, Format.MESSAGES, out).rows == 1
+
+
 def test_a_changed_conversation_loses_its_approval_and_keeps_its_past(app: App, dsn: str) -> None:
     """An approval is for one version: a corrected text waits for a decision, and the original is kept."""
     seed_conversations(dsn, [Seed(number=1)])
@@ -509,7 +544,7 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half_done(
     out = tmp_path / "out"
     out.mkdir()
     (out / "first-v1-demo.csv").mkdir()  # a folder of the file's name
-    with pytest.raises(SetupFault):
+    with pytest.raises(NotAllowed, match="exists already"):
         app.exports.write(dataset, Format.CSV, out)
     assert [path.name for path in out.iterdir()] == ["first-v1-demo.csv"]
 
