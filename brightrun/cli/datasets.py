@@ -20,7 +20,7 @@ from brightrun.domain.errors import InvalidInput, SetupFault
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
-from brightrun.services.exports import check_folder
+from brightrun.services.exports import Export, check_folder
 
 FREEZING = (
     "job",
@@ -90,9 +90,10 @@ def export(
         if as_json:
             files = [str(path) for path in written.files]
             told = {"dataset": frozen.id, "left_out": written.left_out, "duplicates": frozen.duplicate_count}
-            emit({"rows": written.rows, "files": files, **told})
+            emit({"rows": written.rows, "splits": dict(written.splits), "files": files, **told})
             return
         _tell(app, frozen)
+        _tell_splits(written, chosen)
         for path in written.files:
             print(path)
 
@@ -189,6 +190,16 @@ def _tell(app: App, dataset: Dataset) -> None:
         err.print(
             f"{dataset.demo_count} of them are demo text: not for training a real model.", style="yellow"
         )
+
+
+def _tell_splits(written: Export, chosen: Format) -> None:
+    """Say what one file mixes, which whoever trains on all of it must know."""
+    there = [f"{count:,} {split}" for split, count in written.splits.items() if count]
+    if len(there) < 2 or chosen in (Format.FOLDER, Format.ZIP):
+        return
+    err.print(
+        f"One file holds {', '.join(there)} rows; --format folder writes a file for each.", style="yellow"
+    )
 
 
 def _json(dataset: Dataset) -> dict[str, object]:

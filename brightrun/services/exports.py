@@ -49,6 +49,8 @@ class Export:
     dataset: Dataset
     rows: int
     left_out: int
+    splits: Mapping[str, int]
+    """Rows of each split, also of one without any."""
     files: tuple[Path, ...]
 
 
@@ -77,7 +79,9 @@ class Exports:
                 files = [self._write_zip(dataset, folder, progress)]
             else:
                 files = self._write_one(dataset, chosen, folder, progress)
-        return Export(dataset, int(report["rows"]), int(report["left_out"]), tuple(files))
+        rows, left_out = int(report["rows"]), int(report["left_out"])
+        splits = {split.value: int(report["splits"][split.value]) for split in Split}
+        return Export(dataset, rows, left_out, splits, tuple(files))
 
     def ready(self, dataset: Dataset, chosen: Format) -> Path | None:
         """Return the file of our own with this format, where it has been written already."""

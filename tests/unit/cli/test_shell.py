@@ -201,6 +201,24 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     assert [frozen["name"] for frozen in json.loads(shell.run("datasets", "--json"))] == ["twice"]
 
 
+def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> None:
+    """Whoever would train on the rows they hold out is told, and is shown the format that keeps them apart."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(30)])
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    told = shell.json("export", "--out", str(tmp_path / "out"), "--name", "half", "--validation", "0.5")
+    splits = told["splits"]
+    assert isinstance(splits, dict)
+    assert list(splits) == ["train", "validation", "test"]
+    assert sum(splits.values()) == told["rows"] == 30
+    assert splits["test"] == 0
+    again = ("export", "--out", str(tmp_path / "out"), "--dataset", "half")
+    said = f"One file holds {splits['train']} train, {splits['validation']} validation rows; --format folder"
+    assert said in shell.ended(*again)[2]
+    assert "One file" not in shell.ended(*again, "--format", "folder")[2]
+    alone = ("export", "--out", str(tmp_path / "out"), "--name", "whole", "--validation", "0")
+    assert "One file" not in shell.ended(*alone)[2]
+
+
 def test_writing_a_frozen_dataset_again_refuses_what_only_a_new_one_can_follow(
     dsn: str, tmp_path: Path
 ) -> None:
