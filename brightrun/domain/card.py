@@ -27,9 +27,7 @@ def _front(manifest: Mapping[str, Any], splits: Mapping[str, Sequence[str]]) -> 
         f"pretty_name: {_quoted(manifest['name'])}",
         "task_categories:\n- text-generation",
         f"size_categories:\n- {size}",
-        "tags:\n- synthetic\n- conversational",
-        "annotations_creators:\n- machine-generated\n- expert-generated",
-        "source_datasets:\n- original",
+        *_origin(manifest["report"]),
         "configs:",
     ]
     for config in HUB_CONFIGS:
@@ -52,7 +50,7 @@ def _body(manifest: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     return f"""# {manifest["name"]}, version {manifest["version"]}
 {demo}
 {report["rows"]:,} approved multi-turn conversations with {report["assistant_turns"]:,} assistant turns, for supervised
-fine-tuning with LoRA. Every row was generated, checked by rules and approved in a review.{_skipped(report)}
+fine-tuning with LoRA. {_made(report)}{_skipped(report)}
 
 ```python
 from datasets import load_dataset
@@ -91,8 +89,39 @@ joined by `id`; `manifest.json` names every file with its SHA-256.
 
 ## Limits
 
-The text is synthetic. Token counts are estimates. A licence for the outputs is for the owner to state.
+{_writing(report)} Token counts are estimates. A licence for the outputs is for the owner to state.
 """
+
+
+def _origin(report: Mapping[str, Any]) -> list[str]:
+    """Say in a loader's words who made the rows: what was imported is found, and its source is not ours to state."""
+    imported = report.get("imported", 0)
+    is_generated = imported < report["rows"]
+    tags = ["synthetic"] * is_generated + ["conversational"]
+    creators = ["machine-generated"] * is_generated + ["found"] * bool(imported) + ["expert-generated"]
+    lines = ["\n- ".join(["tags:", *tags]), "\n- ".join(["annotations_creators:", *creators])]
+    return lines if imported else [*lines, "source_datasets:\n- original"]
+
+
+def _made(report: Mapping[str, Any]) -> str:
+    imported = report.get("imported", 0)
+    if not imported:
+        return "Every row was generated, checked by rules and approved in a review."
+    if imported == report["rows"]:
+        return "Every row was imported from a file, checked by rules and approved in a review."
+    return (
+        f"Rows by origin: {report['rows'] - imported:,} generated, {imported:,} imported from files.\n"
+        "Every one was checked by rules and approved in a review."
+    )
+
+
+def _writing(report: Mapping[str, Any]) -> str:
+    imported = report.get("imported", 0)
+    if not imported:
+        return "The text is synthetic."
+    if imported == report["rows"]:
+        return "The text was imported; who wrote it is for the owner to state."
+    return "Generated text is synthetic; who wrote what was imported is for the owner to state."
 
 
 def _skipped(report: Mapping[str, Any]) -> str:
@@ -135,11 +164,22 @@ def _sides(manifest: Mapping[str, Any]) -> str:
     if "near_duplicates" not in manifest:
         return (
             "The side is decided by a hash of the scenario, so that one scenario never stands on two sides, and rows that "
-            "come\nlater never move these."
+            f"come\nlater never move these{_while(manifest)}."
         )
     return (
         "The side is decided by a hash of the scenario; scenarios told in nearly the same words stand on one side. So no\n"
-        "scenario and no near-duplicate stands on two sides, and rows that come later never move these."
+        f"scenario and no near-duplicate stands on two sides, and rows that come later never move these{_while(manifest)}."
+    )
+
+
+def _while(manifest: Mapping[str, Any]) -> str:
+    """Say what the promise hangs on; a report from before imports were counted keeps the card it left with."""
+    if "imported" not in manifest["report"]:
+        return ""
+    shares = manifest["options"]
+    return (
+        f"\nin a dataset of the same shares (validation {100 * shares['validation']:g} %, "
+        f"test {100 * shares['test']:g} %); with other shares rows change sides"
     )
 
 

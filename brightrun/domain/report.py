@@ -10,6 +10,7 @@ from typing import Any
 from brightrun.domain.canonical import BYTES_A_TOKEN, Mend, Prepared, estimate_tokens
 from brightrun.domain.dataset import Row, Split
 from brightrun.domain.formats import SHAPES, Format, is_reserved
+from brightrun.domain.imports import IMPORT_WRITER
 from brightrun.domain.text import words
 
 LENGTHS = (1024, 2048, 4096, 8192)
@@ -78,6 +79,7 @@ class Survey:
             "strata_by_split": {name: _by_split(found) for name, found in self._strata.items()},
             "assistant_turns": self._figures["assistant_turns"],
             "reviewed": self._figures["reviewed"],
+            "imported": self._figures["imported"],
             "cost_usd": round(self._cost, 6),
             "scores": {
                 "average": round(self._score / rows, 2) if rows else 0.0,
@@ -116,6 +118,7 @@ class Survey:
             self._stratify(name, value or "none", row.split)
         self._count_tokens(row)
         self._figures["assistant_turns"] += len(row.spoken) // 2
+        self._figures["imported"] += row.writer == IMPORT_WRITER
         self._figures["skipped_turns"] += len(row.skipped)
         self._figures["skipped_within"] += row.skipped_within
         self._figures["with_system"] += bool(row.system)

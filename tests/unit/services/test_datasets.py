@@ -21,6 +21,7 @@ import pytest
 from brightrun import saol
 from brightrun.bootstrap import App, open_app
 from brightrun.domain.batch import Job
+from brightrun.domain.card import card
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, SetupFault
@@ -517,6 +518,36 @@ def test_the_next_dataset_of_a_name_is_its_next_version(app: App, start: Start) 
     assert app.datasets.find("tables@1").version == 1
     with pytest.raises(NotFound, match="nothing"):
         app.datasets.find("nothing")
+
+
+def test_the_card_tells_imported_rows_from_generated_ones(app: App, dsn: str, tmp_path: Path) -> None:
+    """Nobody who reads the card takes what people wrote for generated text, and an old release keeps its card."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(5)])
+    cards = {}
+    for imported in (0, 2, 5):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                "update public.conversations set writer = 'import' where conversation_id in "
+                "(select conversation_id from public.conversations order by created_at, id limit %s)",
+                [imported],
+            )
+        app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+        dataset = app.datasets.freeze(ConversationFilter(), name=f"from {imported}", actor="ana")
+        folder = app.exports.write(dataset, Format.FOLDER, tmp_path / "out").files[0]
+        cards[imported] = (folder / "README.md").read_text()
+    assert "Every row was generated" in cards[0]
+    assert "source_datasets:\n- original" in cards[0]
+    assert "Rows by origin: 3 generated, 2 imported from files." in cards[2]
+    assert "- machine-generated\n- found\n- expert-generated" in cards[2]
+    assert "Every row was imported from a file" in cards[5]
+    assert not any(word in cards[5] for word in ("synthetic", "machine-generated", "- original"))
+    assert "in a dataset of the same shares (validation 10 %, test 0 %)" in cards[0]
+
+    manifest = app.datasets.manifest(dataset)
+    del manifest["report"]["imported"]
+    old = card(manifest, {})
+    assert "Every row was generated" in old
+    assert "rows that come later never move these.\n" in old
 
 
 def test_nothing_approved_is_nothing_frozen(app: App, start: Start) -> None:
