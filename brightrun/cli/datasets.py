@@ -109,11 +109,10 @@ def datasets(
         if compare:
             _compare(app, *compare, as_json=as_json)
             return
-        found = app.datasets.all()
         if as_json:
-            emit([_json(dataset) for dataset in found])
+            emit([_json(dataset) for dataset in app.datasets.every()])
             return
-        for dataset in found:
+        for dataset in app.datasets.every():
             out.print(
                 f"{dataset.name}@{dataset.version}  {dataset.row_count} conversations  "
                 f"{dataset.created_at:%Y-%m-%d %H:%M}  {dataset.id}"

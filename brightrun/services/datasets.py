@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import count
 from typing import Any, TypeVar
 
 from brightrun import __version__, saol
@@ -32,6 +33,8 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 PROGRESS_ROWS = 200
 DIFFERENCES = 50
+PAGE = 100
+"""Datasets that are asked for at a time where all are wanted."""
 ATTEMPTS = 3
 PLACED_MEANWHILE = "40001"
 """What the database says where another dataset placed the same scenarios while this one was looked at."""
@@ -132,6 +135,17 @@ class Datasets:
     def all(self, *, limit: int = 50, offset: int = 0) -> list[Dataset]:
         """Return datasets, newest first."""
         return store.page(self._db, limit=limit, offset=offset)
+
+    def every(self) -> Iterator[Dataset]:
+        """Yield every dataset once, newest first, a page at a time."""
+        known: set[DatasetId] = set()
+        for offset in count(0, PAGE):
+            found = self.all(limit=PAGE, offset=offset)
+            # Where one is frozen meanwhile, the last of a page comes again as the first of the next.
+            yield from (dataset for dataset in found if dataset.id not in known)
+            known.update(dataset.id for dataset in found)
+            if len(found) < PAGE:
+                return
 
     def get(self, dataset_id: DatasetId) -> Dataset:
         return store.get(self._db, dataset_id)

@@ -520,6 +520,18 @@ def test_the_next_dataset_of_a_name_is_its_next_version(app: App, start: Start) 
         app.datasets.find("nothing")
 
 
+def test_all_datasets_are_listed_however_many(app: App, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks for an old release finds it in the list, also behind many newer ones and where one more is frozen."""
+    seed_conversations(dsn, [Seed(number=1)])
+    monkeypatch.setattr("brightrun.services.datasets.PAGE", 2)
+    made = [app.datasets.freeze(ConversationFilter(), name="many", actor="ana").version for _ in range(4)]
+    assert [dataset.version for dataset in app.datasets.every()] == made[::-1]
+    listed = app.datasets.every()
+    first = next(listed)
+    app.datasets.freeze(ConversationFilter(), name="many", actor="ana")
+    assert [first.version, *(dataset.version for dataset in listed)] == made[::-1]
+
+
 def test_the_card_tells_imported_rows_from_generated_ones(app: App, dsn: str, tmp_path: Path) -> None:
     """Nobody who reads the card takes what people wrote for generated text, and an old release keeps its card."""
     seed_conversations(dsn, [Seed(number=n) for n in range(5)])
