@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -100,9 +100,9 @@ class Scaffolding:
     def from_csv(self, kind: Kind, data: bytes, name: str) -> Change:
         """Say what a table would change; raises InvalidInput naming row and column of what is wrong."""
         sheet = read_sheet(data, name)
-        drafts = _drafts(kind, sheet)
-        self._require_known(kind, drafts)
         before = {key_of(draft): draft for draft in self.all(kind)}
+        drafts = _drafts(kind, sheet, before)
+        self._require_known(kind, drafts)
         new = [key_of(draft) for draft in drafts if key_of(draft) not in before]
         known = [draft for draft in drafts if key_of(draft) in before]
         changed = [key_of(draft) for draft in known if _differs(before[key_of(draft)], draft)]
@@ -144,18 +144,15 @@ def _text(value: object) -> str:
     return text_of(value)
 
 
-def _drafts(kind: Kind, sheet: Sheet) -> list[Draft]:
-    fields = list(DRAFTS[kind].model_fields)
-    _require_columns(kind, sheet, fields)
+def _drafts(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> list[Draft]:
+    """Return what the rows say; what the table has no column for is as before, and the default where it is new."""
+    _require_columns(kind, sheet, before)
     drafts: list[Draft] = []
     wrong: list[str] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(sheet.rows, start=1):
-        cells = {column: unguarded(text) for column, text in zip(sheet.columns, row, strict=True)}
         try:
-            draft = DRAFTS[kind].model_validate(
-                {name: _value(kind, name, text) for name, text in cells.items()}
-            )
+            draft = _draft(kind, _cells(sheet, row), before)
         except ValidationError as fault:
             wrong += [f"Row {number}, {_place(error['loc'])}{error['msg']}." for error in fault.errors()]
             continue
@@ -168,7 +165,22 @@ def _drafts(kind: Kind, sheet: Sheet) -> list[Draft]:
     return drafts
 
 
-def _require_columns(kind: Kind, sheet: Sheet, fields: Sequence[str]) -> None:
+def _cells(sheet: Sheet, row: Sequence[str]) -> dict[str, str]:
+    return {column: unguarded(text) for column, text in zip(sheet.columns, row, strict=True)}
+
+
+def _draft(kind: Kind, cells: Mapping[str, str], before: Mapping[str, Draft]) -> Draft:
+    """Return one row as a draft; raises ValidationError for what its cells hold."""
+    held = before.get(cells[kind.key].strip())
+    kept = {} if held is None else {n: v for n, v in held.model_dump().items() if n not in cells}
+    known = {name: _value(kind, name, _text(value)) for name, value in kept.items()}
+    said = {name: _value(kind, name, text) for name, text in cells.items()}
+    return DRAFTS[kind].model_validate(known | said).model_copy(update=kept)
+
+
+def _require_columns(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> None:
+    """Raise InvalidInput for a column that is unknown, or lacking; only what is new needs more than its key."""
+    fields = list(DRAFTS[kind].model_fields)
     for column in sheet.columns:
         if column not in fields:
             close = difflib.get_close_matches(column, fields, n=1)
@@ -177,10 +189,15 @@ def _require_columns(kind: Kind, sheet: Sheet, fields: Sequence[str]) -> None:
                 remedy=f"Did you mean {close[0]}?" if close else f"There are: {', '.join(fields)}.",
             )
     needed = [name for name, field in DRAFTS[kind].model_fields.items() if field.is_required()]
-    if missing := [name for name in needed if name not in sheet.columns]:
+    missing = [name for name in needed if name not in sheet.columns]
+    if kind.key in missing or (missing and _has_new(kind, sheet, before)):
         raise InvalidInput(
             f"{sheet.name} lacks the column {', '.join(missing)}.", remedy="Export once, and begin from that."
         )
+
+
+def _has_new(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> bool:
+    return any(_cells(sheet, row)[kind.key].strip() not in before for row in sheet.rows)
 
 
 def _value(kind: Kind, name: str, text: str) -> object:

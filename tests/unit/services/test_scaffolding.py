@@ -76,6 +76,30 @@ def test_rows_are_saved_all_or_none(app: App) -> None:
     assert "=1+1, said as text" in {topic.description for topic in found.values()}
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_table_with_only_some_columns_leaves_the_others_as_they_are(app: App, kind: Kind) -> None:
+    """A table that corrects names neither empties the other columns nor offers again what was taken out."""
+    key = app.scaffolding.all(kind)[0].model_dump()[kind.key]
+    app.scaffolding.offer(kind, key, active=False)
+    before = app.scaffolding.all(kind)
+    change = app.scaffolding.from_csv(kind, f"{kind.key},name\n{key},Another\n".encode(), "few.csv")
+    assert (change.new, change.changed) == ([], [key])
+    app.scaffolding.save(kind, change.drafts)
+    assert app.scaffolding.all(kind) == [before[0].model_copy(update={"name": "Another"}), *before[1:]]
+
+
+def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> None:
+    """What is new needs its required columns, and is offered unless the table says otherwise."""
+    known = app.scaffolding.all(Kind.TOPIC)[0].model_dump()["topic_key"]
+    text = f"topic_key,name\n{known},Known\nboat_licence,A boat licence\n"
+    change = app.scaffolding.from_csv(Kind.TOPIC, text.encode(), "few.csv")
+    assert change.drafts[1] == TopicDraft(topic_key="boat_licence", name="A boat licence")
+    text = f"topic_key,is_active\n{known},no\n"
+    assert app.scaffolding.from_csv(Kind.TOPIC, text.encode(), "few.csv").changed == [known]
+    with pytest.raises(InvalidInput, match="lacks the column name"):
+        app.scaffolding.from_csv(Kind.TOPIC, f"{text}boat_licence,yes\n".encode(), "few.csv")
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "said"),
     [
