@@ -57,7 +57,9 @@ def _said(text: str | None, file: Path | None) -> str | None:
     if file is None:
         return text
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        if str(file) == "-":
+            return sys.stdin.read().removeprefix("\ufeff")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise InvalidInput(
             f"{file} cannot be read: {fault}", remedy="Give a text file in UTF-8; nothing was changed."

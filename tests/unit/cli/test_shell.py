@@ -341,6 +341,20 @@ def test_a_turn_is_corrected_and_kept_out_of_training_from_the_shell(
     assert "not a conversation id" in shell.run("correct", "nothing", code=1)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_corrected_turn(shell: Shell, sheet: Path, tmp_path: Path) -> None:
+    """A text that a Windows editor saved becomes the turn without the invisible mark at its beginning."""
+    job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "1", "--turns", "4")["id"])
+    shell.json("process", job)
+    name = re.search(r"conversation: ([0-9a-f]{8})", shell.run("log", job))
+    assert name
+    better = tmp_path / "better.txt"
+    better.write_text("A better answer.", encoding="utf-8-sig")
+    shell.run("correct", name[1], "--turn", "2", "--file", str(better))
+    corrections = shell.json("correct", name[1])["corrections"]
+    assert isinstance(corrections, list)
+    assert corrections[0]["after"]["content"] == "A better answer."
+
+
 def test_a_conversation_is_written_again_from_the_shell(shell: Shell, sheet: Path) -> None:
     """`regenerate` prices, creates a batch of one, and afterwards lists what it became."""
     job = str(shell.json("generate", "--scenarios", str(sheet), "--limit", "1", "--turns", "4")["id"])
