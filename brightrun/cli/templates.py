@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, print_table, read_file, reported, write_file
 from brightrun.domain.errors import InvalidInput, NotFound
-from brightrun.services.drafts import draft_of, from_file, problems_of, to_file
+from brightrun.services.drafts import TemplateDraft, draft_of, from_file, to_file
 
 app = typer.Typer(
     help="List templates; write them to files and publish them from there.", no_args_is_help=False
@@ -93,15 +94,18 @@ def publish(
     with reported(as_json=as_json):
         data = read_file(file)
         draft = from_file(data, file.name)
-        if check:
-            problems = problems_of(draft)
-            if problems:
-                raise InvalidInput(" ".join(problems), remedy="Correct the file; nothing was published.")
-            emit({"problems": []}) if as_json else err.print(f"{escape(file.name)} can be published.")
-            return
         with opened() as brightrun:
+            if check:
+                _check(brightrun, draft, file.name, as_json=as_json)
+                return
             made = brightrun.templates.publish(draft, actor=brightrun.settings.person)
         if as_json:
             emit({"key": made.template_key, "version": made.version.version, "version_id": made.version.id})
             return
         err.print(f"{made.template_key} v{made.version.version} is published.")
+
+
+def _check(brightrun: App, draft: TemplateDraft, name: str, *, as_json: bool) -> None:
+    if problems := brightrun.templates.problems(draft):
+        raise InvalidInput(" ".join(problems), remedy="Correct the file; nothing was published.")
+    emit({"problems": []}) if as_json else err.print(f"{escape(name)} can be published.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from brightrun.domain.errors import InvalidInput, TemplateFault
+from brightrun.domain.scaffolding import NAMED, Kind
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
 from brightrun.domain.variable import Variable
@@ -80,6 +82,16 @@ def problems_of(draft: TemplateDraft) -> list[str]:
     return found
 
 
+def unknown_keys(draft: TemplateDraft, known: Mapping[Kind, Collection[str]]) -> list[str]:
+    """Say which arc, personas and topics a draft names that are not there, each with those that look like it."""
+    return [
+        f"{field}: there is no {kind.value} {key!r}.{_alike(key, known[kind])}"
+        for field, kind, keys in _named(draft)
+        for key in keys
+        if key not in known[kind]
+    ]
+
+
 def draft_of(template: Template, version: TemplateVersion) -> TemplateDraft:
     """Return one version of a template as a draft of its next one."""
     return TemplateDraft(
@@ -138,6 +150,17 @@ def from_file(data: bytes, name: str) -> TemplateDraft:
 
 
 _EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."
+
+
+def _named(draft: TemplateDraft) -> list[tuple[str, Kind, tuple[str, ...]]]:
+    arcs = (draft.arc_key,) if draft.arc_key else ()
+    held = [(field, kind, getattr(draft, field, ())) for field, kind in NAMED.items()]
+    return [("arc_key", Kind.ARC, arcs), *held]
+
+
+def _alike(key: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(key, sorted(known), n=3) or sorted(known)[:5]
+    return f" For example: {', '.join(close)}." if close else ""
 
 
 def _never_rendered(draft: TemplateDraft) -> list[str]:

@@ -9,13 +9,15 @@ from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.person import Action
+from brightrun.domain.scaffolding import Kind
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
 from brightrun.domain.variable import filled
-from brightrun.services.drafts import TemplateDraft, problems_of
+from brightrun.services.drafts import TemplateDraft, problems_of, unknown_keys
 from brightrun.services.prompts import RESERVED, cast_variables, render
 from brightrun.services.rendering import MAX_PROMPT
 from brightrun.services.rights import needs
+from brightrun.stores import scaffolding
 from brightrun.stores import templates as store
 
 DEFAULT_TURNS = 6
@@ -133,7 +135,7 @@ class Templates:
 
     def problems(self, draft: TemplateDraft) -> list[str]:
         """Say what keeps a draft from being published; an empty list means nothing."""
-        return problems_of(draft)
+        return problems_of(draft) + unknown_keys(draft, self._known(draft.template_key))
 
     @needs(Action.PUBLISH_TEMPLATE)
     def publish(self, draft: TemplateDraft, *, actor: str) -> Template:
@@ -148,6 +150,22 @@ class Templates:
     def set_active(self, template_id: TemplateId, *, active: bool) -> None:
         """Offer a template or stop offering it; jobs that use it go on."""
         store.set_active(self._db, template_id, active=active)
+
+    def _known(self, template_key: str) -> dict[Kind, set[str]]:
+        """Return the keys a draft may name: what is there, and what the version before named already."""
+        before = self._by_key(template_key)
+        held: dict[Kind, tuple[str, ...]] = {}
+        if before is not None:
+            held = {Kind.PERSONA: before.suitable_personas, Kind.TOPIC: before.suitable_topics}
+        there = {
+            Kind.PERSONA: {one.persona_key for one in scaffolding.personas(self._db)},
+            Kind.ARC: {one.arc_key for one in scaffolding.emotional_arcs(self._db)},
+            Kind.TOPIC: {one.topic_key for one in scaffolding.training_topics(self._db)},
+        }
+        return {kind: keys | set(held.get(kind, ())) for kind, keys in there.items()}
+
+    def _by_key(self, template_key: str) -> Template | None:
+        return next((t for t in self.all(active_only=False) if t.template_key == template_key), None)
 
 
 def _fits(template: Template, cast: Cast) -> bool:

@@ -31,3 +31,14 @@ def test_a_template_goes_out_and_comes_back(shell: Shell, tmp_path: Path) -> Non
     older = json.loads(shell.run("templates", "export", "task_dialogue", "--version", "1"))
     assert older["user_text"] == held["user_text"]
     assert "has no version 9" in shell.run("templates", "export", "task_dialogue", "--version", "9", code=1)
+
+
+def test_a_check_tells_what_the_import_would_be_refused_for(shell: Shell, tmp_path: Path) -> None:
+    """A template of an arc that is not there is never said to be fit for publishing."""
+    path = tmp_path / "mine.json"
+    held = json.loads(shell.run("templates", "export", "task_dialogue"))
+    path.write_text(json.dumps(held | {"arc_key": "nope"}), encoding="utf-8")
+    for words in (("--check",), ()):
+        said = shell.run("templates", "import", str(path), *words, code=1)
+        assert "there is no arc 'nope'" in said
+        assert "foreign key" not in said

@@ -142,6 +142,20 @@ def test_a_draft_with_problems_is_not_published(app: App) -> None:
         app.templates.find("mine")
 
 
+def test_an_arc_or_a_persona_that_is_not_there_is_named_before_publishing(app: App) -> None:
+    """A misspelt key in a template's file is told with the keys that look like it, not in the words of the database."""
+    arc = app.scenarios.axes().arcs[0].arc_key
+    persona = app.scenarios.axes().personas[0].persona_key
+    bad = draft(arc_key=f"{arc}x", suitable_personas=(f"{persona}x", persona), suitable_topics=("zzzz",))
+    first, second, third = app.templates.problems(bad)
+    assert first.startswith(f"arc_key: there is no arc '{arc}x'. For example: {arc}")
+    assert second.startswith(f"suitable_personas: there is no persona '{persona}x'. For example: {persona}")
+    assert third.startswith("suitable_topics: there is no topic 'zzzz'. For example: ")
+    with pytest.raises(TemplateFault, match="there is no arc"):
+        app.templates.publish(bad, actor="ana")
+    assert app.templates.problems(draft(arc_key=arc, suitable_personas=(persona,))) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
