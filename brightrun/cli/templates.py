@@ -13,6 +13,7 @@ from rich.table import Table
 from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, print_table, read_file, reported, write_file
 from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.template import Template
 from brightrun.services.drafts import TemplateDraft, draft_of, from_file, to_file
 
 app = typer.Typer(
@@ -95,17 +96,28 @@ def publish(
         data = read_file(file)
         draft = from_file(data, file.name)
         with opened() as brightrun:
+            same = brightrun.templates.unchanged(draft)
             if check:
-                _check(brightrun, draft, file.name, as_json=as_json)
+                _check(brightrun, draft, file.name, same, as_json=as_json)
                 return
-            made = brightrun.templates.publish(draft, actor=brightrun.settings.person)
+            made = same or brightrun.templates.publish(draft, actor=brightrun.settings.person)
         if as_json:
-            emit({"key": made.template_key, "version": made.version.version, "version_id": made.version.id})
+            told = {"key": made.template_key, "version": made.version.version, "version_id": made.version.id}
+            emit(told | {"published": same is None})
             return
-        err.print(f"{made.template_key} v{made.version.version} is published.")
+        err.print(_unchanged(same) if same else f"{made.template_key} v{made.version.version} is published.")
 
 
-def _check(brightrun: App, draft: TemplateDraft, name: str, *, as_json: bool) -> None:
-    if problems := brightrun.templates.problems(draft):
+def _check(brightrun: App, draft: TemplateDraft, name: str, same: Template | None, *, as_json: bool) -> None:
+    problems = [] if same else brightrun.templates.problems(draft)
+    if problems:
         raise InvalidInput(" ".join(problems), remedy="Correct the file; nothing was published.")
-    emit({"problems": []}) if as_json else err.print(f"{escape(name)} can be published.")
+    if as_json:
+        emit({"problems": [], "unchanged": same is not None})
+        return
+    err.print(_unchanged(same) if same else f"{escape(name)} can be published.")
+
+
+def _unchanged(same: Template) -> str:
+    offered = "" if same.is_active else " It is not offered."
+    return f"{same.template_key} v{same.version.version} is unchanged: nothing is published.{offered}"

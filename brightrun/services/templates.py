@@ -13,7 +13,7 @@ from brightrun.domain.scaffolding import Kind
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
 from brightrun.domain.variable import filled
-from brightrun.services.drafts import TemplateDraft, problems_of, unknown_keys
+from brightrun.services.drafts import TemplateDraft, draft_of, problems_of, unknown_keys
 from brightrun.services.prompts import RESERVED, cast_variables, render
 from brightrun.services.rendering import MAX_PROMPT
 from brightrun.services.rights import needs
@@ -136,6 +136,11 @@ class Templates:
     def problems(self, draft: TemplateDraft) -> list[str]:
         """Say what keeps a draft from being published; an empty list means nothing."""
         return problems_of(draft) + unknown_keys(draft, self._known(draft.template_key))
+
+    def unchanged(self, draft: TemplateDraft) -> Template | None:
+        """Return the template whose newest version says the same as a draft; None where anything differs."""
+        before = self._by_key(draft.template_key)
+        return before if before and draft_of(before, before.version) == draft else None
 
     @needs(Action.PUBLISH_TEMPLATE)
     def publish(self, draft: TemplateDraft, *, actor: str) -> Template:

@@ -42,3 +42,18 @@ def test_a_check_tells_what_the_import_would_be_refused_for(shell: Shell, tmp_pa
         said = shell.run("templates", "import", str(path), *words, code=1)
         assert "there is no arc 'nope'" in said
         assert "foreign key" not in said
+
+
+def test_a_template_that_is_as_it_was_gets_no_new_version(shell: Shell, tmp_path: Path) -> None:
+    """Importing the same file again, by a script or by mistake, leaves the newest version as it is and says so."""
+    path = tmp_path / "mine.json"
+    shell.run("templates", "export", "task_dialogue", "--out", str(path))
+    assert shell.json("templates", "import", str(path), "--check")["unchanged"] is True
+    done = shell.json("templates", "import", str(path))
+    assert (done["version"], done["published"]) == (1, False)
+    held = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(held | {"rating": 9.5}), encoding="utf-8")
+    done = shell.json("templates", "import", str(path))
+    assert (done["version"], done["published"]) == (2, True)
+    returned, _, said = shell.ended("templates", "import", str(path))
+    assert (returned, said.strip()) == (0, "task_dialogue v2 is unchanged: nothing is published.")
