@@ -62,15 +62,15 @@ def _parsed(text: str, make: Make, name: str) -> tuple[tuple[str, ...], tuple[tu
     reader = table(io.StringIO(text, newline=""), make)
     rows: list[tuple[str, ...]] = []
     header: tuple[str, ...] | None = None
-    blank = 0
+    width = blank = 0
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 blank += 1
             elif header is None:
-                header = _header(cells, name)
+                header, width = _header(cells, name), len(cells)
             else:
-                rows.append(_row(cells, header, reader.line_num, name))
+                rows.append(_row(cells, header, width, f"{name}, line {reader.line_num}"))
                 if len(rows) > MAX_ROWS:
                     raise InvalidInput(
                         f"{name} has more than {MAX_ROWS:,} rows.", remedy="Split it into several files."
@@ -85,7 +85,9 @@ def _parsed(text: str, make: Make, name: str) -> tuple[tuple[str, ...], tuple[tu
 
 
 def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return the columns' names, up to the last that has one: Excel writes delimiters behind it."""
     columns = tuple(" ".join(cell.split()) for cell in cells)
+    columns = columns[: max(place for place, column in enumerate(columns, start=1) if column)]
     if len(columns) > MAX_COLUMNS:
         raise InvalidInput(
             f"{name} has {len(columns):,} columns; {MAX_COLUMNS} are allowed.",
@@ -105,20 +107,40 @@ def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
     return columns
 
 
-def _row(cells: Sequence[str], header: Sequence[str], line: int, name: str) -> tuple[str, ...]:
-    if len(cells) != len(header):
-        raise InvalidInput(
-            f"{name}, line {line}: {len(cells)} fields where the first line has {len(header)}.",
-            remedy="Put quotation marks around texts that hold the delimiter.",
-        )
+def _row(cells: Sequence[str], header: Sequence[str], width: int, place: str) -> tuple[str, ...]:
+    """Return a row's fields that have a name; `width` is how many the first line has, nameless ones behind it too."""
+    _require_fields(cells, len(header), width, place)
+    cells = cells[: len(header)]
     long = next((n for n, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
     if long is not None:
         raise InvalidInput(
-            f"{name}, line {line}: the field {header[long]!r} has {len(cells[long]):,} characters; "
+            f"{place}: the field {header[long]!r} has {len(cells[long]):,} characters; "
             f"{MAX_CELL:,} are allowed.",
             remedy="Shorten it.",
         )
     return tuple(cells)
+
+
+def _require_fields(cells: Sequence[str], named: int, width: int, place: str) -> None:
+    """Raise InvalidInput where a row has not a field for each name, or something behind the last of them."""
+    expected = width if len(cells) > width else named
+    if not named <= len(cells) <= width:
+        raise InvalidInput(
+            f"{place}: {_fields(len(cells))} where the first line has {expected}.",
+            remedy="Put quotation marks around texts that hold the delimiter."
+            if len(cells) > width
+            else f"Give it all {named}, empty ones too; a line break may have cut it in two.",
+        )
+    nameless = next((n for n, cell in enumerate(cells) if n >= named and cell.strip()), None)
+    if nameless is not None:
+        raise InvalidInput(
+            f"{place}: column {nameless + 1} has no name, but a value.",
+            remedy="Name the column in the first line, or empty it.",
+        )
+
+
+def _fields(number: int) -> str:
+    return "1 field" if number == 1 else f"{number} fields"
 
 
 def variable_name(column: str) -> str:

@@ -58,6 +58,21 @@ def test_a_cell_may_hold_lines_and_quotes() -> None:
     assert sheet.rows == (('He said "no".\nThen left.',),)
 
 
+def test_delimiters_behind_the_last_column_are_no_columns() -> None:
+    """A sheet that Excel saved with empty columns at its right, even not in every row, is read without them."""
+    sheet = read_sheet(b"name;note;;\r\na;b;;\r\nc;d;\r\ne;f\r\n", "x.csv")
+    assert sheet.columns == ("name", "note")
+    assert sheet.rows == (("a", "b"), ("c", "d"), ("e", "f"))
+
+
+def test_a_row_that_ends_early_is_not_told_to_use_quotation_marks() -> None:
+    """Who left a field out is told how many the row has, how many it needs, and what to look for."""
+    with pytest.raises(InvalidInput, match="line 3: 2 fields where the first line has 3") as caught:
+        read_sheet(b"a,b,c\n1,2,3\n1,2\n", "x.csv")
+    assert "quotation" not in caught.value.remedy
+    assert "all 3" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -67,7 +82,9 @@ def test_a_cell_may_hold_lines_and_quotes() -> None:
         (b"\x89PNG\r\n\x1a\n\0\0\0", "binary"),
         (b"PK\x03\x04\x14\x00\x06", "binary"),
         (b"a,b\n1,2,3\n", "line 2"),
-        (b"a,b\n1\n", "line 2"),
+        (b"a,b\n1\n", "line 2: 1 field where the first line has 2"),
+        (b"a,b,,\n1,2,,\n1,2,3,\n", "line 3: column 3 has no name"),
+        (b"a,b,,\n1,2,,,\n", "line 2: 5 fields where the first line has 4"),
         (b"a,a\n1,2\n", "called a"),
         (b"a,,c\n1,2,3\n", "column 2 has no name"),
         (b'a\n"never closed\n', "line"),
