@@ -18,6 +18,9 @@ Keys = Annotated[tuple[Key, ...], Field(max_length=1_000)]
 Intensity = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda level: round(level, 2))]
 Turns = Annotated[int, Field(ge=2, le=200, multiple_of=2)]
 
+MAX_SHOWN = 40
+"""Characters of a wrong value that a message shows."""
+
 
 class Kind(StrEnum):
     """What a scenario's scaffolding is made of."""
@@ -132,3 +135,28 @@ def pairs_of(text: str) -> dict[str, str]:
 def key_of(draft: Draft) -> str:
     """Return the key a draft is known by."""
     return str(getattr(draft, next(kind.key for kind, made in DRAFTS.items() if isinstance(draft, made))))
+
+
+def told(kind: str, given: object, context: Mapping[str, object], message: str) -> str:
+    """Return what a validator found as a person says it; its own words where it has no others here."""
+    if isinstance(given, str) and not given.strip():
+        return "it is empty"
+    shown = repr(given if len(str(given)) <= MAX_SHOWN else f"{str(given)[:MAX_SHOWN]}…")
+    held = {"given": shown, "length": len(str(given)), **context}
+    return _PLAIN[kind].format_map(held) if kind in _PLAIN else message.removeprefix("Value error, ")
+
+
+_PLAIN = {
+    "string_pattern_mismatch": "{given} is no key; a key has only small letters a to z, digits and _",
+    "string_too_long": "it has {length:,} characters; {max_length:,} are allowed",
+    "too_long": "it holds more than {max_length:,} things",
+    "literal_error": "{given} is none of {expected}",
+    "enum": "{given} is none of {expected}",
+    "bool_parsing": "{given} is neither yes nor no",
+    "float_parsing": "{given} is not a number",
+    "int_parsing": "{given} is not a whole number",
+    "less_than_equal": "{given} is more than {le:g}",
+    "greater_than_equal": "{given} is less than {ge:g}",
+    "multiple_of": "{given} is not a multiple of {multiple_of:g}",
+}
+"""What pydantic's validators find, by its name for it, in plain words."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.domain.person import Action
-from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
+from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of, told
 from brightrun.domain.scenario import EmotionalArc, Persona, Topic
 from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
 from brightrun.services.rights import needs
@@ -22,6 +24,7 @@ from brightrun.services.sheets import Sheet, read_sheet
 from brightrun.stores import scaffolding as store
 
 MAX_ERRORS = 20
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": True}
 
 
@@ -102,7 +105,7 @@ class Scaffolding:
         sheet = read_sheet(data, name)
         before = {key_of(draft): draft for draft in self.all(kind)}
         drafts = _drafts(kind, sheet, before)
-        self._require_known(kind, drafts)
+        self._require_known(kind, drafts, sheet.lines)
         new = [key_of(draft) for draft in drafts if key_of(draft) not in before]
         known = [draft for draft in drafts if key_of(draft) in before]
         changed = [key_of(draft) for draft in known if _differs(before[key_of(draft)], draft)]
@@ -116,13 +119,14 @@ class Scaffolding:
             raise NotFound(f"There is no {kind.value} {key!r}.", remedy=f"For example: {', '.join(close)}.")
         return every[key]
 
-    def _require_known(self, kind: Kind, drafts: Sequence[Draft]) -> None:
-        """Raise InvalidInput where a draft names a persona, arc or topic that is not there."""
+    def _require_known(self, kind: Kind, drafts: Sequence[Draft], lines: Sequence[int] = ()) -> None:
+        """Raise InvalidInput where a draft names what is not there; `lines` are theirs in a table."""
         known = {other: {key_of(draft) for draft in self.all(other)} for other in Kind}
         known[kind] |= {key_of(draft) for draft in drafts}
+        places = [f"Line {line}, " for line in lines] or [""] * len(drafts)
         wrong = [
-            f"Row {number} ({key_of(draft)}), column {field}: there is no {other.value} {key!r}."
-            for number, draft in enumerate(drafts, start=1)
+            f"{place}{key_of(draft)}, column {field}: there is no {other.value} {key!r}."
+            for draft, place in zip(drafts, places, strict=True)
             for field, other in NAMED.items()
             for key in getattr(draft, field, ())
             if key not in known[other]
@@ -150,16 +154,16 @@ def _drafts(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> list[Draft
     drafts: list[Draft] = []
     wrong: list[str] = []
     seen: dict[str, int] = {}
-    for number, row in enumerate(sheet.rows, start=1):
+    for line, row in zip(sheet.lines, sheet.rows, strict=True):
         try:
             draft = _draft(kind, _cells(sheet, row), before)
         except ValidationError as fault:
-            wrong += [f"Row {number}, {_place(error['loc'])}{error['msg']}." for error in fault.errors()]
+            wrong += [f"Line {line}, {_told(error)}." for error in fault.errors()]
             continue
         key = key_of(draft)
         if key in seen:
-            wrong.append(f"Row {number}, column {kind.key}: {key!r} stands in row {seen[key]} already.")
-        seen.setdefault(key, number)
+            wrong.append(f"Line {line}, column {kind.key}: {key!r} stands in line {seen[key]} already.")
+        seen.setdefault(key, line)
         drafts.append(draft)
     _refuse(wrong)
     return drafts
@@ -202,7 +206,10 @@ def _has_new(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> bool:
 
 def _value(kind: Kind, name: str, text: str) -> object:
     """Return what a cell means: a list a line each, a mapping `name: value` a line, yes or no."""
-    default = DRAFTS[kind].model_fields[name].get_default(call_default_factory=True)
+    field = DRAFTS[kind].model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    if field.annotation is float and DECIMAL_COMMA.fullmatch(text.strip()):
+        return text.strip().replace(",", ".")
     if isinstance(default, bool):
         return TRUTHS.get(text.strip().lower(), text)
     if isinstance(default, tuple):
@@ -212,8 +219,12 @@ def _value(kind: Kind, name: str, text: str) -> object:
     return text.strip() or default if isinstance(default, int | StrEnum) else text
 
 
-def _place(loc: Sequence[object]) -> str:
-    return f"column {loc[0]}: " if loc else ""
+def _told(error: ErrorDetails) -> str:
+    """Return what is wrong with a cell, after its column and, in a list, which of its things it is."""
+    said = told(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+    column, *within = error["loc"] or ("",)
+    place = next((f", number {one + 1} of its list" for one in within if isinstance(one, int)), "")
+    return f"column {column}{place}: {said}" if column else said
 
 
 def _differs(before: Draft, after: Draft) -> bool:
@@ -225,4 +236,4 @@ def _refuse(wrong: Sequence[str]) -> None:
         listed = list(wrong[:MAX_ERRORS])
         if len(wrong) > MAX_ERRORS:
             listed.append(f"{len(wrong) - MAX_ERRORS} more.")
-        raise InvalidInput("\n".join(listed), remedy="Nothing was saved.")
+        raise InvalidInput("\n".join(listed), remedy="Correct it; nothing was saved.")

@@ -25,6 +25,8 @@ class Sheet:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    """The row number of each in a spreadsheet, where the names stand in row 1 and blank rows count."""
 
 
 def read_sheet(data: bytes, name: str) -> Sheet:
@@ -40,10 +42,10 @@ def read_sheet(data: bytes, name: str) -> Sheet:
         raise InvalidInput(
             f"{name} is empty.", remedy="Give a CSV with a line of column names and a row below."
         )
-    header, rows, blank = _parsed(text, make, name)
+    header, rows, lines, blank = _parsed(text, make, name)
     if blank:
         notes.append(f"{blank} blank rows were left out.")
-    return Sheet(name, header, rows, tuple(notes))
+    return Sheet(name, header, rows, tuple(notes), lines)
 
 
 def _decoded(data: bytes, make: Make, name: str) -> tuple[str, list[str]]:
@@ -58,19 +60,23 @@ def _decoded(data: bytes, make: Make, name: str) -> tuple[str, list[str]]:
     return text, ["Read as UTF-16."] if make.encoding == "utf-16" else []
 
 
-def _parsed(text: str, make: Make, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], int]:
+def _parsed(
+    text: str, make: Make, name: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[int, ...], int]:
     reader = table(io.StringIO(text, newline=""), make)
     rows: list[tuple[str, ...]] = []
+    lines: list[int] = []
     header: tuple[str, ...] | None = None
     width = blank = 0
     try:
-        for cells in reader:
+        for line, cells in enumerate(reader, start=1):
             if not any(cell.strip() for cell in cells):
                 blank += 1
             elif header is None:
                 header, width = _header(cells, name), len(cells)
             else:
                 rows.append(_row(cells, header, width, f"{name}, line {reader.line_num}"))
+                lines.append(line)
                 if len(rows) > MAX_ROWS:
                     raise InvalidInput(
                         f"{name} has more than {MAX_ROWS:,} rows.", remedy="Split it into several files."
@@ -81,7 +87,7 @@ def _parsed(text: str, make: Make, name: str) -> tuple[tuple[str, ...], tuple[tu
         ) from fault
     if header is None or not rows:
         raise InvalidInput(f"{name} has column names but no rows.", remedy="Add one scenario a row.")
-    return header, tuple(rows), blank
+    return header, tuple(rows), tuple(lines), blank
 
 
 def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:

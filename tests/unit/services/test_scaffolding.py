@@ -106,20 +106,48 @@ def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> 
         (Kind.TOPIC, "topic_key,name,colour\na,b,c\n", "no column 'colour'"),
         (Kind.TOPIC, "topic_key,nam\na,b\n", "no column 'nam'"),
         (Kind.TOPIC, "topic_key\na\n", "lacks the column name"),
-        (Kind.TOPIC, "topic_key,name\na,b\nA!,c\n", "Row 2, column topic_key"),
-        (Kind.TOPIC, "topic_key,name\na,b\na,c\n", "stands in row 1 already"),
-        (Kind.TOPIC, "topic_key,name,complexity_level\na,b,hard\n", "Row 1, column complexity_level"),
+        (Kind.TOPIC, "topic_key,name\na,b\nA!,c\n", "Line 3, column topic_key: 'A!' is no key"),
+        (Kind.TOPIC, "topic_key,name\na,b\na,c\n", "stands in line 2 already"),
+        (
+            Kind.TOPIC,
+            "topic_key,name,complexity_level\na,b,hard\n",
+            "Line 2, column complexity_level: 'hard' is none of 'beginner'",
+        ),
         (
             Kind.TOPIC,
             "topic_key,name,suitable_personas\na,b,nobody\n",
-            "column suitable_personas: there is no persona 'nobody'",
+            "Line 2, a, column suitable_personas: there is no persona 'nobody'",
         ),
-        (Kind.TOPIC, "topic_key,name,is_active\na,b,maybe\n", "Row 1, column is_active"),
-        (Kind.PERSONA, "persona_key,name\na,\n", "Row 1, column name"),
+        (
+            Kind.TOPIC,
+            "topic_key,name,is_active\na,b,maybe\n",
+            "Line 2, column is_active: 'maybe' is neither yes nor no",
+        ),
+        (Kind.PERSONA, "persona_key,name\na, \n", "Line 2, column name: it is empty"),
         (
             Kind.ARC,
             f"{','.join(ARC)}\na,A,fear,0.9,0.2,calm,0.1,1.5,3\n",
-            "column ending_intensity_max",
+            "Line 2, column ending_intensity_max: '1.5' is more than 1",
+        ),
+        (
+            Kind.ARC,
+            f"{','.join(ARC)}\na,A,fear,much,0.5,calm,0.1,0.5,4\n",
+            "Line 2, column starting_intensity_min: 'much' is not a number.",
+        ),
+        (
+            Kind.ARC,
+            f"{','.join(ARC)}\n\na,A,fear,much,,calm,0.1,0.5,3\n",
+            "Line 3, column starting_intensity_max: it is empty.\nLine 3, column typical_turn_count_min: '3' is not",
+        ),
+        (
+            Kind.ARC,
+            f"{','.join(ARC)}\na,A,fear,0.9,0.2,calm,0.1,0.5,4\n",
+            "Line 2, starting_intensity_min is more than starting_intensity_max.",
+        ),
+        (
+            Kind.TOPIC,
+            'topic_key,name,suitable_personas\na,b,"anxious_planner\nThe other"\n',
+            "column suitable_personas, number 2 of its list: 'The other' is no key",
         ),
     ],
 )
@@ -132,6 +160,14 @@ def test_what_is_wrong_in_a_table_is_named_with_row_and_column(
         app.scaffolding.save(kind, app.scaffolding.from_csv(kind, text.encode(), "x.csv").drafts)
     assert said in f"{caught.value}"
     assert app.scaffolding.all(kind) == before
+
+
+def test_a_decimal_comma_is_a_decimal_point(app: App) -> None:
+    """A table from a spreadsheet that writes 0,7 is read as it was meant."""
+    text = f"{';'.join(ARC)}\na;A;fear;0,2;,7;calm;0,1;1;4\n"
+    (draft,) = app.scaffolding.from_csv(Kind.ARC, text.encode(), "x.csv").drafts
+    held = draft.model_dump()
+    assert [held[f"starting_intensity_{end}"] for end in ("min", "max")] == [0.2, 0.7]
 
 
 def test_what_is_used_is_put_aside_and_what_is_not_is_deleted(app: App) -> None:
