@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound
@@ -158,7 +157,9 @@ def _drafts(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> list[Draft
         try:
             draft = _draft(kind, _cells(sheet, row), before)
         except ValidationError as fault:
-            wrong += [f"Line {line}, {_told(error)}." for error in fault.errors()]
+            for error in fault.errors():
+                said = told(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+                wrong.append(f"Line {line}, {_placed(error['loc'], said)}.")
             continue
         key = key_of(draft)
         if key in seen:
@@ -219,10 +220,9 @@ def _value(kind: Kind, name: str, text: str) -> object:
     return text.strip() or default if isinstance(default, int | StrEnum) else text
 
 
-def _told(error: ErrorDetails) -> str:
+def _placed(loc: Sequence[object], said: str) -> str:
     """Return what is wrong with a cell, after its column and, in a list, which of its things it is."""
-    said = told(error["type"], error["input"], error.get("ctx", {}), error["msg"])
-    column, *within = error["loc"] or ("",)
+    column, *within = loc or ("",)
     place = next((f", number {one + 1} of its list" for one in within if isinstance(one, int)), "")
     return f"column {column}{place}: {said}" if column else said
 
