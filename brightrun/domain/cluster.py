@@ -1,7 +1,7 @@
 """Which rows stay on one side of a split: those of one scenario, and scenarios told in nearly the same words.
 
-A scenario that was in a dataset before keeps its side for ever. A new one goes where what it resembles
-stands, and to the side of its own hash where it resembles nothing. A row that resembles rows of both sides
+A scenario that was in a dataset before keeps its side while the shares stay the same. A new one goes where
+what it resembles stands, and to the side of its own hash where it resembles nothing. A row that resembles rows of both sides
 can stand on neither without giving the one away to the other: it is left out, and named.
 """
 

@@ -16,7 +16,7 @@ from brightrun.domain.text import words
 SHINGLE = 5
 """Words of a shingle."""
 LIKENESS = STANDARD.likeness
-"""A split keeps together what the usual line calls near-duplicates, whatever is set: rows placed once never move."""
+"""A split keeps together what the usual line calls near-duplicates, whatever is set: rows placed once stay."""
 PLACES = 256
 BAND = 4
 ESTIMATE = LIKENESS - 0.1

@@ -168,6 +168,9 @@ def draw_files(app: App, dataset: Dataset) -> None:
         "Format", offered, index=offered.index(Format.ZIP), format_func=LABELS.__getitem__, key="format"
     )
     st.caption(f"{_about(chosen)}")
+    mixed = [f"{count:,} {split}" for split, count in report["splits"].items() if count]
+    if len(mixed) > 1 and chosen not in (Format.FOLDER, Format.ZIP):
+        st.caption(f"One file holds {', '.join(mixed)} rows; the ZIP has a file for each.")
     if not report["rows"]:
         st.info("No row passed the checks, so there is nothing to download.")
         return
