@@ -510,6 +510,7 @@ class Meeting:
             return given, None
         while self._counted.calls < 4 or self._counted.out:  # all four are back when they are taken
             time.sleep(0.01)
+        time.sleep(1)  # a call that is over is still to be told by its thread, which a busy machine holds up
         return [], Step(StepOutcome.WAIT, self._app.batches.get(self._job.id), again_in=0.1)
 
     def conclude(self, hands: Sequence[Hand]) -> list[Step | BrightRunError]:
