@@ -246,35 +246,26 @@ _NOT_TEXT = (
 
 def _make(file: IO[bytes]) -> Make:
     """Return how the table is written, and go back to its beginning."""
-    head = b""
-    whole = False
-    # A packed file that breaks off here is told so where its rows end, behind those that can be read.
-    with suppress(*_BROKEN):
-        while len(head) < HEAD:
-            piece = file.read(_PIECE)
-            if not piece:
-                whole = True
-                break
-            head += piece
+    head, whole = _read_on(file, _PIECE)
     make = make_of(head, "The file", whole=whole)
-    if head.isascii() and not whole:
-        make = replace(make, encoding=_later_encoding(file))
+    if head.isascii() and not whole:  # the first letter that is not plain ASCII comes later
+        letters, whole = _read_on(file, HEAD, _ASCII)
+        make = replace(make, encoding=later_encoding(letters, whole=whole))
     file.seek(0)
     return make
 
 
-def _later_encoding(file: IO[bytes]) -> str:
-    """Read on to the first letter that is not plain ASCII, a piece at a time, and tell the encoding from there."""
-    letters = b""
-    whole = False
+def _read_on(file: IO[bytes], size: int, skipped: bytes = b"") -> tuple[bytes, bool]:
+    """Read on, a piece of `size` at a time, until there is enough behind what is skipped; and whether the file ends there."""
+    found = b""
+    # A packed file that breaks off here is told so where its rows end, behind those that can be read.
     with suppress(*_BROKEN):
-        while len(letters) < HEAD:
-            piece = file.read(HEAD)
+        while len(found) < HEAD:
+            piece = file.read(size)
             if not piece:
-                whole = True
-                break
-            letters += piece if letters else piece.lstrip(_ASCII)
-    return later_encoding(letters, whole=whole)
+                return found, True
+            found += piece if found else piece.lstrip(skipped)
+    return found, False
 
 
 def _row(begins: int, header: list[str], cells: list[str]) -> Entry:
