@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 
 from brightrun.saol.failures import Refused
-from brightrun.saol.schema import Function, Schema, Table, read
+from brightrun.saol.schema import Description, Function, Schema, Table, read
 from brightrun.saol.transports.port import Transport
 
 
@@ -28,7 +28,7 @@ class Database:
 
     def table(self, name: str) -> Table:
         """Return a table or view, or refuse the name."""
-        found = self.schema().tables.get(name) or self.refresh().tables.get(name)
+        found = self.schema().tables.get(name) or self._reread().tables.get(name)
         if found is None:
             raise Refused("42P01", f"There is no table {name!r}.")
         return found
@@ -37,7 +37,7 @@ class Database:
         """Return a function, or refuse the name."""
         schema = self.schema()
         if name not in schema.functions:
-            schema = self.refresh()
+            schema = self._reread()
         if name not in schema.functions:
             raise Refused("42883", f"There is no function {name!r}.")
         if name in schema.overloaded:
@@ -48,22 +48,27 @@ class Database:
 
     def schema(self) -> Schema:
         """Return the schema as it was read last."""
-        return self._schema or self.refresh()
+        return self._schema or self._reread()
+
+    def describe(self) -> Description:
+        """Return all that is known of the schema as it is now; its names count from here on."""
+        found = self.transport.describe()
+        self._schema = read(found)
+        return Description(found)
 
     def indexes(self, table: str) -> dict[str, str]:
         """Return the indexes of a table or view as they are now: names with their definitions."""
-        return self.refresh().indexes(table)
+        return self.describe().indexes(table)
 
     def forget(self) -> None:
         """Read the schema anew at the next call: something may have changed it."""
         self._schema = None
 
-    def refresh(self) -> Schema:
-        """Read the schema again."""
-        with self._lock:
-            self._schema = read(self.transport.describe())
-            return self._schema
-
     def close(self) -> None:
         """Give the connections back."""
         self.transport.close()
+
+    def _reread(self) -> Schema:
+        with self._lock:
+            self._schema = read(self.transport.names())
+            return self._schema

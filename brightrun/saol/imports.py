@@ -168,11 +168,12 @@ def _rows(
 
 def _import(target: _Target, rows: Iterator[Row], batch_rows: int, report: Report, *, dry_run: bool) -> None:
     is_over = False
+    entry = target.db.describe().entry(target.table.name)
     for batch in _batches(rows, batch_rows):
         report.total += len(batch)
         names = list(batch[0][1])
         target.table.check(names)
-        require_ready(target.db, target.table.name, names, _conflict(target))
+        require_ready(entry, names, _conflict(target))
         if is_over:
             report.not_tried += len(batch)
         elif not dry_run:

@@ -130,8 +130,7 @@ def _maintain(
 
 
 def _tables(db: Database, table: str | None) -> list[str]:
-    schema = db.refresh()
-    kinds = {entry["name"]: entry["kind"] for entry in schema.raw["tables"]}
+    kinds = {entry["name"]: entry["kind"] for entry in db.describe().raw["tables"]}
     if table is None:
         return [name for name, kind in kinds.items() if kind == "table"]
     db.table(table)

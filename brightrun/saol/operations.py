@@ -157,12 +157,11 @@ def agent_introspect_schema(db: Database, table: str | None = None) -> Result:
     """Describe tables, views and functions as they are now: columns, keys, indexes, constraints, policies."""
 
     def run() -> Outcome:
-        schema = db.refresh()
+        found = db.describe()
         if table is None:
-            return schema.raw, len(schema.tables), f"{len(schema.tables)} tables and views"
-        db.table(table)
-        found = [entry for entry in schema.raw["tables"] if entry["name"] == table]
-        return {"tables": found, "functions": []}, 1, f"{table} described"
+            number = len(found.raw["tables"])
+            return found.raw, number, f"{number} tables and views"
+        return {"tables": [found.entry(table)], "functions": []}, 1, f"{table} described"
 
     return outcome("introspect", run)
 

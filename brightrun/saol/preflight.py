@@ -25,7 +25,7 @@ def agent_preflight(
 
     def run() -> Outcome:
         found = db.table(table)
-        issues = _issues(db, found.name, list(columns), tuple(on_conflict))
+        issues = _issues(db.describe().entry(found.name), list(columns), tuple(on_conflict))
         transport = db.transport.name
         data = {"ok": not issues, "issues": issues, "transport": transport}
         done = "is ready" if not issues else f"is not ready (obstacles: {len(issues)})"
@@ -64,17 +64,16 @@ def agent_verify_table(
     return outcome("verify", run)
 
 
-def require_ready(db: Database, table: str, columns: Sequence[str], on_conflict: Sequence[str]) -> None:
-    """Raise Refused when rows with these columns could never be written."""
-    for issue in _issues(db, table, list(columns), tuple(on_conflict)):
+def require_ready(entry: Mapping[str, Any], columns: Sequence[str], on_conflict: Sequence[str]) -> None:
+    """Raise Refused when rows with these columns could never be written to the table so described."""
+    for issue in _issues(entry, list(columns), tuple(on_conflict)):
         raise Refused(issue["code"], issue["message"])
 
 
 def _issues(
-    db: Database, table: str, columns: list[str], on_conflict: tuple[str, ...]
+    entry: Mapping[str, Any], columns: list[str], on_conflict: tuple[str, ...]
 ) -> list[dict[str, str]]:
-    entry = db.schema().entry(table)
-    known = {column["name"] for column in entry["columns"]}
+    table, known = entry["name"], {column["name"] for column in entry["columns"]}
     issues = [
         _issue("42703", f"{table} has no column {name!r}.")
         for name in [*columns, *on_conflict]
@@ -97,7 +96,7 @@ def _keys(entry: Mapping[str, Any]) -> set[frozenset[str]]:
 
 def _entry(db: Database, table: str) -> Mapping[str, Any] | None:
     try:
-        return db.refresh().entry(table)
+        return db.describe().entry(table)
     except Refused:
         return None
 

@@ -58,11 +58,17 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The public schema at one moment."""
+    """The names of the public schema at one moment."""
 
     tables: Mapping[str, Table]
     functions: Mapping[str, Function]
     overloaded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that is known of the public schema at one moment, as `describe_schema` reported it."""
+
     raw: Mapping[str, Any]
 
     def entry(self, table: str) -> Mapping[str, Any]:
@@ -79,7 +85,7 @@ class Schema:
 
 
 def read(data: Mapping[str, Any]) -> Schema:
-    """Return the schema that `describe_schema` reported."""
+    """Return the schema that `describe_names` reported."""
     tables = {
         entry["name"]: Table(
             entry["name"],
@@ -100,7 +106,7 @@ def read(data: Mapping[str, Any]) -> Schema:
             entry["returns_set"],
             entry["returns"],
         )
-    return Schema(tables, functions, frozenset(overloaded), data)
+    return Schema(tables, functions, frozenset(overloaded))
 
 
 def _index_name(definition: str) -> str:

@@ -112,7 +112,9 @@ def test_what_a_project_lacks_is_named_with_the_remedy(gateway: Gateway, tmp_pat
         assert "lacks 2 migrations: 20261125060000_know_scenarios.sql, 20261125120000" in behind["Migrations"]
         assert "supabase db push --remote" in behind["Migrations"]
         assert "secret key" in failed(PUBLISHABLE_KEY)["Database"]
-        connection.execute("drop function public.describe_project, public.describe_schema")
+        connection.execute(
+            "drop function public.describe_project, public.describe_schema, public.describe_names"
+        )
     empty = failed()
     assert "migrations" in empty["Database"]
 

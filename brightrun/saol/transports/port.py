@@ -24,6 +24,10 @@ class Transport(Protocol):
         """Return what `describe_schema` reports."""
         ...
 
+    def names(self) -> Mapping[str, Any]:
+        """Return what `describe_names` reports."""
+        ...
+
     def select(
         self,
         table: Table,

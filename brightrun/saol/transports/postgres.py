@@ -114,6 +114,10 @@ class PostgresTransport:
         data: Mapping[str, Any] = self._one(b"select public.describe_schema()")
         return data
 
+    def names(self) -> Mapping[str, Any]:
+        data: Mapping[str, Any] = self._one(b"select public.describe_names()")
+        return data
+
     def select(
         self,
         table: Table,

@@ -62,9 +62,10 @@ class SupabaseTransport:
             ) from fault
 
     def describe(self) -> Mapping[str, Any]:
-        with _faults(self._key):
-            data: Mapping[str, Any] = self._client.rpc("describe_schema", {}).execute().data  # type: ignore[assignment]
-        return data
+        return self._told("describe_schema")
+
+    def names(self) -> Mapping[str, Any]:
+        return self._told("describe_names")
 
     def select(
         self,
@@ -141,6 +142,11 @@ class SupabaseTransport:
 
     def close(self) -> None:
         self._http.close()
+
+    def _told(self, function: str) -> Mapping[str, Any]:
+        with _faults(self._key):
+            data: Mapping[str, Any] = self._client.rpc(function, {}).execute().data  # type: ignore[assignment]
+        return data
 
     def _pages(
         self,
