@@ -38,69 +38,75 @@ WRONG_CALL: type[Exception] = typer.BadParameter.__bases__[0]
 """An unknown option, a missing argument and the like; Typer has a name for one kind of them only."""
 WRONG_CALL_CODE = 2
 
-app = typer.Typer(
-    name="brightrun",
-    help="Plan, write, review and export multi-turn conversations for LoRA fine-tuning.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+COMMANDS = {
+    command.__name__: command
+    for command in (
+        system.app,
+        spaces.plan,
+        batches.generate,
+        batches.process,
+        slots.work,
+        slots.priority,
+        fleet.worker,
+        fleet.workers,
+        previews.preview,
+        previews.start,
+        judging.judge,
+        judging.calibration,
+        batches.status,
+        batches.log,
+        batches.cancel,
+        batches.pause,
+        batches.resume,
+        batches.retry,
+        batches.reparse,
+        enrichment.enrich,
+        reviews.review,
+        corrections.correct,
+        revisions.regenerate,
+        datasets.export,
+        datasets.datasets,
+        datasets.push,
+        insight.insight,
+        diversity.diversity,
+        migration.migrate,
+        diversity.duplicates,
+        system.check,
+    )
+} | {"import": imports.import_file}
+GROUPS = {
+    "people": people.app,
+    "prices": prices.app,
+    "saol": saol.app,
+    "templates": templates.app,
+    "scaffolding": scaffolding.app,
+}
 
 
-@app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
-
-
-for command in (
-    system.app,
-    spaces.plan,
-    batches.generate,
-    batches.process,
-    slots.work,
-    slots.priority,
-    fleet.worker,
-    fleet.workers,
-    previews.preview,
-    previews.start,
-    judging.judge,
-    judging.calibration,
-    batches.status,
-    batches.log,
-    batches.cancel,
-    batches.pause,
-    batches.resume,
-    batches.retry,
-    batches.reparse,
-    enrichment.enrich,
-    reviews.review,
-    corrections.correct,
-    revisions.regenerate,
-    datasets.export,
-    datasets.datasets,
-    datasets.push,
-    insight.insight,
-    diversity.diversity,
-    migration.migrate,
-    diversity.duplicates,
-    system.check,
-):
-    app.command()(command)
-app.command("import")(imports.import_file)
-
-
-app.add_typer(people.app, name="people")
-app.add_typer(prices.app, name="prices")
-app.add_typer(saol.app, name="saol")
-app.add_typer(templates.app, name="templates")
-app.add_typer(scaffolding.app, name="scaffolding")
+def shell(asked: str = "") -> typer.Typer:
+    """Return the shell with all its commands; with one alone where that is `asked` for: each takes a while to build."""
+    app = typer.Typer(
+        name="brightrun",
+        help="Plan, write, review and export multi-turn conversations for LoRA fine-tuning.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    alone = {asked} & (COMMANDS.keys() | GROUPS.keys())
+    for name, command in COMMANDS.items():
+        if not alone or name in alone:
+            app.command(name)(command)
+    for name, group in GROUPS.items():
+        if not alone or name in alone:
+            app.add_typer(group, name=name)
+    return app
 
 
 def main() -> None:
     """Run the shell; a termination signal leaves as an exit does, so that the server is let go of."""
     signal.signal(signal.SIGTERM, _leave)
+    app = shell(*sys.argv[1:2])
     if "--json" not in sys.argv:
         app()
         return
@@ -112,6 +118,12 @@ def main() -> None:
         _tell_wrong_call(fault)
         code = WRONG_CALL_CODE
     sys.exit(code)
+
+
+def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
 
 
 def _tell_wrong_call(fault: Exception) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from brightrun.cli.main import app
+from brightrun.cli.main import shell
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _settings(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def run(*words: str, code: int = 0, text: str | None = None) -> Result:
-    result = CliRunner().invoke(app, ["saol", *words], input=text)
+    result = CliRunner().invoke(shell(), ["saol", *words], input=text)
     assert result.exit_code == code, result.output
     return result
 

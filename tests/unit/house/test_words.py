@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from brightrun.cli.main import app
+from brightrun.cli.main import COMMANDS, GROUPS, shell
 from brightrun.config import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -25,8 +25,7 @@ def test_links_commands_and_tests_named_in_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     assert not missing, f"links to nowhere: {missing}"
-    known = {command.name or command.callback.__name__ for command in app.registered_commands}
-    known |= {str(group.name) for group in app.registered_groups}
+    known = COMMANDS.keys() | GROUPS.keys()
     assert set(COMMAND.findall(text)) <= known
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(TARGET.findall(text)) <= targets
@@ -51,8 +50,17 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     """`brightrun --help` lists each command with one sentence."""
-    result = CliRunner().invoke(app, ["--help"])
+    result = CliRunner().invoke(shell(), ["--help"])
     assert result.exit_code == 0
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert (command.callback.__doc__ or "").strip()
+    for command in COMMANDS.values():
+        assert (command.__doc__ or "").strip()
+
+
+def test_a_command_that_is_asked_for_is_the_only_one_built() -> None:
+    """A command answers as it does beside all others, and a word that is none is told what there is."""
+    for name in COMMANDS | GROUPS:
+        assert CliRunner().invoke(shell(name), [name, "--help"]).output == (
+            CliRunner().invoke(shell(), [name, "--help"]).output
+        )
+    assert [command.name for command in shell("status").registered_commands] == ["status"]
+    assert "Did you mean 'status'" in CliRunner().invoke(shell("statu"), ["statu"]).output
