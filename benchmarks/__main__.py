@@ -127,7 +127,7 @@ def _at_once(table: str) -> str:
     return f"""
 ## Many at a time
 
-The same calls through `brightrun work --slots N`, from 32 slots on in as many processes as there are cores, durable as
+The same calls through `brightrun work --slots N`, from 32 slots on in one process more than there are cores, durable as
 ever, and through a bare loop of AsyncAnthropic that keeps nothing, one after the other in the same run; what would take
 less than {slots.SHORT_SECONDS:g} s at best is the median of {slots.ROUNDS} runs in turns. No two answers of a run have five
 words in a row in common, and both sides are warm: starting the processes is not counted, nor are imports. A server in a

@@ -31,8 +31,12 @@ LEAVE_SECONDS = 5.0
 
 
 def shares_of(slots: int) -> list[int]:
-    """Return the slots of each process: as many processes as there are cores and slots to fill them."""
-    number = max(1, min(os.cpu_count() or 1, slots // SLOTS_EACH))
+    """Return the slots of each process: as many as there are cores and slots to fill them, and one more.
+
+    Each stands still now and then until a disk has made its files safe, and another has the core meanwhile.
+    """
+    filled = min(os.cpu_count() or 1, slots // SLOTS_EACH)
+    number = filled + 1 if filled > 1 else 1
     return [slots // number + (1 if place < slots % number else 0) for place in range(number)]
 
 
