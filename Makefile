@@ -17,7 +17,7 @@ run: $(RUN) ## start the app on the embedded database
 	$(BIN)/brightrun app
 
 test: $(DEV) ## run the tests
-	$(BIN)/pytest -m "not e2e" -n $(WORKERS) --dist worksteal -q
+	$(BIN)/pytest --ignore=tests/e2e -n $(WORKERS) --dist worksteal -q
 
 test-supabase: $(DEV) ## the contract suite on a real project: BR_TEST_SUPABASE_URL, BR_TEST_SUPABASE_KEY, BR_TEST_DATABASE_URL
 	@test -n "$$BR_TEST_SUPABASE_URL" && test -n "$$BR_TEST_SUPABASE_KEY" && test -n "$$BR_TEST_DATABASE_URL" || \
