@@ -23,7 +23,7 @@ from brightrun.domain.ids import JobId
 from brightrun.services.slots import Rota, Slots
 
 SLOTS_EACH = 16
-"""With fewer a process of its own is not worth the second it takes to start, nor its memory."""
+"""So many fill a core; before that another process is not worth the second it takes to start, nor its memory."""
 TELL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
 LEAVE_SECONDS = 5.0

@@ -105,23 +105,29 @@ def _origin(report: Mapping[str, Any]) -> list[str]:
 
 def _made(report: Mapping[str, Any]) -> str:
     imported = report.get("imported", 0)
-    if not imported:
-        return "Every row was generated, checked by rules and approved in a review."
-    if imported == report["rows"]:
-        return "Every row was imported from a file, checked by rules and approved in a review."
-    return (
-        f"Rows by origin: {report['rows'] - imported:,} generated, {imported:,} imported from files.\n"
-        "Every one was checked by rules and approved in a review."
+    return _by_origin(
+        report,
+        generated="Every row was generated, checked by rules and approved in a review.",
+        imported="Every row was imported from a file, checked by rules and approved in a review.",
+        both=f"Rows by origin: {report['rows'] - imported:,} generated, {imported:,} imported from files.\n"
+        "Every one was checked by rules and approved in a review.",
     )
 
 
 def _writing(report: Mapping[str, Any]) -> str:
-    imported = report.get("imported", 0)
-    if not imported:
-        return "The text is synthetic."
-    if imported == report["rows"]:
-        return "The text was imported; who wrote it is for the owner to state."
-    return "Generated text is synthetic; who wrote what was imported is for the owner to state."
+    return _by_origin(
+        report,
+        generated="The text is synthetic.",
+        imported="The text was imported; who wrote it is for the owner to state.",
+        both="Generated text is synthetic; who wrote what was imported is for the owner to state.",
+    )
+
+
+def _by_origin(report: Mapping[str, Any], *, generated: str, imported: str, both: str) -> str:
+    number = report.get("imported", 0)
+    if not number:
+        return generated
+    return imported if number == report["rows"] else both
 
 
 def _skipped(report: Mapping[str, Any]) -> str:

@@ -130,11 +130,10 @@ def _maintain(
 
 
 def _tables(db: Database, table: str | None) -> list[str]:
-    kinds = {entry["name"]: entry["kind"] for entry in db.describe().raw["tables"]}
+    found = db.describe()
     if table is None:
-        return [name for name, kind in kinds.items() if kind == "table"]
-    db.table(table)
-    if kinds[table] != "table":
+        return [entry["name"] for entry in found.raw["tables"] if entry["kind"] == "table"]
+    if found.entry(table)["kind"] != "table":
         raise Refused("ERR_VALIDATION_SCHEMA", f"{table} is a view: there is nothing to keep up.")
     return [table]
 

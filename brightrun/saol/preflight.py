@@ -24,8 +24,7 @@ def agent_preflight(
     """Say whether rows with these columns can be written; data are the issues, count how many, none is good."""
 
     def run() -> Outcome:
-        found = db.table(table)
-        issues = _issues(db.describe().entry(found.name), list(columns), tuple(on_conflict))
+        issues = _issues(db.describe().entry(table), list(columns), tuple(on_conflict))
         transport = db.transport.name
         data = {"ok": not issues, "issues": issues, "transport": transport}
         done = "is ready" if not issues else f"is not ready (obstacles: {len(issues)})"
