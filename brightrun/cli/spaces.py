@@ -15,7 +15,7 @@ from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, reported, write_file
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
-from brightrun.domain.space import SCAFFOLDING, Method, Space, parse_rule
+from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, parse_rule
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.spaces import Chosen
 
@@ -55,14 +55,14 @@ def plan(
     with reported(as_json=as_json), opened() as app:
         if top_up:
             emptied = app.spaces.emptied(app.batches.find(job) if job else None)
-            _deliver(emptied, out, {"scenarios": len(emptied)}, as_json=as_json)
+            _deliver(emptied, out, {"scenarios": len(emptied)}, "", as_json=as_json)
             return
         axes = _axes(app, {"persona": persona, "arc": arc, "topic": topic, "tier": tier}, vary or [])
         space = app.spaces.space(axes, [parse_rule(text) for text in rule or []], only_fitting=fitting)
         chosen = app.spaces.choose(
             space, method, number=number, seed=seed, strength=strength, leave_out_known=new
         )
-        _deliver(chosen.scenarios, out, _figures(space, chosen), as_json=as_json)
+        _deliver(chosen.scenarios, out, _figures(space, chosen), _story(chosen), as_json=as_json)
 
 
 def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:
@@ -107,14 +107,28 @@ def _figures(space: Space, chosen: Chosen) -> dict[str, object]:
         "combinations": chosen.total,
         "allowed": chosen.allowed,
         "left_out_as_known": chosen.known,
-        "pairs": chosen.pairs,
-        "pairs_covered": chosen.covered,
+        "strength": chosen.strength,
+        "groups": chosen.groups,
+        "groups_covered": chosen.covered,
         "axes": {axis: len(values) for axis, values in space.axes.items()},
     }
 
 
+def _story(chosen: Chosen) -> str:
+    """Say how a choice lies in its space."""
+    told = f" of {chosen.allowed:,} allowed combinations"
+    if chosen.groups:
+        told += f", holding {chosen.covered:,} of {chosen.groups:,} allowed {grouped(chosen.strength)}"
+    return told
+
+
 def _deliver(
-    scenarios: Sequence[Scenario], path: Path | None, figures: Mapping[str, object], *, as_json: bool
+    scenarios: Sequence[Scenario],
+    path: Path | None,
+    figures: Mapping[str, object],
+    story: str,
+    *,
+    as_json: bool,
 ) -> None:
     text = _sheet(scenarios)
     if path is not None:
@@ -125,11 +139,7 @@ def _deliver(
         listed = {} if path else {"list": [scenario.to_json() for scenario in scenarios]}
         emit({**figures, **listed})
         return
-    told = [f"{len(scenarios):,} scenarios"]
-    if "allowed" in figures:
-        told.append(f"of {figures['allowed']:,} allowed combinations")
-        told.append(f"holding {figures['pairs_covered']:,} of {figures['pairs']:,} allowed pairs of values")
-    err.print(", ".join(told) + ".")
+    err.print(f"{len(scenarios):,} scenarios{story}.")
     if path is not None:
         err.print(f"Next: [bold]brightrun generate --scenarios {path}[/bold]")
 

@@ -114,6 +114,11 @@ class Space:
                 )
 
 
+def grouped(strength: int) -> str:
+    """Return what so many values that stand together are called."""
+    return {2: "pairs of values", 3: "triples of values"}.get(strength, f"combinations of {strength} values")
+
+
 def parse_rule(text: str) -> Rule:
     """Return the rule a line states; raises InvalidInput with the forms there are.
 

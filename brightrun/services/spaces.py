@@ -38,8 +38,10 @@ class Chosen:
     allowed: int
     known: int
     """How many were left out because they are written or on their way."""
-    pairs: int
-    """How many pairs of values the rules allow."""
+    strength: int
+    """How many values are counted together below: as many as a cover was to hold, and pairs of anything else."""
+    groups: int
+    """How many groups of so many values the rules allow."""
     covered: int
     """How many of them stand together in a chosen scenario."""
 
@@ -92,8 +94,9 @@ class Spaces:
                 f"More than {MAX_ITEMS:,} scenarios would be planned, which one job cannot hold.",
                 remedy="Take a sample, cover the pairs, or choose fewer values.",
             )
-        pairs, covered = _coverage(space, mask, held)
-        return Chosen(scenarios, space.size, allowed, taken["known"], pairs, covered)
+        together = min(strength, len(space.axes)) if method is Method.COVER else 2
+        groups, covered = _coverage(space, mask, held, together)
+        return Chosen(scenarios, space.size, allowed, taken["known"], together, groups, covered)
 
     def emptied(self, job_id: JobId | None = None) -> list[Scenario]:
         """Return the scenarios that rejection emptied, of one job or of all: what a top-up writes again."""
@@ -253,12 +256,14 @@ def _limited(offered: Iterator[Combination], space: Space) -> Iterator[Combinati
             yield combination
 
 
-def _coverage(space: Space, mask: Mask, chosen: Sequence[Combination]) -> tuple[int, int]:
-    """Return how many pairs of values of two axes are allowed, and how many of them were chosen."""
+def _coverage(space: Space, mask: Mask, chosen: Sequence[Combination], together: int) -> tuple[int, int]:
+    """Return how many groups of so many values of different axes are allowed, and how many were chosen."""
     names = list(space.axes)
-    pairs = covered = 0
-    for first, second in combinations(range(len(names)), 2):
-        others = tuple(axis for axis in range(len(names)) if axis not in (first, second))
-        pairs += int(mask.any(axis=others).sum())
-        covered += len({(row[names[first]], row[names[second]]) for row in chosen})
-    return pairs, covered
+    groups = covered = 0
+    if together < 2:  # a single value stands together with nothing
+        return 0, 0
+    for group in combinations(range(len(names)), together):
+        others = tuple(axis for axis in range(len(names)) if axis not in group)
+        groups += int(mask.any(axis=others).sum())
+        covered += len({tuple(row[names[axis]] for axis in group) for row in chosen})
+    return groups, covered

@@ -11,7 +11,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
-from brightrun.domain.space import SCAFFOLDING, Method, Rule
+from brightrun.domain.space import SCAFFOLDING, Method, Rule, grouped
 from brightrun.services.drafts import own_variables
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import Axes
@@ -258,9 +258,9 @@ def _draw_choice(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) ->
     told = [f"**{counted(len(made.scenarios), 'conversation')}**"]
     if made.allowed != made.total:
         told.append(f"{made.allowed:,} of {made.total:,} combinations are allowed")
-    if made.pairs:
-        share = made.covered / made.pairs
-        told.append(f"{made.covered:,} of {made.pairs:,} pairs of values are covered ({share:.0%})")
+    if made.groups:
+        share = made.covered / made.groups
+        told.append(f"{made.covered:,} of {made.groups:,} {grouped(made.strength)} are covered ({share:.0%})")
     if made.known:
         told.append(f"{made.known:,} left out: written or on their way")
     st.markdown(" · ".join(told))

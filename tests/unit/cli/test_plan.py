@@ -30,6 +30,25 @@ def test_a_plan_becomes_a_job_and_is_not_planned_twice(shell: Shell, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("strength", "said"),
+    [("2", "pairs of values"), ("3", "triples of values"), ("4", "combinations of 4 values")],
+)
+def test_a_cover_is_told_in_the_words_of_its_strength(shell: Shell, strength: str, said: str) -> None:
+    """Whoever covers three or four values together reads how many triples or fours are held, and not pairs."""
+    axes = ("--vary", "a=1,2,3", "--vary", "b=1,2,3", "--vary", "c=1,2", "--vary", "d=1,2")
+    words = ("plan", *axes, "--method", "cover", "--strength", strength)
+    _, _, told = shell.ended(*words)
+    groups = {"2": 37, "3": 60, "4": 36}[strength]
+    assert f"holding {groups} of {groups} allowed {said}." in " ".join(told.split())
+    figures = shell.json(*words)
+    assert (figures["strength"], figures["groups"], figures["groups_covered"]) == (
+        int(strength),
+        groups,
+        groups,
+    )
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--persona", "nobody"), "There is no persona 'nobody'"),

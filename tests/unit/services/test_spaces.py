@@ -95,7 +95,7 @@ def test_what_is_chosen_is_what_the_rules_allow(
     pairs = {pair for values in allowed for pair in combinations(values.items(), 2)}
     assert all(values in allowed for values in got)
     assert len({tuple(values.items()) for values in got}) == len(got)
-    assert (chosen.allowed, chosen.pairs, chosen.covered) == (len(allowed), len(pairs), len(pairs))
+    assert (chosen.allowed, chosen.groups, chosen.covered) == (len(allowed), len(pairs), len(pairs))
     assert {pair for values in got for pair in combinations(values.items(), 2)} == pairs
     if method is not Method.COVER:
         assert len(got) == len(allowed)
@@ -120,7 +120,7 @@ def test_few_scenarios_cover_every_allowed_pair(strength: int) -> None:
         assert len(got) <= 1.05 * 12 * 25, "no more than the two largest axes need"
     else:
         assert len(got) <= 1.05 * 12 * 10 * 25, "no more than the three largest axes need"
-    assert chosen.covered == chosen.pairs
+    assert chosen.covered == chosen.groups
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_follows_the_weights() -> None:
