@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, reported, write_file
@@ -55,7 +56,7 @@ def plan(
     with reported(as_json=as_json), opened() as app:
         if top_up:
             emptied = app.spaces.emptied(app.batches.find(job) if job else None)
-            _deliver(emptied, out, {"scenarios": len(emptied)}, "", as_json=as_json)
+            _deliver(emptied, out, {"scenarios": len(emptied)}, _story_of_top_up(emptied), as_json=as_json)
             return
         axes = _axes(app, {"persona": persona, "arc": arc, "topic": topic, "tier": tier}, vary or [])
         space = app.spaces.space(axes, [parse_rule(text) for text in rule or []], only_fitting=fitting)
@@ -115,11 +116,21 @@ def _figures(space: Space, chosen: Chosen) -> dict[str, object]:
 
 
 def _story(chosen: Chosen) -> str:
-    """Say how a choice lies in its space."""
-    told = f" of {chosen.allowed:,} allowed combinations"
+    """Say how a choice lies in its space, or why it is empty."""
+    if not chosen.scenarios and chosen.known:
+        return f"Nothing is left to plan: {chosen.known:,} scenarios are written or on their way."
+    if not chosen.scenarios:
+        return f"Nothing can be planned: the rules leave none of {chosen.total:,} combinations."
+    told = f"{len(chosen.scenarios):,} scenarios of {chosen.allowed:,} allowed combinations"
     if chosen.groups:
         told += f", holding {chosen.covered:,} of {chosen.groups:,} allowed {grouped(chosen.strength)}"
-    return told
+    return f"{told}."
+
+
+def _story_of_top_up(scenarios: Sequence[Scenario]) -> str:
+    if scenarios:
+        return f"{len(scenarios):,} scenarios whose every conversation was rejected."
+    return "Nothing is missing: no scenario is left whose every conversation was rejected."
 
 
 def _deliver(
@@ -130,18 +141,19 @@ def _deliver(
     *,
     as_json: bool,
 ) -> None:
-    text = _sheet(scenarios)
-    if path is not None:
-        write_file(path, text.encode())
-    elif not as_json:
-        sys.stdout.write(text)
+    if scenarios and path is not None:
+        write_file(path, _sheet(scenarios).encode())
+    elif scenarios and not as_json:
+        sys.stdout.write(_sheet(scenarios))
     if as_json:
         listed = {} if path else {"list": [scenario.to_json() for scenario in scenarios]}
         emit({**figures, **listed})
         return
-    err.print(f"{len(scenarios):,} scenarios{story}.")
-    if path is not None:
-        err.print(f"Next: [bold]brightrun generate --scenarios {path}[/bold]")
+    err.print(story)
+    if path is not None and scenarios:
+        err.print(f"Next: [bold]brightrun generate --scenarios {escape(str(path))}[/bold]")
+    elif path is not None:
+        err.print(f"{escape(str(path))} is untouched.")
 
 
 def _sheet(scenarios: Sequence[Scenario]) -> str:

@@ -48,6 +48,22 @@ def test_a_cover_is_told_in_the_words_of_its_strength(shell: Shell, strength: st
     )
 
 
+def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Path) -> None:
+    """A top-up of nothing says so and leaves no empty sheet, and an earlier one as it was."""
+    path = tmp_path / "again.csv"
+    code, out, said = shell.ended("plan", "--top-up", "--out", str(path))
+    assert (code, out, path.exists()) == (0, "", False)
+    assert "Nothing is missing" in said
+    assert f"{path} is untouched." in " ".join(said.split())
+    path.write_text("earlier")
+    assert shell.json("plan", "--top-up", "--out", str(path)) == {"scenarios": 0}
+    assert path.read_text() == "earlier"
+    assert shell.json("plan", "--top-up") == {"scenarios": 0, "list": []}
+    code, out, said = shell.ended("plan", "--persona", "all", "--rule", "at most 0 persona")
+    assert (code, out) == (0, "")
+    assert "Nothing can be planned" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
