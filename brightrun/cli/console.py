@@ -23,6 +23,7 @@ from brightrun.domain.price import dollars
 from brightrun.domain.text import ACTING, terminal_safe
 
 __all__ = [
+    "OUT_FILE",
     "ConversationArgument",
     "JobArgument",
     "Json",
@@ -31,6 +32,7 @@ __all__ = [
     "emit",
     "emit_fault",
     "err",
+    "file_named",
     "job_json",
     "open_settings",
     "opened",
@@ -38,10 +40,12 @@ __all__ = [
     "print_table",
     "read_file",
     "reported",
-    "write_file",
+    "write_out",
 ]
 
 WIDEST = 180
+STANDARD_OUTPUT = "-"
+OUT_FILE = "The file to write; default, and `-`: standard output."
 
 
 class SafeConsole(Console):
@@ -103,8 +107,16 @@ def read_file(path: Path, *, remedy: str = "") -> bytes:
         raise InvalidInput(f"{path} cannot be read: {fault.strerror}.", remedy=remedy) from fault
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file; raises InvalidInput."""
+def file_named(out: Path | None) -> Path | None:
+    """Return the file that `--out` names; none where it names standard output, as other tools do by a dash."""
+    return None if out is None or str(out) == STANDARD_OUTPUT else out
+
+
+def write_out(path: Path | None, data: bytes) -> None:
+    """Write a file, or standard output where there is none; raises InvalidInput."""
+    if path is None:
+        sys.stdout.buffer.write(data)
+        return
     try:
         path.write_bytes(data)
     except OSError as fault:

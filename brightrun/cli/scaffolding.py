@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, out, print_table, read_file, reported, write_file
+from brightrun.cli.console import (
+    OUT_FILE,
+    Json,
+    emit,
+    err,
+    file_named,
+    opened,
+    out,
+    print_table,
+    read_file,
+    reported,
+    write_out,
+)
 from brightrun.domain.scaffolding import Kind, key_of
 from brightrun.services.scaffolding import Removal
 
@@ -48,15 +59,11 @@ def show(kind: KindArgument, as_json: Json = False) -> None:
 @app.command("export")
 def export(
     kind: KindArgument,
-    path: Annotated[Path | None, typer.Option("--out", help="The file; default: standard output.")] = None,
+    path: Annotated[Path | None, typer.Option("--out", help=OUT_FILE)] = None,
 ) -> None:
     """Write everything of a kind as a CSV that `import` takes and a spreadsheet opens."""
     with reported(), opened() as brightrun:
-        data = brightrun.scaffolding.to_csv(kind)
-        if path is None:
-            sys.stdout.buffer.write(data)
-            return
-        write_file(path, data)
+        write_out(file_named(path), brightrun.scaffolding.to_csv(kind))
 
 
 @app.command("import")

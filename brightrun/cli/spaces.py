@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import Json, emit, err, opened, reported, write_file
+from brightrun.cli.console import OUT_FILE, Json, emit, err, file_named, opened, reported, write_out
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, parse_rule
@@ -49,21 +48,22 @@ def plan(
         bool, typer.Option("--top-up", help="Plan what rejection emptied, instead of axes.")
     ] = False,
     job: Annotated[str | None, typer.Option(help="Top up one job.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The CSV to write; default: standard output.")] = None,
+    out: Annotated[Path | None, typer.Option(help=OUT_FILE)] = None,
     as_json: Json = False,
 ) -> None:
     """Plan scenarios and write them as a CSV that `brightrun generate --scenarios` takes."""
     with reported(as_json=as_json), opened() as app:
+        path = file_named(out)
         if top_up:
             emptied = app.spaces.emptied(app.batches.find(job) if job else None)
-            _deliver(emptied, out, {"scenarios": len(emptied)}, _story_of_top_up(emptied), as_json=as_json)
+            _deliver(emptied, path, {"scenarios": len(emptied)}, _story_of_top_up(emptied), as_json=as_json)
             return
         axes = _axes(app, {"persona": persona, "arc": arc, "topic": topic, "tier": tier}, vary or [])
         space = app.spaces.space(axes, [parse_rule(text) for text in rule or []], only_fitting=fitting)
         chosen = app.spaces.choose(
             space, method, number=number, seed=seed, strength=strength, leave_out_known=new
         )
-        _deliver(chosen.scenarios, out, _figures(space, chosen), _story(chosen), as_json=as_json)
+        _deliver(chosen.scenarios, path, _figures(space, chosen), _story(chosen), as_json=as_json)
 
 
 def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:
@@ -141,10 +141,8 @@ def _deliver(
     *,
     as_json: bool,
 ) -> None:
-    if scenarios and path is not None:
-        write_file(path, _sheet(scenarios).encode())
-    elif scenarios and not as_json:
-        sys.stdout.write(_sheet(scenarios))
+    if scenarios and not (as_json and path is None):  # where there is one output, it is for one of them
+        write_out(path, _sheet(scenarios).encode())
     if as_json:
         listed = {} if path else {"list": [scenario.to_json() for scenario in scenarios]}
         emit({**figures, **listed})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import Json, emit, err, opened, print_table, read_file, reported, write_file
+from brightrun.cli.console import (
+    OUT_FILE,
+    Json,
+    emit,
+    err,
+    file_named,
+    opened,
+    print_table,
+    read_file,
+    reported,
+    write_out,
+)
 from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.domain.template import Template
 from brightrun.services.drafts import TemplateDraft, draft_of, from_file, to_file
@@ -65,7 +75,7 @@ def show(as_json: Json = False) -> None:
 def export(
     template: Annotated[str, typer.Argument(help="A template's key, name or id.")],
     version: Annotated[int | None, typer.Option(min=1, help="An earlier version.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The file; default: standard output.")] = None,
+    out: Annotated[Path | None, typer.Option(help=OUT_FILE)] = None,
 ) -> None:
     """Write a template to a file that `import` takes, here or elsewhere."""
     with reported(), opened() as brightrun:
@@ -78,11 +88,10 @@ def export(
                 remedy=f"There are: {', '.join(map(str, sorted(versions)))}.",
             )
         data = to_file(draft_of(found, chosen))
-        if out is None:
-            sys.stdout.buffer.write(data)
-            return
-        write_file(out, data)
-        err.print(f"{found.template_key} v{chosen.version} is in {out}.")
+        path = file_named(out)
+        write_out(path, data)
+        if path is not None:
+            err.print(f"{found.template_key} v{chosen.version} is in {escape(str(path))}.")
 
 
 @app.command("import")

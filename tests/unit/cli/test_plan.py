@@ -48,6 +48,19 @@ def test_a_cover_is_told_in_the_words_of_its_strength(shell: Shell, strength: st
     )
 
 
+def test_a_dash_is_standard_output(shell: Shell, tmp_path: Path) -> None:
+    """`--out -` puts a plan, a template or a table into a pipe, as other tools do, and makes no file of that name."""
+    for words in (
+        ("plan", "--persona", "all"),
+        ("templates", "export", "task_dialogue"),
+        ("scaffolding", "export", "persona"),
+    ):
+        assert shell.run(*words, "--out", "-") == shell.run(*words) != ""
+    told = shell.json("plan", "--persona", "all", "--out", "-")
+    assert len(told["list"]) == told["scenarios"] == 4  # type: ignore[arg-type]
+    assert not Path("-").exists()
+
+
 def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Path) -> None:
     """A top-up of nothing says so and leaves no empty sheet, and an earlier one as it was."""
     path = tmp_path / "again.csv"
