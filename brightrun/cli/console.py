@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +48,7 @@ __all__ = [
 
 WIDEST = 180
 STANDARD_OUTPUT = "-"
+NOTHING_WRITTEN = "nothing was written."
 OUT_FILE = "The file to write; default, and `-`: standard output."
 
 
@@ -113,14 +117,49 @@ def file_named(out: Path | None) -> Path | None:
 
 
 def write_out(path: Path | None, data: bytes) -> None:
-    """Write a file, or standard output where there is none; raises InvalidInput."""
+    """Write a file whole or not at all, or standard output where there is none; raises InvalidInput."""
     if path is None:
         sys.stdout.buffer.write(data)
         return
     try:
-        path.write_bytes(data)
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # no other file may take its place
+            path.write_bytes(data)
+        else:
+            _publish(path, data)
     except OSError as fault:
-        raise InvalidInput(f"{path} cannot be written: {fault.strerror}.") from fault
+        reason, remedy = _obstacle(path, fault)
+        raise InvalidInput(f"{path} cannot be written: {reason}.", remedy=remedy) from fault
+
+
+def _publish(path: Path, data: bytes) -> None:
+    """Write under a hidden name and rename: what breaks off leaves the old file, or none."""
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        unfinished.write_bytes(data)
+        if path.exists():
+            shutil.copymode(path, unfinished)
+        unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+def _obstacle(path: Path, fault: OSError) -> tuple[str, str]:
+    """Say what stands in the way of a file, and the remedy."""
+    folder = path.parent
+    match fault:
+        case FileNotFoundError() if folder.is_dir():
+            return f"no file can be made in {folder}", f"Give --out another place; {NOTHING_WRITTEN}"
+        case FileNotFoundError():
+            return f"there is no folder {folder}", f"Make it, or give --out another place; {NOTHING_WRITTEN}"
+        case NotADirectoryError():
+            return f"{folder} is no folder", f"Give --out a file in a folder; {NOTHING_WRITTEN}"
+        case IsADirectoryError():
+            return "it is a folder", f"Give --out the name of a file in it; {NOTHING_WRITTEN}"
+        case PermissionError() | OSError(errno=errno.EROFS):
+            remedy = "Ask for the right to write there, or give --out another place"
+            return f"you have no right to write in {folder}", f"{remedy}; {NOTHING_WRITTEN}"
+    return f"{fault.strerror or fault}", f"Make room there, or give --out another place; {NOTHING_WRITTEN}"
 
 
 def emit(data: object) -> None:

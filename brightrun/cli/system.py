@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import subprocess
 import sys
 from typing import Annotated
@@ -13,6 +15,7 @@ from rich.markup import escape
 from brightrun.bootstrap import sweep
 from brightrun.cli.console import Json, emit, err, open_settings, opened, out, reported
 from brightrun.config import app_folder
+from brightrun.domain.errors import SetupFault
 
 
 def app(
@@ -23,6 +26,7 @@ def app(
     """Start the web app."""
     settings = open_settings()
     with reported():
+        _require_free(address, port)
         with opened(settings):
             err.print("The database is ready.")  # a fault is told here, not on a page
         command = [
@@ -52,6 +56,49 @@ def check(as_json: Json = False) -> None:
                 out.print(f"         → {escape(found.remedy)}")
     if not all(found.is_ok for found in checks):
         raise typer.Exit(1)
+
+
+def _require_free(address: str, port: int) -> None:
+    """Raise SetupFault where nothing can be served at an address, before a database is started for it."""
+    faults = _faults(address, port)
+    hard = [fault for fault in faults if fault and fault.errno in (errno.EADDRINUSE, errno.EACCES)]
+    # A name may stand for addresses this machine has and one it has not, as localhost does without IPv6.
+    fault = next(iter(hard), faults[0] if all(faults) else None)
+    if fault is not None:
+        reason, remedy = _obstacle(address, port, fault)
+        raise SetupFault(f"{address}:{port} cannot be served: {reason}.", remedy=remedy) from fault
+
+
+def _faults(address: str, port: int) -> list[OSError | None]:
+    """Return what happens where a server takes each of the addresses that a name stands for."""
+    try:
+        places = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except OSError as fault:
+        return [fault]
+    faults: list[OSError | None] = []
+    for family, kind, protocol, _, place in places:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                if os.name != "nt":  # where a server that has just ended is an obstacle without it
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+            faults.append(None)
+        except OSError as fault:
+            faults.append(fault)
+    return faults
+
+
+def _obstacle(address: str, port: int, fault: OSError) -> tuple[str, str]:
+    """Say what stands in the way of serving an address, and the remedy."""
+    if fault.errno == errno.EADDRINUSE:
+        remedy = (
+            f"Stop it, or take another port: brightrun app --port {port + 1 if port < 65535 else port - 1}"
+        )
+        return f"another program, or another Bright Run, has the port {port}", remedy
+    if isinstance(fault, PermissionError):
+        return f"you have no right to the port {port}", "Take one above 1023, such as --port 8501."
+    reason = fault.strerror or str(fault)
+    return f"{reason[:1].lower()}{reason[1:]}", "Give --address one that this machine has, such as 127.0.0.1."
 
 
 def _serve(command: list[str]) -> int:

@@ -61,6 +61,28 @@ def test_a_dash_is_standard_output(shell: Shell, tmp_path: Path) -> None:
     assert not Path("-").exists()
 
 
+def test_a_place_that_cannot_be_written_is_told_with_a_way_out(shell: Shell, tmp_path: Path) -> None:
+    """A folder that is absent, a file or without rights is named with what to do, and nothing is left half-written."""
+    place = tmp_path / "place"
+    place.mkdir()
+    held = place / "held.csv"
+    held.write_text("earlier")
+    for path, reason in (
+        (place / "absent" / "plan.csv", f"there is no folder {place / 'absent'}"),
+        (place, "it is a folder"),
+        (held / "plan.csv", f"{held} is no folder"),
+        (Path("/sys/plan.csv"), "you have no right to write in /sys"),
+        (Path("/dev/full"), "No space left on device"),
+    ):
+        for words in (("plan", "--persona", "all"), ("templates", "export", "task_dialogue")):
+            said = " ".join(shell.run(*words, "--out", str(path), code=1).split())
+            assert f"{path} cannot be written: {reason}." in said
+            assert "--out" in said
+            assert said.endswith("nothing was written.")
+    assert list(place.iterdir()) == [held]
+    assert held.read_text() == "earlier"
+
+
 def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Path) -> None:
     """A top-up of nothing says so and leaves no empty sheet, and an earlier one as it was."""
     path = tmp_path / "again.csv"

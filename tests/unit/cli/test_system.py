@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from brightrun.saol.server.account import clients_folder
 from brightrun.saol.server.launcher import EmbeddedServer
+from tests.shell import Shell
 
 ROOT = Path(__file__).parents[3]
 APP = ["brightrun", "app", "--headless", "--port"]
@@ -114,3 +115,16 @@ def test_killed_pages_leave_no_database_running(home: Path) -> None:
         os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
         process.wait(READY_SECONDS)
         assert not EmbeddedServer(home).is_running()
+
+
+def test_a_port_that_is_taken_is_told_with_another(tmp_path: Path) -> None:
+    """Whoever starts a second app reads which port is taken and how to take another, before a database is started."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, said = Shell(tmp_path / "home").ended("app", "--headless", "--port", str(port))
+    assert code == 1
+    assert f"127.0.0.1:{port} cannot be served: another program, or another Bright Run, has the port" in said
+    assert "brightrun app --port" in said
+    assert not (tmp_path / "home").exists()
