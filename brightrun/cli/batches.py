@@ -26,6 +26,7 @@ from brightrun.cli.console import (
     out,
     read_file,
     reported,
+    require_once,
 )
 from brightrun.cli.costs import (
     costs_json,
@@ -345,6 +346,7 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             raise InvalidInput(
                 f"--map {pair!r} is not COLUMN=VARIABLE.", remedy="For example --map mood=starting_mood."
             )
+        require_once("--map", column.strip(), mapping)
         mapping[column.strip()] = variable.strip()
     return mapping
 

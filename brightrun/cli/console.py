@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +43,7 @@ __all__ = [
     "print_table",
     "read_file",
     "reported",
+    "require_once",
     "write_out",
 ]
 
@@ -160,6 +161,14 @@ def _obstacle(path: Path, fault: OSError) -> tuple[str, str]:
             remedy = "Ask for the right to write there, or give --out another place"
             return f"you have no right to write in {folder}", f"{remedy}; {NOTHING_WRITTEN}"
     return f"{fault.strerror or fault}", f"Make room there, or give --out another place; {NOTHING_WRITTEN}"
+
+
+def require_once(option: str, name: str, given: Container[str]) -> None:
+    """Raise InvalidInput where an option names a second time what it was given already: neither value is more meant."""
+    if name in given:
+        raise InvalidInput(
+            f"{option} names {name!r} twice.", remedy=f"Give {option} {name}=… once; nothing was done."
+        )
 
 
 def emit(data: object) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from brightrun.bootstrap import App
 from brightrun.cli.batches import show_plan
-from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, out, reported
+from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, out, reported, require_once
 from brightrun.domain.batch import Item
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
@@ -80,11 +80,12 @@ def start(
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:
-    variables = {}
+    variables: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InvalidInput(f"--set {pair!r} is not NAME=VALUE.", remedy="For example --set mood=calm.")
+        require_once("--set", name.strip(), variables)
         variables[name.strip()] = value.strip()
     return variables
 

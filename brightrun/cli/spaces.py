@@ -12,7 +12,17 @@ import typer
 from rich.markup import escape
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import OUT_FILE, Json, emit, err, file_named, opened, reported, write_out
+from brightrun.cli.console import (
+    OUT_FILE,
+    Json,
+    emit,
+    err,
+    file_named,
+    opened,
+    reported,
+    require_once,
+    write_out,
+)
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, parse_rule
@@ -84,6 +94,7 @@ def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, 
             raise InvalidInput(
                 f"--vary {text!r} is not a variable with values.", remedy="Write: --vary mood=calm,tense."
             )
+        require_once("--vary", name.strip(), axes)
         axes[name.strip()] = _words(values)
     if not any(axes.values()):
         raise InvalidInput("Nothing varies.", remedy="Give --persona, --arc, --topic or --vary, or --top-up.")

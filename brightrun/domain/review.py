@@ -107,6 +107,8 @@ class ConversationFilter:
             if not mark or name not in _READ:
                 known = ", ".join(sorted({short_name(known) for known in _READ}))
                 raise InvalidInput(f"{pair!r} is no filter.", remedy=f"Write key=value; keys are {known}.")
+            if name in values:
+                raise InvalidInput(f"{short_name(name)} is given twice.", remedy="Give each key once.")
             try:
                 values[name] = read[name](value.strip())
             except (ValueError, KeyError) as fault:

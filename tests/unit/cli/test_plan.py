@@ -108,6 +108,7 @@ def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Pa
         (("--persona", "all", "--rule", "never persona=a"), "at least two axes"),
         (("--persona", "all", "--rule", "never persona=a topic=b"), "Rule 1"),
         (("--vary", "persona=a"), "is not a variable"),
+        (("--vary", "mood=a", "--vary", "mood=b"), "--vary names 'mood' twice"),
         (("--persona", "all", "--method", "sample"), "A sample needs a number"),
         (("--persona", "all", "--out", "/nowhere/plan.csv"), "cannot be written"),
     ],

@@ -108,6 +108,13 @@ def test_a_filter_that_cannot_be_read_is_named(pair: str) -> None:
         ConversationFilter.parse([pair])
 
 
+def test_a_key_that_is_given_twice_is_refused() -> None:
+    """Who gives a key two values decides on nothing until it is clear which of them is meant, under any of its names."""
+    for pairs in (["tier=scenario", "tier=template"], ["persona=a", "persona_key=b"]):
+        with pytest.raises(InvalidInput, match="is given twice"):
+            ConversationFilter.parse(pairs)
+
+
 def test_what_to_write_instead_is_said() -> None:
     """Whoever gets a filter wrong is told its values; whoever looks for signs, that only words are looked for."""
     for pair, said in {"status=perfect": "approved", "job=af52": "whole id", "text=😀 %_": "emoji"}.items():
