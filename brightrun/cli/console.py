@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -171,8 +171,8 @@ def require_once(option: str, name: str, given: Container[str]) -> None:
         )
 
 
-def emit(data: object) -> None:
-    """Print one JSON value on standard output."""
+def emit(data: Mapping[str, object]) -> None:
+    """Print one JSON object on standard output: never a bare list, which could not be added to."""
     text = json.dumps(data, ensure_ascii=False, default=str)
     print(ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
 

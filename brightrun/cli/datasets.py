@@ -110,7 +110,7 @@ def datasets(
             _compare(app, *compare, as_json=as_json)
             return
         if as_json:
-            emit([_json(dataset) for dataset in app.datasets.every()])
+            emit({"datasets": [_json(dataset) for dataset in app.datasets.every()]})
             return
         for dataset in app.datasets.every():
             out.print(

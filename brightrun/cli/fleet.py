@@ -34,7 +34,7 @@ def workers(as_json: Json = False) -> None:
     with reported(as_json=as_json), opened() as app:
         found = app.fleet.alive()
     if as_json:
-        emit([_json(one) for one in found])
+        emit({"workers": [_json(one) for one in found]})
         return
     if not found:
         out.print("No worker is alive. Start one, on any machine: brightrun worker")

@@ -28,7 +28,7 @@ def people(context: typer.Context, as_json: Json = False) -> None:
     with reported(as_json=as_json), opened() as brightrun:
         found = brightrun.people.all()
     if as_json:
-        emit([_json(person) for person in found])
+        emit({"people": [_json(person) for person in found]})
         return
     table = Table("address", "name", "role", "given by", "since", box=None)
     for person in found:
@@ -75,18 +75,17 @@ def history(as_json: Json = False) -> None:
     with reported(as_json=as_json), opened() as brightrun:
         changes = brightrun.people.history()
     if as_json:
-        emit(
-            [
-                {
-                    "email": c.email,
-                    "before": c.before,
-                    "after": c.after,
-                    "by": c.changed_by,
-                    "at": c.changed_at,
-                }
-                for c in changes
-            ]
-        )
+        rows = [
+            {
+                "email": c.email,
+                "before": c.before,
+                "after": c.after,
+                "by": c.changed_by,
+                "at": c.changed_at,
+            }
+            for c in changes
+        ]
+        emit({"changes": rows})
         return
     table = Table("when (UTC)", "address", "before", "after", "by", box=None)
     for change in changes:

@@ -47,7 +47,8 @@ def check(as_json: Json = False) -> None:
     with reported(as_json=as_json), opened(open_settings()) as brightrun:
         checks = brightrun.system.checks()
     if as_json:
-        emit([{"name": c.name, "ok": c.is_ok, "detail": c.detail, "remedy": c.remedy} for c in checks])
+        rows = [{"name": c.name, "ok": c.is_ok, "detail": c.detail, "remedy": c.remedy} for c in checks]
+        emit({"checks": rows})
     else:
         for found in checks:
             mark = "[green]ok[/green]     " if found.is_ok else "[red]missing[/red]"

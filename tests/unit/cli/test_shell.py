@@ -198,7 +198,7 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     said = shell.run("export", "--out", str(out), "--format", "dpo", "--name", "pairs", "--json", code=1)
     assert "nothing was frozen" in said
     assert not list(out.glob("*dpo*"))
-    assert [frozen["name"] for frozen in json.loads(shell.run("datasets", "--json"))] == ["twice"]
+    assert [frozen["name"] for frozen in shell.json("datasets")["datasets"]] == ["twice"]  # type: ignore[attr-defined]
 
 
 def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> None:
@@ -244,10 +244,29 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, sheet: Pa
 
 def test_check_names_what_is_missing(home: Path) -> None:
     """The System page in text: everything there is 0; a missing key is 1 with the remedy."""
-    checks = json.loads(Shell(home).run("check", "--json"))
+    checks = Shell(home).json("check")["checks"]
+    assert isinstance(checks, list)
+    assert checks
     assert all(check["ok"] for check in checks)
     said = Shell(home, BRIGHTRUN_WRITER="claude").run("check", code=1)
     assert "ANTHROPIC_API_KEY" in said
+
+
+def test_a_list_comes_as_an_object_that_names_it(shell: Shell) -> None:
+    """A program reads every command's --json in the same way: an object, also where it holds nothing but one list."""
+    for words, name in (
+        (("check",), "checks"),
+        (("people",), "people"),
+        (("people", "history"), "changes"),
+        (("workers",), "workers"),
+        (("datasets",), "datasets"),
+        (("templates", "list"), "templates"),
+        (("prices", "list"), "prices"),
+        (("status",), "jobs"),
+    ):
+        told = shell.json(*words)
+        assert isinstance(told, dict)
+        assert isinstance(told[name], list), words
 
 
 def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path) -> None:
