@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from brightrun.bootstrap import App
 from brightrun.cli.console import dollars, duration, err
 from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.text import shortened, terminal_safe
 
 
 def progress_bar(*, quiet: bool) -> Progress:
@@ -28,7 +29,7 @@ def progress_bar(*, quiet: bool) -> Progress:
 
 def add_job(bar: Progress, job: Job) -> TaskID:
     """Give a job its line in the display."""
-    return bar.add_task("", total=job.counts.total, title=job.name[:30], figures="")
+    return bar.add_task("", total=job.counts.total, title=terminal_safe(shortened(job.name, 30)), figures="")
 
 
 def figures(job: Job) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from brightrun.domain.ids import ArcId, PersonaId, TopicId
 from brightrun.domain.revision import Revision
+from brightrun.domain.text import shortened
 
 
 class Tier(StrEnum):
@@ -139,7 +140,7 @@ class Scenario:
             told = self.variables.get(_TOLD_BY) or max(self.variables.values(), key=len, default="")
             text = told or "scenario"
         text = " ".join(text.split())
-        return text if len(text) <= 80 else text[:79] + "…"
+        return shortened(text, 80)
 
 
 _TOLD_BY = "scenario"

@@ -17,6 +17,12 @@ ACTING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
 )
 """What a terminal obeys instead of showing it: escapes, carriage returns, changes of direction."""
+_PICTURE = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+STRAY_JOINER = f"(?<![{_PICTURE}\ufe0f])\u200d|\u200d(?![{_PICTURE}])"
+"""A zero-width joiner, as a part of an expression, that joins no two emoji: one that does is no hidden character."""
+_JOINED = re.compile(
+    f"[{_PICTURE}][\ufe0f\U0001f3fb-\U0001f3ff]?(?:\u200d[{_PICTURE}][\ufe0f\U0001f3fb-\U0001f3ff]?)+"
+)
 _MARKS = '.,;:!?…()[]{}<>"“”„–—/\\|*_#=+'
 _PLAIN = bytes(ord(" ") if chr(code) in _MARKS else ord(chr(code).lower()) for code in range(128)) + bytes(
     128
@@ -43,6 +49,17 @@ def clean(text: str) -> str:
 def terminal_safe(text: str) -> str:
     """Return text that a terminal only shows: what it would obey becomes the replacement character."""
     return ACTING.sub("�", text) if ACTING.search(text) else text
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return text of at most so many characters: an ellipsis stands where it was cut, never within a joined emoji."""
+    if len(text) <= limit:
+        return text
+    end = limit - 1
+    for joined in _JOINED.finditer(text):
+        if joined.start() < end < joined.end():
+            end = joined.start()
+    return text[:end].rstrip() + "…"
 
 
 def words(text: str) -> list[str]:

@@ -8,9 +8,12 @@ import re
 import streamlit as st
 
 from brightrun.domain.correction import Fate, difference
+from brightrun.domain.text import STRAY_JOINER
 from brightrun.ui.theme import is_dark
 
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN = re.compile(
+    f"[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|{STRAY_JOINER}"
+)
 """Characters that show nothing or turn the writing round: a difference made of them must be seen too."""
 
 

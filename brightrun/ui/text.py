@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from brightrun.domain.price import dollars
+from brightrun.domain.text import STRAY_JOINER, shortened
 
 __all__ = ["ago", "clamp", "counted", "distinct", "dollars", "duration", "label_safe", "plain", "words"]
 
@@ -14,7 +15,8 @@ PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
 WORD_JOINER = "\u2060"
 CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]+"
+    r"(?:[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+    rf"|{STRAY_JOINER})+"
 )
 
 
@@ -37,7 +39,7 @@ def plain(text: object) -> str:
 
 def clamp(text: str, limit: int) -> str:
     """Return text cut to a length, with an ellipsis where something was cut."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return shortened(text, limit)
 
 
 def distinct(labels: Sequence[tuple[str, str | None]], *, limit: int = 60) -> list[str]:

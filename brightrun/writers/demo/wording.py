@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from brightrun.domain.text import STRAY_JOINER
+
 _TAGS = re.compile(r"<[^<>]{0,200}>|\{\{?|\}\}?|[*_`#|~^\\]+|\[|\]|https?://\S+")
 _BULLET = re.compile(r"(?:^|\s)[-–—•]+\s+|\s*;\s+|\n+\s*")
 _SENTENCE_END = re.compile(
@@ -67,12 +69,14 @@ _PROPER = {
     "hr",
     "it",
 }
+_STRAY_JOINER = re.compile(STRAY_JOINER)
 _NO_ARTICLE = {"retired", "unemployed", "self-employed", "freelance", "freelancing", "studying", "disabled"}
 
 
 def clean(text: str) -> str:
     """Return plain text on one line: no markup, no placeholders, no control characters."""
-    text = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in text)
+    text = "".join(" " if unicodedata.category(c)[0] == "C" and c != "\u200d" else c for c in text)
+    text = _STRAY_JOINER.sub(" ", text)
     text = _TAGS.sub(" ", text)
     text = re.sub(r"\s+", " ", text).strip()
     return re.sub(r"\s+([,.;:!?])", r"\1", text)

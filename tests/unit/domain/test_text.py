@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brightrun.domain.text import clean, words
+from brightrun.domain.text import clean, shortened, terminal_safe, words
+from brightrun.ui.difference import shown
+from brightrun.ui.text import plain
+from brightrun.writers.demo.wording import clean as spoken
 
 
 @given(st.text(alphabet="ab .,—“”…'\n\t\u00a0\u2028éİ$-_", max_size=40))
@@ -22,3 +26,37 @@ def test_curly_quotes_part_words_as_straight_ones_do(text: str) -> None:
 def test_cleaned_text_can_be_sent_to_the_database(text: str) -> None:
     """Whatever a model writes, what is kept of it can be encoded and holds no NUL."""
     assert b"\0" not in clean(text).encode()
+
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+ASTRONAUT = "\U0001f469\U0001f3fd\u200d\U0001f680"
+JOINED = (FAMILY, ASTRONAUT, "\U0001f9d8\u200d\u2640\ufe0f", "\u2764\ufe0f\u200d\U0001f525")
+
+
+@pytest.mark.parametrize("emoji", JOINED)
+def test_a_joined_emoji_stays_one_in_the_shell_and_on_a_page(emoji: str) -> None:
+    """A name with a family or an astronaut in it looks the same wherever it is shown, and in what the demo says."""
+    name = f"Trip of {emoji} on Monday"
+    assert terminal_safe(name) == plain(name) == shown(name) == spoken(name) == name
+
+
+def test_what_shows_nothing_hides_behind_no_emoji() -> None:
+    """Escapes, changes of direction and joiners that join no emoji are as harmless beside a joined emoji as elsewhere."""
+    name = f"\x1b[2J{FAMILY}\u202e\u200b{FAMILY}"
+    assert terminal_safe(name) == f"\ufffd[2J{FAMILY}\ufffd\ufffd{FAMILY}"
+    assert plain(name) == f"[2J{FAMILY} {FAMILY}"
+    assert plain(f"a\u200db {FAMILY}\u200d c") == f"a b {FAMILY} c"
+    assert shown("a\u200db") == "a⟨U+200D⟩b"
+    assert spoken("a\u200db") == "a b"
+
+
+@given(st.lists(st.sampled_from(["a", " ", *JOINED]), max_size=30).map("".join), st.integers(2, 20))
+def test_a_text_is_cut_between_emoji_and_not_within_one(text: str, limit: int) -> None:
+    """A name too long for its place ends with a whole sign, however the cut falls."""
+    short = shortened(text, limit)
+    assert len(short) <= max(limit, 1)
+    assert short == text or text.startswith(short[:-1])
+    left = short
+    for emoji in JOINED:
+        left = left.replace(emoji, "")
+    assert set(left) <= {"a", " ", "…"}
