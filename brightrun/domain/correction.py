@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 
 from brightrun.domain.conversation import Role, Turn
+from brightrun.domain.text import CONTROL_TOKEN
 
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 MOST_COMPARED = 4_000_000
@@ -65,15 +66,29 @@ def leaves_pair(corrections: Sequence[Correction]) -> bool:
         first.setdefault(one.turn, one.before)
         last[one.turn] = one.after
 
-    def is_asked_as_before(turn: int) -> bool:
-        return turn not in first or last[turn].content.endswith(first[turn].content)
+    def texts(turn: int) -> tuple[str, str]:
+        return (first[turn].content, last[turn].content) if turn in first else ("", "")
 
     return any(
         before.role is Role.ASSISTANT
         and last[turn].train
-        and last[turn].content != before.content
-        and is_asked_as_before(turn - 1)
+        and is_preference(question=texts(turn - 1), answer=texts(turn))
         for turn, before in first.items()
+    )
+
+
+def is_preference(*, question: tuple[str, str], answer: tuple[str, str]) -> bool:
+    """Whether an answer is one to prefer over the one before it; of each text as it was and as it is now.
+
+    The question must be as it was, and a system text may stand above it now.
+    """
+    asked_before, asked = question
+    before, now = answer
+    return (
+        asked.endswith(asked_before)
+        and before != now
+        and bool(before.strip())
+        and not CONTROL_TOKEN.search(before)
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from brightrun.domain.correction import is_preference
 from brightrun.domain.dataset import Message, Row
-from brightrun.domain.text import CONTROL_TOKEN
 
 BREAKS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\u0085": b"\\u0085"}
 """Line ends to Python's splitlines and to some readers, though not to JSON."""
@@ -203,10 +203,10 @@ def _dpo(row: Row) -> Iterator[Line]:
         if place in row.skipped:
             continue
         before, now = first[place], row.spoken[place]
-        is_same_question = row.spoken[place - 1]["content"].endswith(first[place - 1]["content"])
-        if not is_same_question or before["role"] != "assistant" or before["content"] == now["content"]:
-            continue
-        if before["content"].strip() and not CONTROL_TOKEN.search(before["content"]):
+        question = first[place - 1]["content"], row.spoken[place - 1]["content"]
+        if before["role"] == "assistant" and is_preference(
+            question=question, answer=(before["content"], now["content"])
+        ):
             yield {
                 "id": f"{row.id}/{head + place + 1}",
                 "writer": row.writer,

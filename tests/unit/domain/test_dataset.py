@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brightrun.domain.canonical import Mend, Rule, estimate_tokens, prepare
+from brightrun.domain.conversation import Role, Turn
+from brightrun.domain.correction import Correction, leaves_pair
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.formats import SHAPES, Format, sidecar_line, verdicts_by_format
@@ -23,6 +26,7 @@ from tests.unit.domain.material import TALK, row
 
 HARD = 'one\u2028two\u2029three\x85four "five" 🙂 \\ six\nseven'
 PLAIN = DatasetOptions()
+NOW = datetime(2026, 12, 2, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<[|"), min_size=1).filter(
     str.strip
 )
@@ -228,6 +232,33 @@ def test_an_answer_kept_out_of_training_is_kept_out_wherever_a_format_can() -> N
     assert [line["chosen"][0]["content"] for line in chosen] == [SIX[3], SIX[5]]
     assert json.loads(sidecar_line(made))["skipped"] == [3]
     assert "skipped" not in json.loads(sidecar_line(row(*SIX)))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "trained", "number"),
+    [
+        (("Why?", "No."), ("Why?", "Because."), True, 1),
+        (("Why?", "No."), ("Why?", "No."), True, 0),
+        (("Why?", "No."), ("How?", "Because."), True, 0),
+        (("Why?", "No."), ("Why?", "Because."), False, 0),
+        (("Why?", " "), ("Why?", "Because."), True, 0),
+        (("Why?", "No.<|im_end|>"), ("Why?", "Because."), True, 0),
+    ],
+)
+def test_pairs_are_promised_where_the_file_holds_them(
+    before: tuple[str, str], now: tuple[str, str], trained: bool, number: int
+) -> None:
+    """What is asked before freezing and what is written say the same, also of first answers no trainer could take."""
+    roles = (Role.USER, Role.ASSISTANT)
+    changes = [
+        Correction(n + 2, n + 1, Turn(role, before[n]), Turn(role, now[n], train=trained), "ana", None, NOW)
+        for n, role in enumerate(roles)
+        if before[n] != now[n] or (role is Role.ASSISTANT and not trained)
+    ]
+    first = [{"role": role.value, "content": text} for role, text in zip(roles, before, strict=True)]
+    made = replace(row(*now, skipped=frozenset() if trained else frozenset({1})), first_messages=first)
+    assert len(encoded(Format.DPO, made)) == number
+    assert leaves_pair(changes) is (number > 0)
 
 
 @pytest.mark.parametrize("chosen", [f for f, shape in SHAPES.items() if not shape.can_skip])
