@@ -127,27 +127,26 @@ class Scenarios:
         """Return a sheet's scenarios; `mapping` sends columns to variables, and '' or '-' drops one.
 
         Raises InvalidInput for a column that is not there, two columns on one variable, or a value that
-        is not in the scaffolding, naming the row.
+        is not in the scaffolding, naming the line of the file.
         """
         places = _places(sheet, mapping or {})
         rows = sheet.rows if limit is None else sheet.rows[:limit]
         seen: dict[str, Scenario] = {}
-        for number, row in enumerate(rows, start=1):
-            scenario = self._scenario(number, {variable: row[place] for variable, place in places.items()})
+        for line, row in zip(sheet.lines[: len(rows)], rows, strict=True):
+            values = {variable: row[place] for variable, place in places.items()}
+            scenario = self._scenario(f"{sheet.name}, line {line}", values)
             seen.setdefault(scenario.fingerprint(), scenario)
         return Planned(list(seen.values()), len(rows) - len(seen), sheet.notes)
 
-    def _scenario(self, number: int, values: Mapping[str, str]) -> Scenario:
+    def _scenario(self, where: str, values: Mapping[str, str]) -> Scenario:
         keys = {axis: values[axis].strip() or None for axis in ("persona", "arc", "topic") if axis in values}
         for axis, key in keys.items():
             try:
                 self._find(axis, key)
             except InvalidInput as fault:
-                raise InvalidInput(f"Row {number}: {fault.message}", remedy=fault.remedy) from fault
+                raise InvalidInput(f"{where}: {fault.message}", remedy=fault.remedy) from fault
         own = {name: value.strip() for name, value in values.items() if name not in AXES}
-        tier = (
-            _tier(number, values["tier"]) if values.get("tier", "").strip() else self._tier(keys.get("arc"))
-        )
+        tier = _tier(where, values["tier"]) if values.get("tier", "").strip() else self._tier(keys.get("arc"))
         return Scenario(tier, keys.get("persona"), keys.get("arc"), keys.get("topic"), own)
 
     def _tier(self, arc_key: str | None) -> Tier:
@@ -204,10 +203,10 @@ def _places(sheet: Sheet, mapping: Mapping[str, str]) -> dict[str, int]:
     return places
 
 
-def _tier(number: int, text: str) -> Tier:
+def _tier(where: str, text: str) -> Tier:
     try:
         return Tier(text.strip().lower())
     except ValueError as fault:
         raise InvalidInput(
-            f"Row {number}: there is no tier {text!r}.", remedy=f"Use one of: {', '.join(Tier)}."
+            f"{where}: There is no tier {text!r}.", remedy=f"Use one of: {', '.join(Tier)}."
         ) from fault

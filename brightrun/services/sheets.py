@@ -26,7 +26,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
-    """The row number of each in a spreadsheet, where the names stand in row 1 and blank rows count."""
+    """The line of the file where each begins: names and blank rows count, and line breaks within cells."""
 
 
 def read_sheet(data: bytes, name: str) -> Sheet:
@@ -68,22 +68,24 @@ def _parsed(
     lines: list[int] = []
     header: tuple[str, ...] | None = None
     width = blank = 0
+    begins = reader.line_num + 1
     try:
-        for line, cells in enumerate(reader, start=1):
+        for cells in reader:
             if not any(cell.strip() for cell in cells):
                 blank += 1
             elif header is None:
                 header, width = _header(cells, name), len(cells)
             else:
-                rows.append(_row(cells, header, width, f"{name}, line {reader.line_num}"))
-                lines.append(line)
+                rows.append(_row(cells, header, width, f"{name}, line {begins}"))
+                lines.append(begins)
                 if len(rows) > MAX_ROWS:
                     raise InvalidInput(
                         f"{name} has more than {MAX_ROWS:,} rows.", remedy="Split it into several files."
                     )
+            begins = reader.line_num + 1
     except csv.Error as fault:
         raise InvalidInput(
-            f"{name}, line {reader.line_num}: {fault}.", remedy="Check the quotation marks there."
+            f"{name}, line {begins}: {fault}.", remedy="Check the quotation marks there."
         ) from fault
     if header is None or not rows:
         raise InvalidInput(f"{name} has column names but no rows.", remedy="Add one scenario a row.")

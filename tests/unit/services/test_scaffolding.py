@@ -146,6 +146,11 @@ def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> 
         ),
         (
             Kind.TOPIC,
+            'topic_key,name,key_concepts\na,b,"one\ntwo"\nA!,c,\n',
+            "Line 4, column topic_key: 'A!' is no key",
+        ),
+        (
+            Kind.TOPIC,
             'topic_key,name,suitable_personas\na,b,"anxious_planner\nThe other"\n',
             "column suitable_personas, number 2 of its list: 'The other' is no key",
         ),

@@ -65,18 +65,26 @@ def test_the_guess_knows_what_columns_usually_mean() -> None:
 @pytest.mark.parametrize(
     ("text", "mapping", "said"),
     [
-        ("persona,scenario\nmarcus_the_unknown,x\n", None, "Row 1"),
-        ("tier,scenario\nhuge,x\n", None, "Row 1"),
+        ("persona,scenario\nmarcus_the_unknown,x\n", None, "mine.csv, line 2: There is no persona"),
+        ("tier,scenario\nhuge,x\n", None, "mine.csv, line 2: There is no tier"),
         ("scenario\nx\n", {"senario": "scenario"}, "senario"),
         ("a,b\nx,y\n", {"a": "scenario", "b": "scenario"}, "scenario"),
     ],
 )
-def test_what_is_not_there_is_named_with_its_row(
+def test_what_is_not_there_is_named_with_its_line(
     app: App, text: str, mapping: dict[str, str] | None, said: str
 ) -> None:
     """An unknown persona, tier or column is an error with its place before anything is planned."""
     with pytest.raises(InvalidInput, match=said):
         read(app, text, mapping)
+
+
+@pytest.mark.parametrize("column", ["persona", "tier"])
+def test_a_fault_is_told_by_the_line_an_editor_shows(app: App, column: str) -> None:
+    """Blank rows and line breaks within the cells above count, so that the line leads to the row."""
+    text = f'scenario,{column}\n\n"one\ntwo\nthree",\n"four\nfive",nobody_at_all\n'
+    with pytest.raises(InvalidInput, match=f"mine.csv, line 6: There is no {column}"):
+        read(app, text)
 
 
 def test_a_tier_may_stand_in_the_sheet(app: App) -> None:

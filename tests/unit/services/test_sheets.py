@@ -58,6 +58,15 @@ def test_a_cell_may_hold_lines_and_quotes() -> None:
     assert sheet.rows == (('He said "no".\nThen left.',),)
 
 
+def test_every_row_keeps_the_line_of_the_file_where_it_begins() -> None:
+    """A line that names the delimiter, blank rows and line breaks within cells are counted, in faults too."""
+    text = b'sep=;\na;b\n\n"1\n2";3\n"4\n5";6\n'
+    assert read_sheet(text, "x.csv").lines == (4, 6)
+    for fault in (b'"7\n8";9;10\n', b'"7\n8\n9\n'):
+        with pytest.raises(InvalidInput, match=r"x\.csv, line 8: "):
+            read_sheet(text + fault, "x.csv")
+
+
 def test_delimiters_behind_the_last_column_are_no_columns() -> None:
     """A sheet that Excel saved with empty columns at its right, even not in every row, is read without them."""
     sheet = read_sheet(b"name;note;;\r\na;b;;\r\nc;d;\r\ne;f\r\n", "x.csv")
