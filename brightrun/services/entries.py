@@ -17,7 +17,7 @@ from typing import IO, Any
 import ijson
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import HEAD, UTF_16, Make, later_encoding, make_of, table
+from brightrun.services.tables import HEAD, UTF_16, Make, later_encoding, make_of, reason, table
 
 MAX_ENTRY = 8_000_000
 """Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
@@ -150,8 +150,8 @@ def _items(file: IO[bytes]) -> Iterator[Entry]:
         yield Entry(number + 1, b"", fault=f"{_ENDLESS} What follows it is not read.")
         return
     except (ijson.JSONError, ijson.IncompleteJSONError, UnicodeDecodeError, ValueError) as fault:
-        reason = " ".join(str(fault).split())[:120]
-        yield Entry(number + 1, b"", fault=f"From here on the file is no JSON list of entries: {reason}.")
+        said = " ".join(str(fault).split())[:120]
+        yield Entry(number + 1, b"", fault=f"From here on the file is no JSON list of entries: {said}.")
         return
     if not number:
         yield Entry(1, b"", fault="The file holds no JSON list with entries.")
@@ -229,7 +229,9 @@ def _rows(file: IO[bytes]) -> Iterator[Entry]:
         yield Entry(begins, b"", fault=_NOT_TEXT.format(_ENCODINGS[make.encoding]))
         return
     except csv.Error as fault:
-        yield Entry(begins, b"", fault=f"From here on the file is no table that can be read: {fault}.")
+        yield Entry(
+            begins, b"", fault=f"From here on the file is no table that can be read: {reason(fault)}."
+        )
         return
     finally:
         text.detach()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import REMEDY, Make, make_of, table
+from brightrun.services.tables import REMEDY, Make, make_of, reason, table
 
 MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
@@ -85,7 +85,7 @@ def _parsed(
             begins = reader.line_num + 1
     except csv.Error as fault:
         raise InvalidInput(
-            f"{name}, line {begins}: {fault}.", remedy="Check the quotation marks there."
+            f"{name}, line {begins}: {reason(fault)}.", remedy="Check the quotation marks there."
         ) from fault
     if header is None or not rows:
         raise InvalidInput(f"{name} has column names but no rows.", remedy="Add one scenario a row.")

@@ -14,6 +14,8 @@ from brightrun.domain.errors import InvalidInput
 HEAD = 1 << 16
 """Bytes in which the make of a file is looked for that is not held as a whole."""
 DELIMITERS = ",;\t|"
+ALONE = "\x1f"
+"""What separates the columns of a table that has one: a letter that no text has, so no cell is cut."""
 REMEDY = "Save the sheet as CSV (comma separated, UTF-8) and try again."
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_FIELD = 1 << 24
@@ -73,6 +75,13 @@ def table(lines: Iterable[str], make: Make) -> Reader:
     return reader
 
 
+def reason(fault: csv.Error) -> str:
+    """Return why a table cannot be read on."""
+    if "expected after" in str(fault):
+        return "a cell goes on behind its closing quotation mark"
+    return str(fault)
+
+
 def _encoding(head: bytes, name: str, *, whole: bool) -> str:
     if head.startswith(UTF_16):
         return "utf-16"
@@ -108,6 +117,8 @@ def _is_damaged(head: bytes) -> bool:
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter that the first line uses most outside quotation marks; a comma when there is none."""
-    first = _QUOTED.sub("", text).lstrip("\r\n").split("\n", 1)[0]
-    return max(DELIMITERS, key=lambda mark: (first.count(mark), mark == ","))
+    """Return the delimiter that the names use most outside quotation marks, a comma for a tie; `ALONE` for none."""
+    lines = re.split(r"[\r\n]+", _QUOTED.sub('"', text))
+    names = next(filter(str.strip, lines), "")
+    most = max(DELIMITERS, key=lambda mark: (names.count(mark), mark == ","))
+    return most if most in names else ALONE

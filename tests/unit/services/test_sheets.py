@@ -41,6 +41,32 @@ def test_what_stands_in_quotation_marks_does_not_choose_the_delimiter(name: str)
     assert sheet.rows == (("x", "y"),)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["scenario", '"scenario, in your words"', " \nscenario"])
+def test_a_sheet_of_one_column_is_never_cut(name: str, end: str) -> None:
+    """Where the names hold no delimiter, commas, semicolons and quotation marks in the cells are text."""
+    lines = [
+        *name.split("\n"),
+        "Hello, you; and you, too",
+        'She said "no", and left; then',
+        '"In, quotes; all"',
+    ]
+    sheet = read_sheet(end.join(lines).encode(), "x.csv")
+    assert sheet.columns == (lines[-4].strip('"'),)
+    assert sheet.rows == (
+        ("Hello, you; and you, too",),
+        ('She said "no", and left; then',),
+        ("In, quotes; all",),
+    )
+
+
+def test_a_cell_that_goes_on_behind_its_quotation_marks_is_told_so() -> None:
+    """Who wrote `"Yes," she said` in a cell is told in words what is wrong there, whatever the delimiter."""
+    for text in (b'a\n"Yes," she said\n', b'a;b\n"Yes," she said;x\n'):
+        with pytest.raises(InvalidInput, match="line 2: a cell goes on behind its closing quotation mark"):
+            read_sheet(text, "x.csv")
+
+
 def test_a_long_cell_is_refused_the_same_whatever_was_read_before() -> None:
     """What a process has read before does not change what a sheet is refused for."""
     before = csv.field_size_limit(1000)
