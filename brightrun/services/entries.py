@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,17 @@ from typing import IO, Any
 import ijson
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import HEAD, UTF_16, Make, later_encoding, make_of, reason, table
+from brightrun.services.tables import (
+    HEAD,
+    UTF_16,
+    Make,
+    later_encoding,
+    make_of,
+    names_of,
+    reason,
+    require_fields,
+    table,
+)
 
 MAX_ENTRY = 8_000_000
 """Bytes of one entry; a longer line is refused without being held, a longer member of a JSON list once read."""
@@ -208,8 +218,8 @@ def _rows(file: IO[bytes]) -> Iterator[Entry]:
         return
     text = io.TextIOWrapper(file, encoding=make.encoding, errors="strict", newline="")
     lines = _BoundedLines(text)
-    header: list[str] | None = None
-    begins = 1
+    header: tuple[str, ...] | None = None
+    width, begins = 0, 1
     try:
         reader = table(lines, make)
         begins = reader.line_num + 1
@@ -218,9 +228,9 @@ def _rows(file: IO[bytes]) -> Iterator[Entry]:
             if not any(cell.strip() for cell in cells):
                 yield Entry(begins, b"")
             elif header is None:
-                header = [" ".join(cell.split()) for cell in cells]
+                header, width = names_of(cells), len(cells)
             else:
-                yield _row(begins, header, cells)
+                yield _row(begins, header, width, cells)
             begins = reader.line_num + 1
     except _Endless:
         yield Entry(begins, b"", fault=f"{_ENDLESS} What follows it is not read.")
@@ -270,11 +280,13 @@ def _read_on(file: IO[bytes], size: int, skipped: bytes = b"") -> tuple[bytes, b
     return found, False
 
 
-def _row(begins: int, header: list[str], cells: list[str]) -> Entry:
-    if len(cells) != len(header):
-        fault = f"It has {len(cells)} fields where the first line has {len(header)}."
-        return Entry(begins, b"", fault=fault)
-    value = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+def _row(begins: int, header: Sequence[str], width: int, cells: Sequence[str]) -> Entry:
+    try:
+        require_fields(cells, len(header), width)
+    except InvalidInput as fault:
+        told = str(fault)
+        return Entry(begins, b"", fault=told[:1].upper() + told[1:])
+    value = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
     raw = json.dumps(value, ensure_ascii=False).encode()
     if len(raw) > MAX_ENTRY:
         return Entry(begins, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")

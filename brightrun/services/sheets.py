@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import REMEDY, Make, make_of, reason, table
+from brightrun.services.tables import REMEDY, Make, make_of, names_of, reason, require_fields, table
 
 MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
@@ -93,9 +93,8 @@ def _parsed(
 
 
 def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
-    """Return the columns' names, up to the last that has one: Excel writes delimiters behind it."""
-    columns = tuple(" ".join(cell.split()) for cell in cells)
-    columns = columns[: max(place for place, column in enumerate(columns, start=1) if column)]
+    """Return the columns' names; raises InvalidInput for too many, a nameless one among them, or one twice."""
+    columns = names_of(cells)
     if len(columns) > MAX_COLUMNS:
         raise InvalidInput(
             f"{name} has {len(columns):,} columns; {MAX_COLUMNS} are allowed.",
@@ -117,7 +116,7 @@ def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
 
 def _row(cells: Sequence[str], header: Sequence[str], width: int, place: str) -> tuple[str, ...]:
     """Return a row's fields that have a name; `width` is how many the first line has, nameless ones behind it too."""
-    _require_fields(cells, len(header), width, place)
+    require_fields(cells, len(header), width, f"{place}: ")
     cells = cells[: len(header)]
     long = next((n for n, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
     if long is not None:
@@ -127,28 +126,6 @@ def _row(cells: Sequence[str], header: Sequence[str], width: int, place: str) ->
             remedy="Shorten it.",
         )
     return tuple(cells)
-
-
-def _require_fields(cells: Sequence[str], named: int, width: int, place: str) -> None:
-    """Raise InvalidInput where a row has not a field for each name, or something behind the last of them."""
-    expected = width if len(cells) > width else named
-    if not named <= len(cells) <= width:
-        raise InvalidInput(
-            f"{place}: {_fields(len(cells))} where the first line has {expected}.",
-            remedy="Put quotation marks around texts that hold the delimiter."
-            if len(cells) > width
-            else f"Give it all {named}, empty ones too; a line break may have cut it in two.",
-        )
-    nameless = next((n for n, cell in enumerate(cells) if n >= named and cell.strip()), None)
-    if nameless is not None:
-        raise InvalidInput(
-            f"{place}: column {nameless + 1} has no name, but a value.",
-            remedy="Name the column in the first line, or empty it.",
-        )
-
-
-def _fields(number: int) -> str:
-    return "1 field" if number == 1 else f"{number} fields"
 
 
 def variable_name(column: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +73,37 @@ def table(lines: Iterable[str], make: Make) -> Reader:
     if make.is_named:
         next(reader)
     return reader
+
+
+def names_of(cells: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns' names, up to the last that has one: Excel writes delimiters behind it."""
+    columns = tuple(" ".join(cell.split()) for cell in cells)
+    return columns[: max((place for place, column in enumerate(columns, start=1) if column), default=0)]
+
+
+def require_fields(cells: Sequence[str], named: int, width: int, place: str = "") -> None:
+    """Raise InvalidInput where a row has not a field for each name, or something behind the last of them.
+
+    `width` is how many the first line has, nameless ones behind its names too.
+    """
+    expected = width if len(cells) > width else named
+    if not named <= len(cells) <= width:
+        raise InvalidInput(
+            f"{place}{_fields(len(cells))} where the first line has {expected}.",
+            remedy="Put quotation marks around texts that hold the delimiter."
+            if len(cells) > width
+            else f"Give it all {named}, empty ones too; a line break may have cut it in two.",
+        )
+    nameless = next((n for n, cell in enumerate(cells) if n >= named and cell.strip()), None)
+    if nameless is not None:
+        raise InvalidInput(
+            f"{place}column {nameless + 1} has no name, but a value.",
+            remedy="Name the column in the first line, or empty it.",
+        )
+
+
+def _fields(number: int) -> str:
+    return "1 field" if number == 1 else f"{number} fields"
 
 
 def reason(fault: csv.Error) -> str:

@@ -168,3 +168,31 @@ def test_rows_below_a_named_delimiter_keep_their_line_numbers(tmp_path: Path) ->
     path = tmp_path / "named.csv"
     path.write_text("sep=;\na;b\n1;2\n1;2;3\n")
     assert [(entry.line, bool(entry.fault)) for entry in entries(path)] == [(3, False), (4, True)]
+
+
+@pytest.mark.parametrize("row", ["1,2,,", "1,2,", "1,2"])
+def test_delimiters_behind_the_last_column_are_no_columns(tmp_path: Path, row: str) -> None:
+    """A table that Excel saved with empty columns at its right, even not in every row, is imported without them."""
+    path = tmp_path / "trailing.csv"
+    path.write_text(f"a,b,,\n{row}\n")
+    assert [(entry.value, entry.fault) for entry in entries(path)] == [({"a": "1", "b": "2"}, None)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("1,2,x,", "Column 3 has no name, but a value. Name the column in the first line, or empty it."),
+        ("1,2,,,", "5 fields where the first line has 4. Put quotation marks around"),
+        ("1", "1 field where the first line has 2. Give it all 2"),
+    ],
+)
+def test_a_row_that_does_not_fit_its_names_is_refused_with_what_to_do(
+    tmp_path: Path, row: str, said: str
+) -> None:
+    """Something in a column without a name, or too many fields or too few, is told by its line and with a remedy."""
+    path = tmp_path / "trailing.csv"
+    path.write_text(f'a,b,,\n"1\n2",3,,\n{row}\n4,5,,\n')
+    first, refused, last = entries(path)
+    assert (first.fault, last.fault) == (None, None)
+    assert refused.line == 4
+    assert (refused.fault or "").startswith(said)
