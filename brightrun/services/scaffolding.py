@@ -24,7 +24,7 @@ from brightrun.stores import scaffolding as store
 
 MAX_ERRORS = 20
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
-TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": True}
+TRUTHS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 class Removal(StrEnum):
@@ -206,9 +206,11 @@ def _has_new(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> bool:
 
 
 def _value(kind: Kind, name: str, text: str) -> object:
-    """Return what a cell means: a list a line each, a mapping `name: value` a line, yes or no."""
+    """Return what a cell means: a list a line each, a mapping `name: value` a line, yes or no; empty is the default."""
     field = DRAFTS[kind].model_fields[name]
     default = field.get_default(call_default_factory=True)
+    if not text.strip() and not field.is_required():
+        return default
     if field.annotation is float and DECIMAL_COMMA.fullmatch(text.strip()):
         return text.strip().replace(",", ".")
     if isinstance(default, bool):
@@ -217,7 +219,7 @@ def _value(kind: Kind, name: str, text: str) -> object:
         return lines_of(text)
     if isinstance(default, dict):
         return pairs_of(text)
-    return text.strip() or default if isinstance(default, int | StrEnum) else text
+    return text.strip()
 
 
 def _placed(loc: Sequence[object], said: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import InvalidInput, NotFound
-from brightrun.domain.scaffolding import Kind, PersonaDraft, TopicDraft
+from brightrun.domain.scaffolding import DRAFTS, Kind, PersonaDraft, TopicDraft
 from brightrun.domain.spreadsheet import cell, unguarded
 from brightrun.services.scaffolding import Removal, to_csv
 from tests.fakes import options
@@ -98,6 +98,26 @@ def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> 
     assert app.scaffolding.from_csv(Kind.TOPIC, text.encode(), "few.csv").changed == [known]
     with pytest.raises(InvalidInput, match="lacks the column name"):
         app.scaffolding.from_csv(Kind.TOPIC, f"{text}boat_licence,yes\n".encode(), "few.csv")
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_an_empty_cell_of_a_column_that_may_be_left_out_is_its_default(app: App, kind: Kind) -> None:
+    """Who leaves cells blank gets what is offered as usual, in new rows and in rows of what was taken out."""
+    fields = DRAFTS[kind].model_fields
+    old = app.scaffolding.all(kind)[0].model_copy(update={"is_active": False})
+    app.scaffolding.save(kind, [old])
+    new = old.model_copy(update={kind.key: "another"})
+    rows = list(csv.reader(io.StringIO(to_csv(kind, [old, new]).decode("utf-8-sig"), newline="")))
+    blank = [
+        [text if fields[name].is_required() else " " for name, text in zip(rows[0], row, strict=True)]
+        for row in rows[1:]
+    ]
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows([rows[0], *blank])
+    change = app.scaffolding.from_csv(kind, written.getvalue().encode(), "blank.csv")
+    needed = {name: value for name, value in old.model_dump().items() if fields[name].is_required()}
+    assert change.drafts == [DRAFTS[kind](**needed), DRAFTS[kind](**needed | {kind.key: "another"})]
+    assert all(draft.model_dump()["is_active"] for draft in change.drafts)
 
 
 @pytest.mark.parametrize(
