@@ -97,10 +97,15 @@ def confirm_cancel(app: App, job: Job) -> None:
 
 
 def _draw_fate(app: App, job: Job) -> None:
-    counts = app.batches.get(job.id).counts
+    found = app.batches.get(job.id)
+    counts = found.counts
+    if found.parts_out:
+        fate = "at Claude overnight: **called off**; what Claude has written before is kept"
+    else:
+        fate = "being written now: finished and **kept**"
     st.markdown(
         f"- {counted(counts.completed, 'conversation')} already written: **kept**\n"
-        f"- {counted(counts.processing, 'item')} being written now: finished and **kept**\n"
+        f"- {counted(counts.processing, 'item')} {fate}\n"
         f"- {counted(counts.queued, 'item')} still waiting: **never started**"
     )
 

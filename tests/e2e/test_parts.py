@@ -40,6 +40,9 @@ def test_a_batch_goes_overnight_and_is_there_in_the_morning(
     expect(page.get_by_role("heading", name="Overnight")).to_be_visible()
     settle(page)
     shoot(page, "overnight-out")
+    press(page.get_by_role("button", name="Cancel…"))
+    expect(page.get_by_text("12 items at Claude overnight: called off", exact=False)).to_be_visible()
+    press(page.get_by_role("button", name="Keep it"))
     page.close()
     assert not api.requests, "written at the full price"
     api.batches.end()
