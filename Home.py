@@ -9,8 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from brightrun.bootstrap import App
-from brightrun.domain.person import Action
-from brightrun.ui.frame import Place, draw_frame, follow_goal
+from brightrun.ui.frame import Place, draw_closed, draw_frame, follow_goal, may_open
 from brightrun.ui.home import draw_home
 from brightrun.ui.serving import front_door, lifespan
 from brightrun.ui.session import current_app, framed, is_admitted
@@ -35,41 +34,40 @@ def run() -> None:
     follow_goal(page.url_path)
     draw_frame(app)
     with framed():
-        page.run()
+        if may_open(app, page.url_path):
+            page.run()
+        else:
+            draw_closed(app, page.title, page.url_path)
 
 
 def pages(app: App | None) -> dict[str, list[StreamlitPage]]:
-    """Return the pages somebody may open, as the sidebar groups them."""
-    found = {
+    """Return all pages as the sidebar groups them; it names those that are of use to who looks."""
+
+    def at(place: Place, title: str) -> StreamlitPage:
+        is_named = place is not Place.BATCH and (app is None or may_open(app, place.address))
+        return st.Page(
+            place.value,
+            title=title,
+            url_path=place.address,
+            visibility="visible" if is_named else "hidden",
+        )
+
+    return {
         "": [st.Page(home, title="Home", default=True)],
-        "Write": [
-            st.Page(Place.GENERATE.value, title="New batch", url_path="generate"),
-            st.Page(Place.BATCHES.value, title="Batches", url_path="batches"),
-            st.Page(Place.BATCH.value, title="Batch", url_path="batch", visibility="hidden"),
-        ],
+        "Write": [at(Place.GENERATE, "New batch"), at(Place.BATCHES, "Batches"), at(Place.BATCH, "Batch")],
         "Review": [
-            st.Page(Place.REVIEW.value, title="Review", url_path="review"),
-            st.Page(Place.IMPORTS.value, title="Import", url_path="imports"),
-            st.Page(Place.INSIGHT.value, title="Insight", url_path="insight"),
-            st.Page(Place.DATASETS.value, title="Datasets", url_path="datasets"),
+            at(Place.REVIEW, "Review"),
+            at(Place.IMPORTS, "Import"),
+            at(Place.INSIGHT, "Insight"),
+            at(Place.DATASETS, "Datasets"),
         ],
         "Set up": [
-            st.Page(Place.TEMPLATES.value, title="Templates", url_path="templates"),
-            st.Page(Place.SCAFFOLDING.value, title="Scaffolding", url_path="scaffolding"),
-            st.Page(Place.PEOPLE.value, title="People", url_path="people"),
-            st.Page(Place.SYSTEM.value, title="System", url_path="system"),
+            at(Place.TEMPLATES, "Templates"),
+            at(Place.SCAFFOLDING, "Scaffolding"),
+            at(Place.PEOPLE, "People"),
+            at(Place.SYSTEM, "System"),
         ],
     }
-    kept = {"generate": Action.RUN_BATCH, "imports": Action.IMPORT, "people": Action.MANAGE_PEOPLE}
-    return {
-        group: [page for page in each if app is None or may_open(app, kept.get(page.url_path))]
-        for group, each in found.items()
-    }
-
-
-def may_open(app: App, action: Action | None) -> bool:
-    """Whether a page is of use to who is looking; without an action it is there to be read."""
-    return action is None or app.may(action)
 
 
 if __name__ == "__main__":

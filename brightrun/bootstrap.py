@@ -256,6 +256,7 @@ class _Roads:
     spool: Spool
     writer: Callable[[WriterName], Writer]
     reader: Callable[[WriterName], Reader]
+    server: saol.Database
     require_migrations: Callable[[], str]
 
 
@@ -269,6 +270,7 @@ def _assemble(settings: Settings, closing: ExitStack, given: Mapping[WriterName,
         spool,
         _writers(settings, given, closing),
         lambda name: _reader(name, given),
+        db,
         require_migrations,
     )
     return _furnish(settings, roads, db, closing)
@@ -369,7 +371,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         duplicates=duplicates,
         exports=Exports(datasets, released, settings.home / "exports"),
         insight=Insight(db, scenarios),
-        system=System(db, (files, logs, released), spool, writer, settings, roads.require_migrations),
+        system=System(roads.server, roads.buckets, spool, writer, settings, roads.require_migrations),
         people=People(db),
         fleet=Fleet(db, batches.process_next),
         writer=writer,

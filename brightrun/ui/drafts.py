@@ -7,6 +7,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template
 from brightrun.services.drafts import TemplateDraft, from_file
@@ -40,7 +41,12 @@ def draw_upload(app: App) -> None:
         known = {template.template_key for template in app.templates.all(active_only=False)}
         place = "the next version of" if draft.template_key in known else "a new template"
         st.markdown(f"**{label_safe(draft.name)}** will be {place} `{draft.template_key}`.")
-        if st.button("Publish it", type="primary", key="template-upload-publish"):
+        if st.button(
+            "Publish it",
+            type="primary",
+            key="template-upload-publish",
+            disabled=not app.may(Action.PUBLISH_TEMPLATE),
+        ):
             publish(app, draft.model_dump())
 
 
@@ -96,7 +102,11 @@ def draw_editor(app: App, template: Template | None) -> None:
             "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max"
         )
         _draw_variables()
-        if not st.form_submit_button("Publish the next version" if template else "Publish", type="primary"):
+        if not st.form_submit_button(
+            "Publish the next version" if template else "Publish",
+            type="primary",
+            disabled=not app.may(Action.PUBLISH_TEMPLATE),
+        ):
             return
     changed: dict[str, object] = {
         "template_key": key,

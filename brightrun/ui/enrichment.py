@@ -8,6 +8,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobKind
 from brightrun.domain.conversation import EnrichmentStatus
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.ui.frame import show_error, told
 from brightrun.ui.session import begin
 from brightrun.ui.text import counted, label_safe, words
@@ -27,6 +28,7 @@ def draw_enrichment(app: App, job: Job) -> None:
             f"Make {counted(sum(states.values()), 'pair')} again",
             key="enrichment-again",
             help="From what is stored, by today's scaffolding and rules; costs nothing. What fails is told.",
+            disabled=not app.may(Action.ENRICH),
         ):
             _enrich(app, job, sum(states.values()))
 

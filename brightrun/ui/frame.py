@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
@@ -34,6 +35,19 @@ class Place(StrEnum):
     PEOPLE = "pages/people.py"
     SYSTEM = "pages/system.py"
 
+    @property
+    def address(self) -> str:
+        """Its path in the browser."""
+        return Path(self.value).stem
+
+
+USED_FOR: Final[Mapping[str, Action]] = {
+    Place.GENERATE.address: Action.RUN_BATCH,
+    Place.IMPORTS.address: Action.IMPORT,
+    Place.PEOPLE.address: Action.MANAGE_PEOPLE,
+}
+"""What the pages are for that are of no use without it, by address; all others are there to be read."""
+
 
 def draw_frame(app: App) -> None:
     """Draw what stands on every page: which mode this is, and what earlier runs left to be told."""
@@ -56,12 +70,18 @@ def follow_goal(page: str) -> None:
     own = desk()
     if own.goal is None:
         return
-    if Path(own.goal.page).stem != page:
+    if Place(own.goal.page).address != page:
         st.switch_page(own.goal.page, query_params=dict(own.goal.query))
     for name, value in own.goal.query.items():  # another batch on the page that shows one
         if place(name) != value:
             set_place(name, value)
     own.goal = None
+
+
+def may_open(app: App, address: str) -> bool:
+    """Whether the page at an address is of use to who is looking."""
+    action = USED_FOR.get(address)
+    return action is None or app.may(action)
 
 
 def open_page() -> App:
@@ -107,6 +127,16 @@ def tell_role(app: App, action: Action) -> None:
     """Say it where who looks may read a page and not use it; what is tried all the same is refused with its reason."""
     if not app.may(action):
         st.caption(f"You read here as {app.role}; to {action.value} takes the role {LOWEST[action]}.")
+
+
+def draw_closed(app: App, title: str, address: str) -> None:
+    """Say, in place of a page that is of no use to who looks, which role it takes; a link or a bookmark led here."""
+    action = USED_FOR[address]
+    page_head(title)
+    st.info(
+        f"**You are here as {app.role}; to {action.value}, it takes the role {LOWEST[action]}.**  \n"
+        "An admin can give it to you on the page People."
+    )
 
 
 def empty_state(

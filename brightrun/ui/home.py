@@ -11,7 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.review import ConversationFilter
-from brightrun.ui.frame import Place, told
+from brightrun.ui.frame import Place, may_open, told
 from brightrun.ui.jobs import draw_card
 from brightrun.ui.text import counted
 
@@ -111,7 +111,7 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
             "Datasets",
         ),
     )
-    nearest = _next_step(waiting)
+    nearest = _next_step(app, waiting)
     st.subheader("What to do next", anchor=False)
     for number, (column, (name, state, place, label)) in enumerate(
         zip(st.columns(len(steps)), steps, strict=True)
@@ -129,11 +129,12 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
                 key=f"go-{name.lower()}",
                 type="primary" if number == nearest else "secondary",
                 width="stretch",
+                disabled=not may_open(app, place.address),
             ):
                 st.switch_page(place.value)
 
 
-def _next_step(waiting: Waiting) -> int:
+def _next_step(app: App, waiting: Waiting) -> int | None:
     """Return which step helps most now: finish what is open, then read, then export, then write more."""
     if waiting.open_jobs:
         return 1
@@ -141,7 +142,7 @@ def _next_step(waiting: Waiting) -> int:
         return 2
     if waiting.approved and not waiting.datasets:
         return 3
-    return 0
+    return 0 if may_open(app, Place.GENERATE.address) else None
 
 
 def _draw_latest(waiting: Waiting) -> None:

@@ -13,6 +13,7 @@ from brightrun.domain.calibration import Agreement, Calibration
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.insight import Scope
 from brightrun.domain.judging import HIGHEST, Verdict
+from brightrun.domain.person import Action
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.judging import JudgePlan
 from brightrun.ui.budget import ask_budget
@@ -41,6 +42,7 @@ def draw_judging(app: App, job: Job) -> None:
             "See what judging costs",
             key="judging-price",
             help="Claude scores each conversation by a written rubric and quotes what decided it. Nothing is bought yet.",
+            disabled=not app.may(Action.RUN_BATCH),
         ):
             own.heard[ASKED] = job.id
         if own.heard.get(ASKED) == job.id:

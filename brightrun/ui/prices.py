@@ -9,6 +9,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin, person
@@ -62,7 +63,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
         "Start from", list(titles), format_func=lambda key: plain(titles.get(key, key)), key="price-from"
     )
     base = next((p for p in known if _title(p) == chosen), Price("", app.prices.today(), 0.0, 0.0, 0.0))
-    price = _draw_fields(base, f"price-{chosen}")
+    price = _draw_fields(app, base, f"price-{chosen}")
     if price is None:
         return
     own = begin()
@@ -75,7 +76,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
     st.rerun()
 
 
-def _draw_fields(base: Price, key: str) -> Price | None:
+def _draw_fields(app: App, base: Price, key: str) -> Price | None:
     with st.form(key, border=False, clear_on_submit=False, enter_to_submit=False):
         model_at, day_at, above_at = st.columns([3, 2, 2])
         model = model_at.text_input("Model id", value=base.model, key=f"{key}-model")
@@ -124,7 +125,7 @@ def _draw_fields(base: Price, key: str) -> Price | None:
             placeholder="A page and its date",
         )
         st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
-        if not st.form_submit_button("Save price", type="primary"):
+        if not st.form_submit_button("Save price", type="primary", disabled=not app.may(Action.SET_PRICE)):
             return None
     return Price(
         model=model.strip(),

@@ -8,6 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.ui.session import begin
 from brightrun.ui.text import counted
 
@@ -24,7 +25,13 @@ def draw_reasons(app: App) -> None:
         height=240,
         help="Reviewers pick one of these; a note may say anything. Decisions keep the reason they were given.",
     )
-    st.button("Save the reasons", key="reasons-save", on_click=_save, args=(app, reasons))
+    st.button(
+        "Save the reasons",
+        key="reasons-save",
+        on_click=_save,
+        args=(app, reasons),
+        disabled=not app.may(Action.SET_REASONS),
+    )
 
 
 def _save(app: App, before: Sequence[str]) -> None:

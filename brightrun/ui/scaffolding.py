@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
 from brightrun.domain.scenario import Tier
 from brightrun.services.scaffolding import Change, Removal
@@ -84,11 +85,12 @@ def _draw_offer(app: App, kind: Kind, draft: Draft, uses: int) -> None:
             key="scaffolding-offer",
             on_click=_offer,
             args=(app, kind, key_of(draft), not is_active),
+            disabled=not app.may(Action.EDIT_SCAFFOLDING),
         )
         st.button(
             "Delete it",
             key="scaffolding-remove",
-            disabled=bool(uses) and not is_active,
+            disabled=(bool(uses) and not is_active) or not app.may(Action.EDIT_SCAFFOLDING),
             help=f"Used {counted(uses, 'time')}: it is only not offered any more."
             if uses
             else "Nothing uses it.",
@@ -118,7 +120,9 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
                     locked=draft is not None and name == kind.key,
                 )
         st.caption("Items that wait are written with what stands here when their turn comes.")
-        if not st.form_submit_button("Save", type="primary", key=f"{prefix}-save"):
+        if not st.form_submit_button(
+            "Save", type="primary", key=f"{prefix}-save", disabled=not app.may(Action.EDIT_SCAFFOLDING)
+        ):
             return
     values["is_active"] = draft.is_active if draft else True  # type: ignore[attr-defined]
     _save(app, kind, values)
@@ -198,7 +202,7 @@ def _draw_table_file(app: App, kind: Kind) -> None:
             "Save all of it",
             type="primary",
             key="scaffolding-import",
-            disabled=not (change.new or change.changed),
+            disabled=not (change.new or change.changed) or not app.may(Action.EDIT_SCAFFOLDING),
             on_click=_import,
             args=(app, kind, change),
         )

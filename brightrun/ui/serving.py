@@ -6,13 +6,16 @@ import ipaddress
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import streamlit as st
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -50,6 +53,13 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
+LOGIN: Final = "/auth/login"
+CALL_BACK: Final = "/oauth2callback"
+GOAL: Final = "brightrun_goal"
+GOAL_SECONDS: Final = 900
+WRITTEN: Final = "/?&=%+,:;@!$'()*~"
+"""What an address holds that is written already."""
+
 
 def front_door() -> list[Middleware]:
     """Return what every request passes; a server that would answer strangers does not start at all."""
@@ -58,7 +68,7 @@ def front_door() -> list[Middleware]:
     if not is_open and not is_loopback(address):
         sys.stderr.write(f"Bright Run does not start: {refusal(address)}\n{REMEDY}\n")
         raise SystemExit(REFUSED)
-    return [Middleware(FrontDoor, is_open=is_open)]
+    return [Middleware(FrontDoor, is_open=is_open), Middleware(WayBack)]
 
 
 @asynccontextmanager
@@ -112,6 +122,73 @@ class FrontDoor:
         await self._app(scope, receive, _with_headers(send))
 
 
+class WayBack:
+    """Leads who has logged in to the address they came for; Streamlit's own login leads everybody to the first page.
+
+    The browser keeps the address meanwhile, for the call-back alone, and an address elsewhere is not led to.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.endswith(LOGIN):
+            send = _with_goal(Request(scope), send)
+        elif scope["type"] == "http" and path.endswith(CALL_BACK):
+            send = _to_goal(Request(scope), send)
+        await self._app(scope, receive, send)
+
+
+def _with_goal(request: Request, send: Send) -> Send:
+    """Let the browser keep the address of the page on which it was told to log in."""
+    asked = urlsplit(request.headers.get("referer", ""))
+    goal = urlunsplit(("", "", asked.path, asked.query, ""))
+    if asked.netloc != request.headers.get("host") or not _is_ours(goal):
+        return send
+    cookie = Response()
+    cookie.set_cookie(
+        GOAL,
+        quote(goal),
+        max_age=GOAL_SECONDS,
+        path=request.url.path.removesuffix(LOGIN) + CALL_BACK,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return _with_start(send, lambda head: head.append("set-cookie", cookie.headers["set-cookie"]))
+
+
+def _to_goal(request: Request, send: Send) -> Send:
+    """Lead to the address that was kept, and let the browser forget it."""
+    goal = unquote(request.cookies.get(GOAL, ""))
+    if not _is_ours(goal):
+        return send
+    forget = Response()
+    forget.delete_cookie(GOAL, path=request.url.path)
+
+    def lead(head: MutableHeaders) -> None:
+        if "location" in head:
+            head["location"] = quote(goal, safe=WRITTEN)
+            head.append("set-cookie", forget.headers["set-cookie"])
+
+    return _with_start(send, lead)
+
+
+def _is_ours(goal: str) -> bool:
+    """Whether a browser that is led there stays here: `//host` and `/\\host` are other places."""
+    return goal.startswith("/") and goal[1:2] not in ("/", "\\") and goal.isprintable()
+
+
+def _with_start(send: Send, change: Callable[[MutableHeaders], None]) -> Send:
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            change(MutableHeaders(scope=message))
+        await send(message)
+
+    return send_on
+
+
 def _is_from_here(scope: Scope) -> bool:
     server = scope.get("server")
     names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
@@ -132,13 +209,4 @@ async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _with_headers(send: Send) -> Send:
-    async def send_on(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [
-                (name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS
-            ]
-            ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message = {**message, "headers": [*kept, *ours]}
-        await send(message)
-
-    return send_on
+    return _with_start(send, lambda head: head.update(HEADERS))

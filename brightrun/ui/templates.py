@@ -13,6 +13,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Prompt, Template, TemplateVersion
 from brightrun.services.drafts import draft_of, to_file
@@ -85,6 +86,7 @@ def draw_template(app: App, template: Template) -> None:
             on_click=_set_active,
             args=(app, template),
             help="Batches that use it go on; it is just not chosen for new ones.",
+            disabled=not app.may(Action.PUBLISH_TEMPLATE),
         )
         draw_download(
             "Download it as a file",

@@ -10,6 +10,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
+from brightrun.domain.person import Action
 from brightrun.domain.view import MAX_NAME, SavedView
 from brightrun.ui.filters import (
     CHOICES,
@@ -56,9 +57,17 @@ def draw_views(app: App) -> None:
                     type="tertiary",
                     on_click=_forget,
                     args=(app, view),
+                    disabled=not app.may(Action.SAVE_VIEW),
                 )
         st.text_input("Keep this view as", key=NAME, max_chars=MAX_NAME, placeholder="A name for everybody")
-        st.button("Save view", key="view-save", on_click=_save, args=(app,), width="stretch")
+        st.button(
+            "Save view",
+            key="view-save",
+            on_click=_save,
+            args=(app,),
+            width="stretch",
+            disabled=not app.may(Action.SAVE_VIEW),
+        )
 
 
 def draw_columns(app: App, known: Mapping[str, str]) -> list[str]:

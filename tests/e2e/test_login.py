@@ -165,17 +165,17 @@ def test_who_is_on_the_list_comes_in_acts_and_goes(
     door: Door, visit: Callable[[str], Page], shoot: Callable[[Page, str], None]
 ) -> None:
     """A reviewer logs in, decides under that name, loses the role while the page is open, and logs out."""
-    page = visit(door.site.url)
+    page = visit(f"{door.site.url}/review?sort=score&desc=0")
     expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=30_000)
     shoot(page, "login-door")
     log_in(page, "reviewer@example.org")
     expect(page.get_by_text("Reviewer · reviewer")).to_be_visible(timeout=30_000)
+    assert page.url.startswith(f"{door.site.url}/review?"), "The login forgot what was asked for"
     navigation = page.get_by_test_id("stSidebarNav")
     expect(navigation.get_by_role("link", name="Review", exact=True)).to_be_visible()
     for hidden in ("New batch", "Import", "People"):
         expect(navigation.get_by_role("link", name=hidden)).to_have_count(0)
     shoot(page, "login-reviewer")
-    navigation.get_by_role("link", name="Review", exact=True).click()
     expect(page.locator(".st-key-reader")).to_be_visible(timeout=30_000)
     settle(page)
     page.get_by_role("button", name="Reject", exact=True).click()
@@ -191,6 +191,15 @@ def test_who_is_on_the_list_comes_in_acts_and_goes(
     expect(page.get_by_text("It takes the role reviewer", exact=False).first).to_be_visible()
     shoot(page, "login-role-changed")
     assert [row["reviewer"] for row in _reviews(door)].count("reviewer@example.org") == 1
+    page.goto(f"{door.site.url}/generate")
+    expect(page.get_by_text("You are here as viewer")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("it takes the role author", exact=False)).to_be_visible()
+    page.goto(f"{door.site.url}/system")
+    expect(page.get_by_role("button", name="Save the reasons")).to_be_disabled(timeout=30_000)
+    assert "permission denied" not in page.inner_text("body")
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Home").click()
+    expect(page.get_by_role("button", name="New batch")).to_be_disabled(timeout=30_000)
+    shoot(page, "login-viewer")
     door.site.app.people.set_role("reviewer@example.org", Role.REVIEWER, actor="setup")
 
     page.get_by_role("button", name="Log out").click()

@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import WriterName
+from brightrun.domain.person import Role
 
 
 def failed(app: App) -> dict[str, str]:
@@ -19,6 +20,12 @@ def failed(app: App) -> dict[str, str]:
 def test_a_fresh_installation_lacks_nothing(app: App) -> None:
     """With migrations and seed applied, everything a batch needs is there."""
     assert failed(app) == {}
+
+
+def test_everybody_reads_the_same_of_the_installation(app: App) -> None:
+    """A viewer's System page says what an admin's says: what is there does not depend on who looks."""
+    viewer = app.acting_as(app.people.add("viewer@example.org", Role.VIEWER, name="Vi", actor="ana"))
+    assert all(check.is_ok for check in viewer.system.checks())
 
 
 def test_missing_scaffolding_is_named(app: App, dsn: str) -> None:

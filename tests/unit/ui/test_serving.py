@@ -11,11 +11,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from brightrun.ui.serving import REFUSED, FrontDoor, is_loopback
+from brightrun.ui.serving import REFUSED, FrontDoor, WayBack, is_loopback
 
 ROOT = Path(__file__).parents[3]
 
@@ -110,3 +110,47 @@ def test_every_answer_carries_the_heads_that_fence_a_page_in() -> None:
         assert "http" not in head["content-security-policy"]
         assert head["x-content-type-options"] == "nosniff"
         assert head["referrer-policy"] == "same-origin"
+
+
+HERE = "https://bright.example.org"
+
+
+def led(came_from: str) -> str:
+    """Return where the server leads who told it to log in on a page and has done so."""
+
+    async def provider(_: Request) -> RedirectResponse:
+        return RedirectResponse("https://provider.example.org/authorize", 302)
+
+    async def back(_: Request) -> RedirectResponse:
+        return RedirectResponse("/", 302)
+
+    routes = [Route("/auth/login", provider), Route("/oauth2callback", back)]
+    client = TestClient(
+        Starlette(routes=routes, middleware=[Middleware(WayBack)]), base_url=HERE, follow_redirects=False
+    )
+    client.get("/auth/login", headers={"referer": came_from})
+    there: str = client.get("/oauth2callback?code=1").headers["location"]
+    assert client.get("/oauth2callback?code=2").headers["location"] == "/", "an old address was led to again"
+    return there
+
+
+@pytest.mark.parametrize("page", ["/", "/review?status=approved&q=caf%C3%A9+%26+co", "/batch?job=1"])
+def test_who_logs_in_arrives_at_the_address_they_came_for(page: str) -> None:
+    """A link to a batch, sent to a colleague who is not logged in, leads to that batch."""
+    assert led(f"{HERE}{page}") == page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "https://evil.example.org/review",
+        f"{HERE}//evil.example.org/",
+        f"{HERE}/\\\\evil.example.org/",
+        f"{HERE}/\\evil.example.org/",
+        f"{HERE}@evil.example.org/",
+        "",
+    ],
+)
+def test_a_login_leads_nowhere_else(page: str) -> None:
+    """Nobody's link makes our login a way to another site."""
+    assert led(page) == "/"
