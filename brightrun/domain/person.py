@@ -110,8 +110,13 @@ def require(role: Role, action: Action) -> None:
     if not may(role, action):
         raise NotAllowed(
             f"{role.title()}s may not {action.value}.",
-            remedy=f"It takes the role {LOWEST[action].value}; an admin gives it (page People).",
+            remedy=way_to(action),
         )
+
+
+def way_to(action: Action) -> str:
+    """Say what it takes to do something."""
+    return f"It takes the role {LOWEST[action].value}; an admin gives it (page People)."
 
 
 def email_of(text: str) -> str:

@@ -14,7 +14,7 @@ from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
-from brightrun.domain.person import LOWEST, Action
+from brightrun.domain.person import LOWEST, Action, require
 from brightrun.ui.login import draw_person
 from brightrun.ui.session import current_app, desk, is_admitted, is_framed, place, set_place
 from brightrun.ui.text import label_safe
@@ -130,13 +130,10 @@ def tell_role(app: App, action: Action) -> None:
 
 
 def draw_closed(app: App, title: str, address: str) -> None:
-    """Say, in place of a page that is of no use to who looks, which role it takes; a link or a bookmark led here."""
-    action = USED_FOR[address]
+    """Draw, in place of a page that is of no use to who looks, what it takes; a link or a bookmark led here."""
     page_head(title)
-    st.info(
-        f"**You are here as {app.role}; to {action.value}, it takes the role {LOWEST[action]}.**  \n"
-        "An admin can give it to you on the page People."
-    )
+    with told():
+        require(app.role, USED_FOR[address])
 
 
 def empty_state(

@@ -10,8 +10,9 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, WriterName
 from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.person import way_to
 from brightrun.domain.review import ConversationFilter
-from brightrun.ui.frame import Place, may_open, told
+from brightrun.ui.frame import USED_FOR, Place, may_open, told
 from brightrun.ui.jobs import draw_card
 from brightrun.ui.text import counted
 
@@ -124,12 +125,14 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
                 if number == nearest:
                     st.badge("Next", color="green")
             st.caption(state)
+            is_open = may_open(app, place.address)
             if st.button(
                 label,
                 key=f"go-{name.lower()}",
                 type="primary" if number == nearest else "secondary",
                 width="stretch",
-                disabled=not may_open(app, place.address),
+                disabled=not is_open,
+                help=None if is_open else way_to(USED_FOR[place.address]),
             ):
                 st.switch_page(place.value)
 

@@ -192,8 +192,9 @@ def test_who_is_on_the_list_comes_in_acts_and_goes(
     shoot(page, "login-role-changed")
     assert [row["reviewer"] for row in _reviews(door)].count("reviewer@example.org") == 1
     page.goto(f"{door.site.url}/generate")
-    expect(page.get_by_text("You are here as viewer")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("it takes the role author", exact=False)).to_be_visible()
+    expect(page.get_by_text("Viewers may not write", exact=False)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("It takes the role author", exact=False)).to_be_visible()
+    shoot(page, "login-closed")
     page.goto(f"{door.site.url}/system")
     expect(page.get_by_role("button", name="Save the reasons")).to_be_disabled(timeout=30_000)
     assert "permission denied" not in page.inner_text("body")
