@@ -24,9 +24,9 @@ from brightrun.cli.console import (
     job_json,
     opened,
     out,
+    pairs_of,
     read_file,
     reported,
-    require_once,
 )
 from brightrun.cli.costs import (
     costs_json,
@@ -97,7 +97,9 @@ def generate(
             app.settings, writer, model, turns, budget, seed, stop_on_error, retry_cut, overnight
         )
         sheet = read_sheet(read_file(scenarios, remedy="Give the path of a CSV file."), scenarios.name)
-        planned = app.scenarios.from_sheet(sheet, _mapping(mapping or []), limit=limit)
+        planned = app.scenarios.from_sheet(
+            sheet, pairs_of("--map", mapping or [], "mood=starting_mood"), limit=limit
+        )
         plan = app.planner.plan(planned.scenarios, options, template=template)
         notes = [*planned.notes, *plan.notes]
         if not dry_run:
@@ -336,19 +338,6 @@ def _options(
         budget=budget,
         delivery=Delivery.OVERNIGHT if overnight else Delivery.DIRECT,
     )
-
-
-def _mapping(pairs: list[str]) -> dict[str, str]:
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        column, equals, variable = pair.partition("=")
-        if not equals or not column.strip():
-            raise InvalidInput(
-                f"--map {pair!r} is not COLUMN=VARIABLE.", remedy="For example --map mood=starting_mood."
-            )
-        require_once("--map", column.strip(), mapping)
-        mapping[column.strip()] = variable.strip()
-    return mapping
 
 
 def _show_job(app: App, job: Job) -> None:

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,10 +40,10 @@ __all__ = [
     "open_settings",
     "opened",
     "out",
+    "pairs_of",
     "print_table",
     "read_file",
     "reported",
-    "require_once",
     "write_out",
 ]
 
@@ -163,12 +163,21 @@ def _obstacle(path: Path, fault: OSError) -> tuple[str, str]:
     return f"{fault.strerror or fault}", f"Make room there, or give --out another place; {NOTHING_WRITTEN}"
 
 
-def require_once(option: str, name: str, given: Container[str]) -> None:
-    """Raise InvalidInput where an option names a second time what it was given already: neither value is more meant."""
-    if name in given:
-        raise InvalidInput(
-            f"{option} names {name!r} twice.", remedy=f"Give {option} {name}=… once; nothing was done."
-        )
+def pairs_of(option: str, given: Sequence[str], example: str) -> dict[str, str]:
+    """Return what an option was given as NAME=VALUE; raises InvalidInput for what is none, and for a name given twice."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise InvalidInput(
+                f"{option} {text!r} is not NAME=VALUE.", remedy=f"For example {option} {example}."
+            )
+        if name in pairs:  # neither value is more meant
+            raise InvalidInput(
+                f"{option} names {name!r} twice.", remedy=f"Give {option} {name}=… once; nothing was done."
+            )
+        pairs[name] = value
+    return pairs
 
 
 def emit(data: Mapping[str, object]) -> None:

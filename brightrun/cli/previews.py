@@ -10,9 +10,8 @@ from rich.markup import escape
 
 from brightrun.bootstrap import App
 from brightrun.cli.batches import show_plan
-from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, out, reported, require_once
+from brightrun.cli.console import JobArgument, Json, emit, err, job_json, opened, out, pairs_of, reported
 from brightrun.domain.batch import Item
-from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.services.previews import KEPT
 
@@ -59,7 +58,10 @@ def start(
         adjusted = None
         if template or given or turns or dry_run:
             rest = app.previews.plan_rest(
-                job_id, template=template or KEPT, variables=_variables(given or []), turns=turns
+                job_id,
+                template=template or KEPT,
+                variables=pairs_of("--set", given or [], "mood=calm"),
+                turns=turns,
             )
             rest.plan.require()
             if dry_run:
@@ -77,17 +79,6 @@ def start(
         else:
             err.print(f"The rest may be written: {started.counts.queued} items.")
         err.print(f"Next: [bold]brightrun process {job_id[:8]}[/bold]")
-
-
-def _variables(pairs: list[str]) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set {pair!r} is not NAME=VALUE.", remedy="For example --set mood=calm.")
-        require_once("--set", name.strip(), variables)
-        variables[name.strip()] = value.strip()
-    return variables
 
 
 def _item_json(app: App, item: Item) -> dict[str, object]:

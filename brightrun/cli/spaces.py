@@ -19,8 +19,8 @@ from brightrun.cli.console import (
     err,
     file_named,
     opened,
+    pairs_of,
     reported,
-    require_once,
     write_out,
 )
 from brightrun.domain.errors import InvalidInput
@@ -30,6 +30,7 @@ from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.spaces import Chosen
 
 ALL = "all"
+MOODS = "mood=calm,tense"
 VALUES = "Keys separated by commas, or `all`."
 
 
@@ -88,14 +89,13 @@ def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, 
         axis: everything[axis] if text.strip() == ALL else _listed(axis, text, everything[axis])
         for axis, text in given.items()
     }
-    for text in vary:
-        name, _, values = text.partition("=")
-        if not name.strip().isidentifier() or name.strip() in SCAFFOLDING or not values.strip():
+    for name, values in pairs_of("--vary", vary, MOODS).items():
+        if not name.isidentifier() or name in SCAFFOLDING or not values:
             raise InvalidInput(
-                f"--vary {text!r} is not a variable with values.", remedy="Write: --vary mood=calm,tense."
+                f"--vary {f'{name}={values}'!r} is not a variable with values.",
+                remedy=f"Write: --vary {MOODS}.",
             )
-        require_once("--vary", name.strip(), axes)
-        axes[name.strip()] = _words(values)
+        axes[name] = _words(values)
     if not any(axes.values()):
         raise InvalidInput("Nothing varies.", remedy="Give --persona, --arc, --topic or --vary, or --top-up.")
     return axes
