@@ -7,7 +7,7 @@ from rich.markup import escape
 from brightrun.bootstrap import App
 from brightrun.cli.console import err, out
 from brightrun.domain.batch import Job
-from brightrun.domain.part import Delivery, Part, PartStatus
+from brightrun.domain.part import Delivery, Part
 
 
 def show_parts(app: App, job: Job) -> None:
@@ -15,8 +15,9 @@ def show_parts(app: App, job: Job) -> None:
     if job.options.delivery is not Delivery.OVERNIGHT:
         return
     for part in app.parts.of_job(job.id):
-        out.print(f"  part {part.number}: {part.size} items, {part.status.value}{_until(part)}", style="dim")
-        if part.fault and part.status is not PartStatus.CLOSED:
+        state = part.end or part.status
+        out.print(f"  part {part.number}: {part.size} items, {state.value}{_until(part)}", style="dim")
+        if part.fault:
             out.print(f"    {escape(part.fault)}", style="yellow")
 
 
@@ -33,6 +34,6 @@ def call_off(app: App, job: Job, *, quiet: bool) -> Job:
 
 
 def _until(part: Part) -> str:
-    if part.ends_by is None or part.status is PartStatus.CLOSED:
+    if part.ends_by is None or part.end:
         return ""
     return f", there by {part.ends_by.astimezone():%d %B %H:%M}"

@@ -45,6 +45,21 @@ PART_TRANSITIONS: dict[PartStatus, frozenset[PartStatus]] = {
 }
 
 
+class PartEnd(StrEnum):
+    """What became of a part that is closed."""
+
+    COLLECTED = "collected"
+    """Claude's answers to it were read."""
+    NOT_HANDED_OVER = "not handed over"
+    """Claude never had it; what of it had no end went back."""
+    GONE = "results missing"
+    """Claude has no answers to it any more, or does not name all of them."""
+
+
+MAY_BE_PAID = "It may have been paid for."
+"""What the reason of a part ends with whose results are gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some items of one job on their way through Message Batches."""
@@ -67,6 +82,15 @@ class Part:
     """Until it is looked at again."""
     token: str | None = None
     """Of whoever has it in hand; None where it is only shown."""
+
+    @property
+    def end(self) -> PartEnd | None:
+        """What became of it; None while it is out."""
+        if self.status is not PartStatus.CLOSED:
+            return None
+        if self.fault and self.fault.endswith(MAY_BE_PAID):
+            return PartEnd.GONE
+        return PartEnd.COLLECTED if self.remote_id else PartEnd.NOT_HANDED_OVER
 
 
 @dataclass(frozen=True, slots=True)

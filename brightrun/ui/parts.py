@@ -9,9 +9,9 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job
-from brightrun.domain.part import Delivery, Part, PartStatus
+from brightrun.domain.part import Delivery, Part, PartEnd, PartStatus
 from brightrun.ui.frame import told
-from brightrun.ui.text import duration, label_safe, plain
+from brightrun.ui.text import duration, label_safe, plain, words
 
 TICK = 5.0
 SHOWN = 20
@@ -20,7 +20,6 @@ _STATES = {
     PartStatus.PREPARING: "Is being handed over",
     PartStatus.LOST: "May be at Claude: looked for",
     PartStatus.SENT: "At Claude",
-    PartStatus.CLOSED: "Collected",
 }
 
 
@@ -44,17 +43,16 @@ def _draw(app: App, job: Job) -> None:
             )
             st.dataframe(pd.DataFrame([_row(part) for part in parts]), hide_index=True, height="content")
             for part in parts:
-                if part.fault and part.status is not PartStatus.CLOSED:
-                    st.caption(f"⚠ Part {part.number}: {label_safe(part.fault, limit=300)}")
+                if part.fault:
+                    mark = "" if part.end is PartEnd.NOT_HANDED_OVER else "⚠ "
+                    st.caption(f"{mark}Part {part.number}: {label_safe(part.fault, limit=300)}")
 
 
 def _row(part: Part) -> dict[str, object]:
-    state = _STATES[part.status]
+    state = words(part.end.value) if part.end else _STATES[part.status]
     if part.cancel_asked and part.status is PartStatus.SENT:
         state = "Called off"
-    if part.status is PartStatus.CLOSED and part.fault:
-        state = "Ended"
-    is_out = part.status is not PartStatus.CLOSED
+    is_out = part.end is None
     return {
         "Part": part.number,
         "Items": part.size,
@@ -62,7 +60,7 @@ def _row(part: Part) -> dict[str, object]:
         "Handed over": _day(part.sent_at),
         "There at the latest": _day(part.ends_by if is_out else None),
         "Next look": f"in {duration(part.look_seconds)}" if is_out and part.look_seconds is not None else "",
-        "Collected": _day(part.closed_at),
+        "Ended": _day(part.closed_at),
         "Claude's id": plain(part.remote_id or ""),
     }
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1.element_tree import Button
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
 from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.part import Delivery
 from brightrun.domain.review import ConversationFilter, Decision
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -226,6 +227,20 @@ def test_a_template_is_published_as_its_next_version(open_page: OpenPage, app: A
     newest, oldest = app.templates.versions(template.id)
     assert (newest.version, newest.user_text) == (2, changed)
     assert oldest.user_text == template.version.user_text
+
+
+def test_a_part_that_claude_never_had_is_not_shown_as_collected(open_page: OpenPage, app: App) -> None:
+    """Without a key nothing is handed over: the page says so, with the reason, and names no day of collecting."""
+    options = JobOptions(WriterName.CLAUDE, app.settings.model, 8000, delivery=Delivery.OVERNIGHT)
+    job = app.batches.create(app.planner.plan(scenarios(2), options), name="Night", actor="ana")
+    app.batches.process_next(job.id)
+    page = open_page("batch", job=job.id)
+    [table] = [each.value for each in page.dataframe if "Part" in each.value]
+    assert list(table["State"]) == ["Not handed over"]
+    assert list(table["Handed over"]) == [""]
+    assert "Collected" not in table
+    assert "Part 1: " in said(page)
+    assert "ANTHROPIC\\_API\\_KEY" in said(page)
 
 
 def test_the_system_page_names_what_is_missing(

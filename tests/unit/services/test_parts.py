@@ -13,7 +13,7 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import InvalidInput
-from brightrun.domain.part import Delivery, PartStatus
+from brightrun.domain.part import Delivery, PartEnd, PartStatus
 from tests.fakes import options, scenarios
 from tests.messages_api import MessagesApi
 from tests.opened import claude_app
@@ -216,6 +216,7 @@ def test_a_batch_whose_results_are_gone_is_not_bought_again_by_itself(desk: Desk
     ended = desk.finish(job)
     assert (ended.status, ended.counts.failed) == (JobStatus.FAILED, 2)
     assert ended.money.possible > 0
+    assert [part.end for part in desk.app.parts.of_job(job.id)] == [PartEnd.GONE]
     desk.app.batches.retry_failed(job.id, actor="ana")
     assert desk.finish(job).counts.completed == 2
 
@@ -257,6 +258,8 @@ def test_a_hand_over_that_is_refused_for_good_pauses_the_job(desk: Desk) -> None
     assert "rejected the key" in (paused.pause_reason or "")
     desk.app.batches.resume(job.id, actor="ana")
     assert desk.finish(job).counts.completed == 3
+    ends = [part.end for part in desk.app.parts.of_job(job.id)]
+    assert ends == [PartEnd.COLLECTED, PartEnd.NOT_HANDED_OVER], "the latest first"
     once(desk, job)
 
 
