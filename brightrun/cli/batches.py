@@ -370,7 +370,7 @@ def _table(jobs: list[Job]) -> Table:
             job.id[:8],
             escape(job.name),
             job.status.value,
-            f"{job.counts.completed}/{job.counts.total}",
+            f"{job.now.completed}/{job.now.total}" + (f", {job.waiting} wait" if job.waiting else ""),
             str(job.counts.failed),
             duration(job.seconds_left) if job.is_open else "",
             dollars(job.money.spent),

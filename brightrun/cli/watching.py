@@ -29,7 +29,7 @@ def progress_bar(*, quiet: bool) -> Progress:
 
 def add_job(bar: Progress, job: Job) -> TaskID:
     """Give a job its line in the display."""
-    return bar.add_task("", total=job.counts.total, title=terminal_safe(shortened(job.name, 30)), figures="")
+    return bar.add_task("", total=job.now.total, title=terminal_safe(shortened(job.name, 30)), figures="")
 
 
 def figures(job: Job) -> str:
@@ -40,9 +40,10 @@ def figures(job: Job) -> str:
 
 def show_end(job: Job) -> None:
     """Say in a line how far a job came, and why it paused."""
+    rest = f" and {job.waiting} to be started" if job.waiting else ""
     err.print(
         f"{job.status.value}: {job.counts.completed} completed, {job.counts.failed} failed, "
-        f"{job.counts.cancelled} cancelled, {job.counts.queued} queued; {dollars(job.money.spent)} spent"
+        f"{job.counts.cancelled} cancelled, {job.now.queued} queued{rest}; {dollars(job.money.spent)} spent"
         + (f", {dollars(job.money.possible)} possibly" if job.money.possible else "")
     )
     if job.pause_reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -199,6 +199,7 @@ class Job:
     rate_per_minute: float | None = None
     """Items ended per minute, over the latest ones."""
     seconds_left: float | None = None
+    """Until all that may be written now has ended."""
     next_attempt_at: datetime | None = None
     """Nothing of the job is called before: the API asked to slow down."""
     preview: int | None = None
@@ -209,6 +210,17 @@ class Job:
     kind: JobKind = JobKind.WRITE
     parts_out: int = 0
     """Parts of it that are on their way through Message Batches."""
+
+    @property
+    def waiting(self) -> int:
+        """Items behind a preview, until a person starts them."""
+        can_start = self.is_open or self.status is JobStatus.PAUSED
+        return max(0, self.counts.total - self.preview) if self.preview and can_start else 0
+
+    @property
+    def now(self) -> Counts:
+        """The items that may be written now: all but those that wait behind a preview."""
+        return replace(self.counts, queued=max(0, self.counts.queued - self.waiting))
 
     @property
     def is_out(self) -> bool:

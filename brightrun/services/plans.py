@@ -12,6 +12,7 @@ from brightrun.domain.budget import check_budget
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.estimate import Estimate, Terms
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId, TemplateVersionId
+from brightrun.domain.part import Delivery
 from brightrun.domain.price import Tariff
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
@@ -130,6 +131,13 @@ class Planner:
         """Return what one conversation by this prompt would cost; raises InvalidInput for an unpriced model."""
         known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
         return self._estimator.estimate([(version, prompt)], options, known)[0]
+
+    def price_of_preview(self, plan: Plan, number: int) -> Estimate:
+        """Return what a plan's first items alone will cost, written at once as a preview is."""
+        parts = [(item.choice.template.version, item.prompt) for item in plan.items[:number]]
+        options = replace(plan.options, delivery=Delivery.DIRECT)
+        known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
+        return self._estimator.estimate(parts, options, known)[0]
 
     def _item(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -319,7 +319,7 @@ def _options(data: Mapping[str, Any]) -> JobOptions:
 def job_of(data: Mapping[str, Any]) -> Job:
     """Read a job as job_view tells it."""
     options = _options(data)
-    return Job(
+    job = Job(
         id=JobId(data["id"]),
         name=str(data["name"]),
         status=JobStatus(data["status"]),
@@ -345,6 +345,13 @@ def job_of(data: Mapping[str, Any]) -> Job:
         kind=JobKind(data["kind"]),
         parts_out=int(data.get("parts_out") or 0),
     )
+    if not job.waiting or job.seconds_left is None:
+        return job
+    return replace(job, seconds_left=job.seconds_left * _open(job.now) / max(1, _open(job.counts)))
+
+
+def _open(counts: Counts) -> int:
+    return counts.queued + counts.processing
 
 
 def _item(row: Mapping[str, Any]) -> Item:

@@ -75,7 +75,7 @@ def _draw_costs(app: App, job: Job) -> None:
     with told():
         costs = app.costs.of_job(job.id)
         _draw_each(costs)
-        _draw_tokens(costs)
+        _draw_tokens(costs, job)
         if len(costs.templates) > 1:
             with st.expander(f"By template ({len(costs.templates)})"):
                 _draw_table(costs.templates)
@@ -97,7 +97,7 @@ def _draw_each(costs: JobCost) -> None:
         column.metric(label, label_safe(value), help=note)
 
 
-def _draw_tokens(costs: JobCost) -> None:
+def _draw_tokens(costs: JobCost, job: Job) -> None:
     usage = costs.usage
     unknown = costs.cost.unknown_calls
     calls = counted(costs.cost.calls, "call") + (f", {unknown:,} of them possibly paid" if unknown else "")
@@ -108,8 +108,9 @@ def _draw_tokens(costs: JobCost) -> None:
     parts = [used]
     if costs.estimate:
         expected = f"{dollars(costs.estimate.expected_usd)} to {dollars(costs.estimate.high_usd)}"
+        whole = f" for all {job.counts.total:,}" if job.waiting else ""
         parts.append(
-            f"Before it started, {expected} was expected, {dollars(costs.estimate.worst_usd)} at most."
+            f"Before it started, {expected} was expected{whole}, {dollars(costs.estimate.worst_usd)} at most."
         )
     st.caption(label_safe(" ".join(parts), limit=600))
 

@@ -23,8 +23,9 @@ MEANING = {
 
 def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
     """Draw everything in places that do not move while the job runs; its state stands under the bar."""
-    counts = job.counts
-    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}"
+    counts = job.now
+    rest = f" · {counted(job.waiting, 'waits', 'wait')} to be started" if job.waiting else ""
+    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}{rest}"
     st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
     draw_state()
     _metrics(

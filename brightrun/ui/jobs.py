@@ -54,7 +54,7 @@ def draw_card(job: Job) -> None:
                 draw_status(job.status)
             st.caption(f"{_writer(job)} · started by {label_safe(job.created_by)} · {ago(job.created_at)}")
         with bar:
-            st.progress(job.counts.share, text=_share(job))
+            st.progress(job.now.share, text=_share(job))
         with figures:
             st.markdown(f"{label_safe(dollars(job.money.spent))} spent")
             st.caption(_tail(job))
@@ -103,11 +103,12 @@ def _writer(job: Job) -> str:
 
 
 def _share(job: Job) -> str:
-    counts = job.counts
+    counts = job.now
+    waiting = f" · {counted(job.waiting, 'waits', 'wait')} to be started" if job.waiting else ""
     failed = f" · {counts.failed:,} failed" if counts.failed else ""
     cancelled = f" · {counts.cancelled:,} cancelled" if counts.cancelled else ""
     done = "judged" if job.kind is JobKind.JUDGE else "written"
-    return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}"
+    return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}{waiting}"
 
 
 def _tail(job: Job) -> str:

@@ -11,6 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.conversation import MAX_TURNS
 from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.estimate import Estimate
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
@@ -23,7 +24,7 @@ from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
 from brightrun.ui.session import begin, person
 from brightrun.ui.spaces import TEMPLATE
-from brightrun.ui.text import clamp, counted, label_safe, plain
+from brightrun.ui.text import clamp, counted, dollars, label_safe, plain
 
 SHOWN_PROBLEMS = 5
 
@@ -255,14 +256,14 @@ def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
         width="stretch",
         help=None if is_ready else "Something above has to be mended first.",
     )
-    preview = _draw_preview(plan.estimate.items if is_ready else 0, shown)
+    preview = _draw_preview(app, plan, shown) if is_ready else None
     if starts or preview:
         _start(app, plan, title, shown, preview)
 
 
-def _draw_preview(number: int, shown: str) -> int | None:
+def _draw_preview(app: App, plan: Plan, shown: str) -> int | None:
     """Offer to write the first items alone, to be read before the rest is paid for."""
-    most = min(MAX_PREVIEW, number - 1)
+    most = min(MAX_PREVIEW, plan.estimate.items - 1)
     if most < 1:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -275,7 +276,18 @@ def _draw_preview(number: int, shown: str) -> int | None:
             width="stretch",
             help="They are the first of this batch. Read them, adjust the rest, then start it.",
         )
+    if plan.options.writer is WriterName.CLAUDE:
+        cost = _price_of_preview(app, shown, int(wanted), plan)
+        rest = counted(plan.estimate.items - int(wanted), "conversation waits", "conversations wait")
+        st.caption(
+            label_safe(f"About {dollars(cost.expected_usd)} for the first {wanted}; {rest} for your word.")
+        )
     return int(wanted) if clicked else None
+
+
+@st.cache_resource(max_entries=6, ttl=600, scope="session", show_spinner=False)
+def _price_of_preview(_app: App, shown: str, number: int, _plan: Plan) -> Estimate:
+    return _app.planner.price_of_preview(_plan, number)
 
 
 def _start(app: App, plan: Plan, title: str, shown: str, preview: int | None) -> None:

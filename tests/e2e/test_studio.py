@@ -61,7 +61,9 @@ def test_a_batch_is_designed_seen_before_it_is_paid_and_topped_up(
     shoot(page, "preview-adjust-light")
     press(adjust)
     expect(page.get_by_text("9 items adjusted.").first).to_be_visible()
+    expect(page.get_by_text("3 of 3 ended · 100% · 9 wait to be started")).to_be_visible()
     press(start)
+    expect(page.get_by_text("of 12 ended")).to_be_visible()
     watch(page, site, 12)
     items = site.app.batches.items(job.id, limit=20)
     assert [item.scenario.variables.get("mood") for item in items] == [None] * 3 + ["in a hurry"] * 9

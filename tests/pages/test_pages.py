@@ -243,6 +243,19 @@ def test_a_part_that_claude_never_had_is_not_shown_as_collected(open_page: OpenP
     assert "ANTHROPIC\\_API\\_KEY" in said(page)
 
 
+def test_a_preview_counts_what_is_written_now(open_page: OpenPage, app: App) -> None:
+    """The page and the list of a batch in preview tell of its first items, and how many wait to be started."""
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    plan = app.planner.plan(scenarios(7), options)
+    job = app.batches.create(plan, name="First", actor="ana", preview=2)
+    page = open_page("batch", job=job.id)
+    [bar] = page.get("progress")
+    assert "0 of 2 ended · 0% · 5 wait to be started" in bar.proto.text
+    assert {m.label: m.value for m in page.metric}["Still to do"] == "2"
+    [bar] = open_page("batches").get("progress")
+    assert "of 2 written · 5 wait to be started" in bar.proto.text
+
+
 def test_the_system_page_names_what_is_missing(
     open_page: OpenPage, home: object, monkeypatch: object
 ) -> None:

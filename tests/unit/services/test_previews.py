@@ -11,6 +11,7 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.errors import InvalidInput, NotAllowed, WriterDeclined
+from brightrun.domain.part import Delivery
 from brightrun.services.drafts import draft_of
 from brightrun.services.reparsing import Found
 from tests.fakes import ScriptedWriter, options, scenarios
@@ -57,6 +58,31 @@ def test_a_preview_stops_by_itself_and_the_rest_is_the_same_job(
     assert (done.status, done.counts.completed, writer.calls) == (JobStatus.COMPLETED, 5, 5)
     positions = [item.position for item in app.batches.items(job.id) if item.conversation_id]
     assert positions == [1, 2, 3, 4, 5]
+
+
+def test_what_waits_behind_a_preview_is_no_part_of_what_is_written_now(
+    app: App, writer: ScriptedWriter
+) -> None:
+    """While two of ten are written, the time left is that of these two; when the rest is started, that of all."""
+    plan = app.planner.plan(scenarios(10), options())
+    job = app.batches.create(plan, name="test", actor="ana", preview=2)
+    written = app.batches.process_next(job.id).job
+    assert (written.now.total, written.now.ended, written.now.queued, written.waiting) == (2, 1, 1, 8)
+    assert written.counts.queued == 9
+    assert written.rate_per_minute is not None
+    assert written.seconds_left == pytest.approx(60 / written.rate_per_minute, rel=0.01)
+    assert app.batches.page(limit=1)[0].seconds_left == pytest.approx(written.seconds_left, rel=0.01)
+    started = app.previews.start(job.id, actor="ana")
+    assert (started.now.total, started.waiting) == (10, 0)
+    assert started.seconds_left == pytest.approx(9 * (written.seconds_left or 0), rel=0.01)
+
+
+def test_a_preview_is_priced_for_itself(app: App) -> None:
+    """Two of five cost what these two cost, at the usual price even where the rest comes overnight."""
+    plan = app.planner.plan(scenarios(5), options(WriterName.CLAUDE, delivery=Delivery.OVERNIGHT))
+    alone = app.planner.plan(scenarios(5)[:2], options(WriterName.CLAUDE))
+    found = app.planner.price_of_preview(plan, 2)
+    assert (found.items, found.expected_usd) == (2, pytest.approx(alone.estimate.expected_usd))
 
 
 def test_many_workers_at_once_write_the_preview_only(app: App, writer: ScriptedWriter) -> None:
