@@ -6,6 +6,7 @@ BrightRunError
 ├── NotFound                an id or prefix names nothing, or more than one thing
 ├── Conflict                somebody else changed it first
 ├── NotAllowed              the state does not permit the action
+│   └── AlreadyDone         somebody has done it before
 ├── SetupFault              this machine or project is not ready (folder, server, key, migration)
 ├── DatabaseFault           the database refused or could not be reached
 ├── StorageFault            the object store refused or could not be reached
@@ -66,6 +67,10 @@ class Conflict(BrightRunError):
 
 class NotAllowed(BrightRunError):
     """The present state does not permit the action."""
+
+
+class AlreadyDone(NotAllowed):
+    """Somebody has done it before: what was wanted is so."""
 
 
 class SetupFault(BrightRunError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from brightrun import saol
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
-from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed
+from brightrun.domain.errors import AlreadyDone, Conflict, InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
@@ -102,14 +102,25 @@ class Previews:
 
     @needs(Action.RUN_BATCH)
     def start(self, job_id: JobId, *, actor: str, more: int | None = None) -> Job:
-        """Start the rest, or so many `more` items of it; raises NotAllowed where nothing waits for that."""
+        """Start the rest, or so many `more` items of it; raises NotAllowed where nothing waits for that.
+
+        Raises AlreadyDone where somebody has started the rest before.
+        """
         require_budget(self._db, job_id)
         data = store.act(self._db, "start_rest", job_id, more=more, actor=actor)
         job: Job = data["job"]
         if data["outcome"] != "ok":
+            self._require_first(job)
             _require(job)
         emit(Event.JOB_RELEASED, job=job_id, preview=job.preview, actor=actor)
         return job
+
+    def _require_first(self, job: Job) -> None:
+        """Raise AlreadyDone where the rest of a job that goes on, or has come to its end, was started before."""
+        begun = store.rest_started(self._db, job.id) if job.preview is None else None
+        if begun and job.status is not JobStatus.CANCELLED:
+            who, at = begun
+            raise AlreadyDone(f"The rest was already started, by {who} at {at.astimezone():%H:%M on %d %B}.")
 
     def _kept(self, items: Sequence[Item]) -> list[Choice]:
         """Return each item's own template in its newest version, with why it has it."""

@@ -38,6 +38,9 @@ from brightrun.domain.log import LogLine
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
+REST_STARTED = "The rest was started by "
+"""What start_rest writes into the log, before the name."""
+
 Answer = Mapping[str, Any]
 """What a function of the step answers."""
 
@@ -270,6 +273,21 @@ def log_lines(db: saol.Database, job_id: JobId) -> list[LogLine]:
     """Return the whole log of a job in the order it was written."""
     result = saol.agent_query(db, "log_rows", where=[("job_id", "eq", job_id)], order_by=[saol.Order("id")])
     return [_line(row) for row in result.rows()]
+
+
+def rest_started(db: saol.Database, job_id: JobId) -> tuple[str, datetime] | None:
+    """Return who started the rest behind a job's preview, and when; None where nobody has."""
+    result = saol.agent_query(
+        db,
+        "job_log",
+        select=["message", "created_at"],
+        where=[("job_id", "eq", job_id), ("message", "like", f"{REST_STARTED}%")],
+        order_by=[saol.Order("id", descending=True)],
+        limit=1,
+    )
+    for row in result.rows():
+        return row["message"].removeprefix(REST_STARTED), datetime.fromisoformat(row["created_at"])
+    return None
 
 
 def _call(db: saol.Database, function: str, **params: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
-from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.errors import AlreadyDone, BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest, have_ended
@@ -197,6 +197,9 @@ def _start(app: App, job: Job, more: int | None) -> None:
             ("rest", job.id, job.preview, more),
             lambda: app.previews.start(job.id, actor=person(), more=more),
         )
+    except AlreadyDone as done:  # by another tab or person: what was asked for is under way
+        own.watched.discard(job.id)
+        own.notify(label_safe(str(done)))
     except BrightRunError as fault:
         own.complain(fault)
     else:

@@ -9,6 +9,7 @@ import pytest
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobStatus, StepOutcome
+from brightrun.domain.errors import AlreadyDone
 from tests.contract.hosted import opened_hosted
 from tests.fakes import options, scenarios
 
@@ -28,6 +29,8 @@ def test_a_preview_is_adjusted_and_started_on_a_hosted_database(app: App) -> Non
     assert app.batches.page(limit=1)[0].preview == 1
     assert app.previews.adjust(app.previews.plan_rest(job.id, variables={"mood": "calm"}), actor="ana") == 2
     app.previews.start(job.id, actor="ana")
+    with pytest.raises(AlreadyDone, match="by ana at"):
+        app.previews.start(job.id, actor="ben")
     while app.batches.process_next(job.id).outcome is not StepOutcome.DONE:
         pass
     done = app.batches.get(job.id)

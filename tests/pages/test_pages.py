@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobOptions, JobStatus, WriterName
+from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.part import Delivery
 from brightrun.domain.review import ConversationFilter, Decision
@@ -254,6 +254,21 @@ def test_a_preview_counts_what_is_written_now(open_page: OpenPage, app: App) -> 
     assert {m.label: m.value for m in page.metric}["Still to do"] == "2"
     [bar] = open_page("batches").get("progress")
     assert "of 2 written · 5 wait to be started" in bar.proto.text
+
+
+def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:
+    """Whoever starts the rest after somebody else is told who was first, without an error."""
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    plan = app.planner.plan(scenarios(4), options)
+    job = app.batches.create(plan, name="First", actor="ana", preview=1)
+    while app.batches.process_next(job.id).outcome is not StepOutcome.PAUSED:
+        time.sleep(0)
+    page = open_page("batch", job=job.id)
+    app.previews.start(job.id, actor="ben")
+    page.button(key="preview-start").click().run()
+    assert not page.error
+    assert any("already started\\, by ben" in toast.value for toast in page.toast)
+    assert not [button for button in page.button if button.key == "preview-start"]
 
 
 def test_the_system_page_names_what_is_missing(

@@ -10,7 +10,7 @@ import pytest
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
-from brightrun.domain.errors import InvalidInput, NotAllowed, WriterDeclined
+from brightrun.domain.errors import AlreadyDone, InvalidInput, NotAllowed, WriterDeclined
 from brightrun.domain.part import Delivery
 from brightrun.services.drafts import draft_of
 from brightrun.services.reparsing import Found
@@ -210,6 +210,26 @@ def test_a_preview_grows_by_one_and_ends_with_the_last(app: App, preview: Previe
     assert drive(app, job).status is JobStatus.COMPLETED
 
 
+def test_whoever_starts_the_rest_second_is_told_who_was_first(app: App, preview: Preview) -> None:
+    """While the rest is written and when all of it is, it stands started by the first; a cancelled job is that."""
+    job, other = preview(), preview()
+    for each in (job, other):
+        app.previews.start(each.id, actor="ben")
+    for more in (None, 1):
+        with pytest.raises(AlreadyDone, match="started, by ben at"):
+            app.previews.start(job.id, actor="ana", more=more)
+    assert drive(app, job).counts.completed == 5
+    with pytest.raises(AlreadyDone, match="started, by ben at"):
+        app.previews.start(job.id, actor="ana")
+    app.batches.cancel(other.id, actor="ana")
+    with pytest.raises(NotAllowed, match="is cancelled"):
+        app.previews.start(other.id, actor="ana")
+    plan = app.planner.plan(scenarios(2), options())
+    whole = app.batches.create(plan, name="test", actor="ana")
+    with pytest.raises(NotAllowed, match="no preview"):
+        app.previews.start(whole.id, actor="ana")
+
+
 def test_adjusting_what_cannot_be_adjusted_changes_nothing(app: App, preview: Preview) -> None:
     """A started job, an ended one, a wrong name and a scenario that cannot be written are refused whole."""
     job = preview()
@@ -226,8 +246,6 @@ def test_adjusting_what_cannot_be_adjusted_changes_nothing(app: App, preview: Pr
     app.previews.start(job.id, actor="ana")
     with pytest.raises(NotAllowed, match="not in preview"):
         app.previews.adjust(sound, actor="ana")
-    with pytest.raises(NotAllowed, match="no preview"):
-        app.previews.start(job.id, actor="ana")
     app.batches.cancel(job.id, actor="ana")
     with pytest.raises(NotAllowed, match="cancelled"):
         app.previews.plan_rest(job.id)
