@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brightrun.domain.scenario import Tier
 
@@ -20,6 +21,22 @@ Turns = Annotated[int, Field(ge=2, le=200, multiple_of=2)]
 
 MAX_SHOWN = 40
 """Characters of a wrong value that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one field of a draft, or with the draft as a whole."""
+
+    field: str
+    """Empty where it is about more than one."""
+    number: int | None
+    """Which thing of the field's list, from 1."""
+    said: str
+
+    def placed(self, field: str) -> str:
+        """Return it after the name that its field has where it is read."""
+        place = f", number {self.number} of its list" if self.number else ""
+        return f"{field}{place}: {self.said}" if self.field else self.said
 
 
 class Kind(StrEnum):
@@ -137,7 +154,18 @@ def key_of(draft: Draft) -> str:
     return str(getattr(draft, next(kind.key for kind, made in DRAFTS.items() if isinstance(draft, made))))
 
 
-def told(kind: str, given: object, context: Mapping[str, object], message: str) -> str:
+def faults_of(fault: ValidationError) -> list[Fault]:
+    """Return what validators found in a draft, as a person says it."""
+    found = []
+    for error in fault.errors():
+        field, *within = error["loc"] or ("",)
+        number = next((one + 1 for one in within if isinstance(one, int)), None)
+        said = _told(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+        found.append(Fault(str(field), number, said))
+    return found
+
+
+def _told(kind: str, given: object, context: Mapping[str, object], message: str) -> str:
     """Return what a validator found as a person says it; its own words where it has no others here."""
     if isinstance(given, str) and not given.strip():
         return "it is empty"

@@ -14,7 +14,17 @@ from pydantic import ValidationError
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.domain.person import Action
-from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of, told
+from brightrun.domain.scaffolding import (
+    DRAFTS,
+    NAMED,
+    Draft,
+    Kind,
+    faults_of,
+    key_of,
+    lines_of,
+    pairs_of,
+    text_of,
+)
 from brightrun.domain.scenario import EmotionalArc, Persona, Topic
 from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
 from brightrun.services.rights import needs
@@ -157,9 +167,7 @@ def _drafts(kind: Kind, sheet: Sheet, before: Mapping[str, Draft]) -> list[Draft
         try:
             draft = _draft(kind, _cells(sheet, row), before)
         except ValidationError as fault:
-            for error in fault.errors():
-                said = told(error["type"], error["input"], error.get("ctx", {}), error["msg"])
-                wrong.append(f"Line {line}, {_placed(error['loc'], said)}.")
+            wrong += [f"Line {line}, {found.placed(f'column {found.field}')}." for found in faults_of(fault)]
             continue
         key = key_of(draft)
         if key in seen:
@@ -220,13 +228,6 @@ def _value(kind: Kind, name: str, text: str) -> object:
     if isinstance(default, dict):
         return pairs_of(text)
     return text.strip()
-
-
-def _placed(loc: Sequence[object], said: str) -> str:
-    """Return what is wrong with a cell, after its column and, in a list, which of its things it is."""
-    column, *within = loc or ("",)
-    place = next((f", number {one + 1} of its list" for one in within if isinstance(one, int)), "")
-    return f"column {column}{place}: {said}" if column else said
 
 
 def _differs(before: Draft, after: Draft) -> bool:

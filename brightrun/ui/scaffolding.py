@@ -12,7 +12,17 @@ from pydantic import ValidationError
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
-from brightrun.domain.scaffolding import DRAFTS, NAMED, Draft, Kind, key_of, lines_of, pairs_of, text_of
+from brightrun.domain.scaffolding import (
+    DRAFTS,
+    NAMED,
+    Draft,
+    Kind,
+    faults_of,
+    key_of,
+    lines_of,
+    pairs_of,
+    text_of,
+)
 from brightrun.domain.scenario import Tier
 from brightrun.services.scaffolding import Change, Removal
 from brightrun.ui.downloads import draw_download
@@ -158,9 +168,8 @@ def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
         draft = DRAFTS[kind].model_validate(values)
     except ValidationError as fault:
         st.error("**This cannot be saved yet.**")
-        st.text(
-            "\n".join(f"• {words(str(e['loc'][0])) if e['loc'] else ''}: {e['msg']}" for e in fault.errors())
-        )
+        wrong = [f.placed(words(f.field)) if f.field else words(f.said) for f in faults_of(fault)]
+        st.text("\n".join(f"• {line}." for line in wrong))
         return
     own = begin()
     try:

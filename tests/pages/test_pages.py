@@ -271,6 +271,28 @@ def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: A
     assert not [button for button in page.button if button.key == "preview-start"]
 
 
+def test_a_form_says_in_plain_words_what_cannot_be_saved(open_page: OpenPage, app: App) -> None:
+    """Whoever edits a persona or an arc is told as in a table: the field, which of its list, and what is wrong."""
+    page = open_page("scaffolding")
+    page.selectbox(key="scaffolding-persona").set_value("new").run()
+    page.text_input(key="scaffolding-persona-new-persona_key").set_value("The Boss")
+    page.text_area(key="scaffolding-persona-new-common_concerns").set_value("Time\n" + "x" * 2001)
+    page.button(key="scaffolding-persona-new-save").click().run()
+    assert "• Persona key: 'The Boss' is no key; a key has only small letters a to z, digits and _." in said(
+        page
+    )
+    assert "• Name: it is empty." in said(page)
+    assert "• Common concerns, number 2 of its list: it has 2,001 characters; 2,000 are allowed." in said(
+        page
+    )
+    page.segmented_control(key="scaffolding-kind").set_value("arc").run()
+    key = app.scenarios.axes(active_only=False).arcs[0].arc_key
+    page.selectbox(key="scaffolding-arc").set_value(key).run()
+    page.number_input(key=f"scaffolding-arc-{key}-typical_turn_count_min").set_value(200)
+    page.button(key=f"scaffolding-arc-{key}-save").click().run()
+    assert "• Typical turn count min is more than typical turn count max." in said(page)
+
+
 def test_the_system_page_names_what_is_missing(
     open_page: OpenPage, home: object, monkeypatch: object
 ) -> None:
