@@ -135,7 +135,8 @@ def _choose(label: str, names: Mapping[str, str], key: str) -> list[str]:
 
 
 def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
-    column, kind = st.columns([7, 4], vertical_alignment="bottom")
+    row = st.container(horizontal=True, vertical_alignment="bottom")  # where there is no room, it wraps
+    column, kind = row.container(width="stretch"), row.container(width="content")
     shown = kind.segmented_control(
         "Kinds of arc",
         ["all", "core", "edge"],

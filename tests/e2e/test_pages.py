@@ -89,6 +89,23 @@ def test_the_list_to_review_can_be_used_in_a_narrow_window(
     shoot(page, "review-narrow")
 
 
+def test_kinds_of_arc_stand_whole_in_a_narrow_window(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
+    """On a small screen every kind of arc can be read and pressed, beside or below the list of arcs."""
+    page = open_tab("generate")
+    page.set_viewport_size({"width": 1100, "height": 800})
+    kinds = page.locator(".st-key-axis-arc-kind")
+    edge = kinds.get_by_role("radio", name="Edge")
+    settle(page)
+    shoot(page, "generate-narrow")
+    group, last, plan = (part.bounding_box() for part in (kinds, edge, page.locator(".st-key-plan")))
+    assert group
+    assert last
+    assert plan
+    assert last["x"] + last["width"] <= group["x"] + group["width"] <= plan["x"]
+    press(edge)
+    expect(edge).to_be_checked()
+
+
 @pytest.mark.parametrize("is_warm", [False], ids=["cold"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_page_stands_with_data(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
