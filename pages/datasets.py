@@ -10,11 +10,11 @@ from brightrun.ui.datasets import (
     draw_datasets,
     draw_files,
     draw_head,
-    draw_maker,
     draw_report,
     opened_dataset,
 )
 from brightrun.ui.frame import open_page, page_head, tell_role, told
+from brightrun.ui.freezing import draw_maker
 from brightrun.ui.preflight import draw_preflight
 
 app = open_page()

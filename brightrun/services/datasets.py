@@ -136,6 +136,9 @@ class Datasets:
         """Return datasets, newest first."""
         return store.page(self._db, limit=limit, offset=offset)
 
+    def count(self) -> int:
+        return store.count(self._db)
+
     def every(self) -> Iterator[Dataset]:
         """Yield every dataset once, newest first, a page at a time."""
         known: set[DatasetId] = set()

@@ -88,6 +88,10 @@ def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Dataset]:
     return [_dataset(row) for row in result.rows()]
 
 
+def count(db: saol.Database) -> int:
+    return saol.agent_count(db, "datasets").total()
+
+
 def get(db: saol.Database, dataset_id: DatasetId) -> Dataset:
     """Return one dataset; raises NotFound."""
     rows = saol.agent_query(db, "datasets", where=[("id", "eq", dataset_id)], limit=1).rows()

@@ -54,7 +54,7 @@ def open_page(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Op
 
     monkeypatch.setattr(app_test, "PagesManager", WarmPagesManager)
 
-    def open_one(page: str = "", **query: str) -> AppTest:
+    def open_one(page: str = "", /, **query: str) -> AppTest:
         test = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
         test.query_params.update(query)
         test.run()

@@ -194,6 +194,21 @@ def test_freezing_lists_the_dataset_with_its_demo_mark(open_page: OpenPage, app:
     assert app.datasets.all()[0].demo_count == 2
 
 
+def test_every_dataset_can_be_reached_however_many_there_are(open_page: OpenPage, app: App) -> None:
+    """The list goes on behind its first page, whose number stands in the address."""
+    write(app, 1)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    for number in range(21):
+        app.datasets.freeze(ConversationFilter(), name=f"set {number}", actor="ana")
+    first = said(open_page("datasets"))
+    assert "21 datasets in all" in first
+    assert "**set 20 v1**" in first
+    assert "**set 0 v1**" not in first
+    later = said(open_page("datasets", page="2"))
+    assert "**set 0 v1**" in later
+    assert "**set 1 v1**" not in later
+
+
 def test_nothing_is_frozen_beside_a_cut_that_cannot_be(open_page: OpenPage, app: App) -> None:
     """A dataset is for ever, so it is not frozen without the cut that stands in the field."""
     write(app, 1)
