@@ -48,6 +48,7 @@ class Seed:
     variables: Mapping[str, str] = field(default_factory=dict)
     words: int = 20
     topic: str | None = None
+    writer: str = "claude"
 
     def said(self) -> Sequence[Mapping[str, str]]:
         if self.turns is not None:
@@ -81,7 +82,7 @@ def seed_conversations(dsn: str, seeds: Iterable[Seed]) -> None:
             copy.write_row(
                 (
                     f"Matter {seed.number}",
-                    "claude",
+                    seed.writer,
                     "claude-sonnet-5-5",
                     "scenario",
                     f"persona_{seed.number % 5}",

@@ -20,7 +20,8 @@ from brightrun.domain.errors import InvalidInput, SetupFault
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
-from brightrun.services.exports import Export, check_folder
+from brightrun.services.exports import Export
+from brightrun.services.targets import check_folder, require_free
 
 FREEZING = (
     "job",
@@ -76,6 +77,7 @@ def export(
             )
             options = DatasetOptions(validation, test, merge_system, drop_trailing_user, split_tokens)
             title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
+            require_free(app.datasets, wanted, name=title, chosen=chosen, folder=folder)
             with _bar(as_json=as_json) as progress:
                 frozen = app.datasets.freeze(
                     wanted,

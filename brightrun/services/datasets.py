@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
 from brightrun import __version__, saol
+from brightrun.domain.batch import WriterName
 from brightrun.domain.canonical import Prepared, prepare
 from brightrun.domain.cluster import NAMED, place, told
 from brightrun.domain.conversation import ConversationStatus
@@ -166,6 +168,14 @@ class Datasets:
                 f"There is no dataset {text!r}.", remedy="`brightrun datasets` lists them."
             ) from fault
 
+    def next_slug(self, chosen: ConversationFilter, *, name: str) -> str:
+        """Return what the files will begin with of what is frozen next under a name."""
+        name = " ".join(name.split())
+        earlier = store.named(self._db, name)
+        may_be_demo = chosen.writer in (None, WriterName.DEMO)
+        has_demo = may_be_demo and self.matching(replace(chosen, writer=WriterName.DEMO.value)) > 0
+        return _slug(name, earlier[0].version + 1 if earlier else 1, has_demo=has_demo)
+
     def report(self, dataset: Dataset, progress: Progress | None = None) -> Mapping[str, Any]:
         """Return what the checks found; counted at the first call and kept with the dataset."""
         if dataset.report is not None:
@@ -265,8 +275,12 @@ def _counted(entries: Iterator[T], total: int, progress: Progress | None) -> Ite
 
 def slug(dataset: Dataset) -> str:
     """Return the beginning of every file name: name, version, and whether demo text is in it."""
-    name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "dataset"
-    return f"{name}-v{dataset.version}{'-demo' if dataset.demo_count else ''}"
+    return _slug(dataset.name, dataset.version, has_demo=dataset.demo_count > 0)
+
+
+def _slug(name: str, version: int, *, has_demo: bool) -> str:
+    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "dataset"
+    return f"{short}-v{version}{'-demo' if has_demo else ''}"
 
 
 def _near_duplicates(dataset: Dataset) -> dict[str, Any]:

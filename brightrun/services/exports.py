@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import orjson
@@ -27,11 +26,8 @@ from brightrun.domain.report import offers
 from brightrun.services.datasets import Datasets, Progress, slug
 from brightrun.services.rights import needs
 from brightrun.services.sinks import HashedFile, Sink, Written, sidecar, sink_for
+from brightrun.services.targets import PREFIX, SUFFIXES, file_name, hidden, sidecar_name
 
-SIDECAR_SUFFIX = ".sidecar.ndjson"
-SUFFIXES = {Format.JSON: ".json", Format.CSV: ".csv", Format.PARQUET: ".parquet", Format.ZIP: ".zip"}
-PREFIX = ".brightrun-"
-"""How unfinished exports begin; a listing does not show them."""
 STALE_SECONDS = 86_400.0
 """A hidden unfinished export older than this was left by a process that was killed."""
 MANIFEST = "manifest.json"
@@ -147,10 +143,10 @@ class Exports:
         self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None
     ) -> list[Path]:
         name = file_name(dataset, chosen)
-        with _hidden(folder) as part:
+        with hidden(folder) as part:
             sinks = [sink_for(chosen, part, name, lambda: self._datasets.manifest(dataset))]
             if chosen not in (Format.JSON, Format.CSV):
-                sinks.append(sidecar(part, Path(name).with_suffix(SIDECAR_SUFFIX).name))
+                sinks.append(sidecar(part, sidecar_name(name)))
             written = _pour(self._datasets.rows(dataset, progress), sinks)
             self._require_free(dataset, folder, {entry.path: entry.sha256 for entry in written})
             for entry in reversed(written):  # the sidecar first: where the file stands, it stands too
@@ -170,7 +166,7 @@ class Exports:
 
     def _write_zip(self, dataset: Dataset, folder: Path, progress: Progress | None) -> Path:
         target = folder / file_name(dataset, Format.ZIP)
-        with self._built(dataset, progress, beside=folder) as (root, _), _hidden(folder) as part:
+        with self._built(dataset, progress, beside=folder) as (root, _), hidden(folder) as part:
             packed = part / target.name
             _zip(root, packed, slug(dataset))
             self._require_free(dataset, folder, {target.name: _sha256(packed)})
@@ -203,7 +199,7 @@ class Exports:
         beside = beside or self._workshop
         beside.mkdir(parents=True, exist_ok=True)
         manifest = self._datasets.manifest(dataset, progress)
-        with _hidden(beside) as root:
+        with hidden(beside) as root:
             written = _spread(self._datasets.rows(dataset, progress), root, manifest)
             small = recipes(manifest) | {"README.md": card(manifest, _splits(written))}
             written += [_text(root, path, text) for path, text in small.items()]
@@ -212,25 +208,6 @@ class Exports:
             data = orjson.dumps({**manifest, "files": files}, option=orjson.OPT_INDENT_2).decode() + "\n"
             _text(root, MANIFEST, data)  # last: where it stands, everything it names stands too
             yield root, written
-
-
-def file_name(dataset: Dataset, chosen: Format) -> str:
-    """Return a file name that says what it is, demo included."""
-    kind = "" if chosen in (Format.MESSAGES, *SUFFIXES) else f".{chosen.value}"
-    return f"{slug(dataset)}{kind}{SUFFIXES.get(chosen, '.jsonl')}"
-
-
-def check_folder(folder: Path) -> None:
-    """Raise SetupFault when a folder cannot be written to, before anything is frozen."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _hidden(folder):
-            pass
-    except OSError as fault:
-        raise SetupFault(
-            f"The folder {folder} cannot be written to: {fault.strerror or fault}.",
-            remedy="Choose another folder; nothing was frozen.",
-        ) from fault
 
 
 def _require_any(dataset: Dataset, report: Mapping[str, Any], chosen: Format) -> None:
@@ -338,17 +315,6 @@ def _sha256(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _hidden(folder: Path) -> Iterator[Path]:
-    """A folder under a hidden name, gone afterwards unless it was given another name."""
-    part = Path(mkdtemp(dir=folder, prefix=PREFIX))
-    part.chmod(0o755)
-    try:
-        yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _sweep(folder: Path) -> None:

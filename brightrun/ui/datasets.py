@@ -12,7 +12,7 @@ from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, Split
 from brightrun.domain.formats import Format
 from brightrun.domain.report import offers
-from brightrun.services.exports import file_name
+from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import Place
 from brightrun.ui.freezing import with_bar

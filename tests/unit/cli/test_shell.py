@@ -201,6 +201,20 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     assert [frozen["name"] for frozen in shell.json("datasets")["datasets"]] == ["twice"]  # type: ignore[attr-defined]
 
 
+def test_an_export_whose_place_is_taken_freezes_nothing(dsn: str, tmp_path: Path) -> None:
+    """A file in the way is named, and no dataset is left behind by what was refused."""
+    seed_conversations(dsn, [Seed(number=1)])
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    taken = tmp_path / "tone-v1.jsonl"
+    taken.write_text("mine")
+    order = ("export", "--out", str(tmp_path), "--name", "tone")
+    assert "tone-v1.jsonl exists already; nothing was frozen" in shell.run(*order, "--json", code=1)
+    assert shell.json("datasets") == {"datasets": []}
+    assert taken.read_text() == "mine"
+    taken.unlink()
+    assert shell.json(*order)["rows"] == 1
+
+
 def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> None:
     """Whoever would train on the rows they hold out is told, and is shown the format that keeps them apart."""
     seed_conversations(dsn, [Seed(number=n) for n in range(30)])

@@ -7,10 +7,12 @@ import gzip
 import hashlib
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -29,8 +31,8 @@ from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.clusters import shingles
 from brightrun.services.datasets import PLACED_MEANWHILE
-from brightrun.services.exports import check_folder
 from brightrun.services.preflight import Trainer, built_in, preflight
+from brightrun.services.targets import check_folder, require_free
 from brightrun.stores import datasets as store
 from tests.seed import Seed, seed_conversations
 
@@ -136,6 +138,28 @@ def test_a_file_of_another_dataset_is_never_overwritten(
     assert f"--dataset {other.id}" in caught.value.remedy
     assert digests(tmp_path / "out") == before
     assert app.exports.kept(other, chosen).is_file()
+
+
+@pytest.mark.parametrize("chosen", [*SINGLE, Format.FOLDER])
+@pytest.mark.parametrize("writer", ["claude", "demo"])
+def test_a_place_that_is_taken_is_known_before_anything_is_frozen(
+    app: App, dsn: str, tmp_path: Path, chosen: Format, writer: str
+) -> None:
+    """Whatever an export of the next dataset would make tells that it is there already; nothing else is in the way."""
+    seed_conversations(dsn, [Seed(number=n, writer=writer) for n in range(3)])
+    look = partial(require_free, app.datasets, ConversationFilter(), chosen=chosen, folder=tmp_path)
+    look(name="My  set")
+    dataset = app.datasets.freeze(ConversationFilter(), name="my-set", actor="ana")
+    files = app.exports.write(dataset, chosen, tmp_path).files
+    look(name="my-set")  # its next version is called otherwise
+    for path in files[:1] if chosen is Format.FOLDER else files:
+        others = [other for other in tmp_path.iterdir() if other != path]
+        for other in others:
+            other.rename(tmp_path / f"away-{other.name}")
+        with pytest.raises(NotAllowed, match=rf"{re.escape(path.name)} exists already; nothing was frozen"):
+            look(name="My  set")
+        for other in others:
+            (tmp_path / f"away-{other.name}").rename(other)
 
 
 def test_a_file_of_the_users_own_is_never_overwritten(app: App, dsn: str, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Where an export goes: what its files are called, and whether a folder takes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from brightrun.domain.dataset import Dataset
+from brightrun.domain.errors import NotAllowed, SetupFault
+from brightrun.domain.formats import Format
+from brightrun.domain.review import ConversationFilter
+from brightrun.services.datasets import Datasets, slug
+
+SIDECAR_SUFFIX = ".sidecar.ndjson"
+SUFFIXES = {Format.JSON: ".json", Format.CSV: ".csv", Format.PARQUET: ".parquet", Format.ZIP: ".zip"}
+PREFIX = ".brightrun-"
+"""How unfinished exports begin; a listing does not show them."""
+
+
+def file_name(dataset: Dataset, chosen: Format) -> str:
+    """Return a file name that says what it is, demo included."""
+    return _file_name(slug(dataset), chosen)
+
+
+def _file_name(beginning: str, chosen: Format) -> str:
+    kind = "" if chosen in (Format.MESSAGES, *SUFFIXES) else f".{chosen.value}"
+    return f"{beginning}{kind}{SUFFIXES.get(chosen, '.jsonl')}"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SetupFault when a folder cannot be written to, before anything is frozen."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hidden(folder):
+            pass
+    except OSError as fault:
+        raise SetupFault(
+            f"The folder {folder} cannot be written to: {fault.strerror or fault}.",
+            remedy="Choose another folder; nothing was frozen.",
+        ) from fault
+
+
+def require_free(
+    datasets: Datasets, wanted: ConversationFilter, *, name: str, chosen: Format, folder: Path
+) -> None:
+    """Raise NotAllowed where what would be frozen under a name has no place in a folder, before it is frozen."""
+    beginning = datasets.next_slug(wanted, name=name)
+    for taken in _names(beginning, chosen):
+        if os.path.lexists(folder / taken):
+            raise NotAllowed(
+                f"{folder / taken} exists already; nothing was frozen or written.",
+                remedy="Move it away, write to another --out, or freeze under another --name.",
+            )
+
+
+def _names(beginning: str, chosen: Format) -> list[str]:
+    """Return what is made in the folder that an export is written to."""
+    if chosen is Format.FOLDER:
+        return [beginning]
+    name = _file_name(beginning, chosen)
+    if chosen in (Format.ZIP, Format.JSON, Format.CSV):
+        return [name]
+    return [name, sidecar_name(name)]
+
+
+def sidecar_name(name: str) -> str:
+    """Return what stands beside a file with what its format has no place for."""
+    return Path(name).with_suffix(SIDECAR_SUFFIX).name
+
+
+@contextmanager
+def hidden(folder: Path) -> Iterator[Path]:
+    """A folder under a hidden name, gone afterwards unless it was given another name."""
+    part = Path(mkdtemp(dir=folder, prefix=PREFIX))
+    part.chmod(0o755)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
