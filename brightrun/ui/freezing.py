@@ -11,6 +11,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.person import Action
 from brightrun.domain.review import ConversationFilter
 from brightrun.ui.filters import draw_job_chip
 from brightrun.ui.frame import Place, empty_state, show_error
@@ -59,7 +60,7 @@ def draw_maker(app: App) -> None:
             f"Freeze {counted(number, 'conversation')}",
             type="primary",
             key="dataset-freeze",
-            disabled=not number or options is None,
+            disabled=not number or options is None or not app.may(Action.FREEZE_DATASET),
             help=None if number else "Nothing approved matches.",
         ):
             assert options

@@ -13,10 +13,11 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.ids import JobId
 from brightrun.domain.insight import Decisions, Dimension, Scope
+from brightrun.domain.text import shortened
 from brightrun.ui.filters import ANY, WRITERS, draw_job_chip
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.session import desk, place
-from brightrun.ui.text import clamp, label_safe, plain
+from brightrun.ui.text import label_safe, plain
 
 JOB = "insight-job"
 JOBS_OFFERED = 100
@@ -175,7 +176,7 @@ def _offer_jobs(app: App) -> None:
         list(names),
         index=None,
         placeholder="All batches",
-        format_func=lambda job: clamp(plain(names[job]), LABEL),
+        format_func=lambda job: shortened(plain(names[job]), LABEL),
         key=JOB,
         on_change=_choose_job,
         width=300,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from brightrun.domain.insight import Decisions, Dimension, Group, Scores
+from brightrun.domain.text import shortened
 from brightrun.ui.insight import (
     DIMENSIONS,
     draw_dimension,
@@ -21,7 +22,7 @@ from brightrun.ui.insight_charts import (
     score_histogram,
     score_rates,
 )
-from brightrun.ui.text import clamp, distinct, plain
+from brightrun.ui.text import distinct, plain
 
 NO_REASON = "(no reason given)"
 SHARE = st.column_config.NumberColumn(format="percent")
@@ -138,7 +139,7 @@ def _names(groups: list[Group]) -> list[str]:
 
 
 def _reason(reason: str) -> str:
-    return clamp(plain(reason), 40) or NO_REASON
+    return shortened(plain(reason), 40) or NO_REASON
 
 
 def _hidden(decisions: Decisions, dimension: Dimension, shown: int) -> str:

@@ -12,11 +12,12 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.scenario import Scenario
+from brightrun.domain.text import shortened
 from brightrun.services.scenarios import AXES, Planned, guess_mapping, read_sheet
 from brightrun.services.sheets import Sheet
 from brightrun.ui.frame import show_error
 from brightrun.ui.spaces import draw_space, draw_top_up
-from brightrun.ui.text import clamp, counted, label_safe, plain
+from brightrun.ui.text import counted, label_safe, plain
 
 SCAFFOLDING = "Personas, arcs and topics"
 FILE = "A CSV file"
@@ -88,7 +89,7 @@ def _from_file(app: App) -> Intake | None:
         return None
     return Intake(
         repr((digest, sorted(mapping.items()))),
-        clamp(plain(uploaded.name.rsplit(".", 1)[0]), 80),
+        shortened(plain(uploaded.name.rsplit(".", 1)[0]), 80),
         planned.scenarios,
         planned.duplicates,
         planned.notes,
@@ -109,7 +110,7 @@ def _draw_sample(sheet: Sheet) -> None:
     st.markdown(
         f"{counted(len(sheet.rows), 'row')}, {counted(len(sheet.columns), 'column')}. The first rows:"
     )
-    sample = [[clamp(plain(cell), 160) for cell in row] for row in sheet.rows[:SAMPLE_ROWS]]
+    sample = [[shortened(plain(cell), 160) for cell in row] for row in sheet.rows[:SAMPLE_ROWS]]
     columns = {f"c{place}": st.column_config.TextColumn(name) for place, name in enumerate(sheet.columns)}
     st.dataframe(
         pd.DataFrame(sample, columns=list(columns)), column_config=columns, hide_index=True, row_height=34

@@ -9,12 +9,13 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
+from brightrun.domain.text import shortened
 from brightrun.ui.answers import reparse_one
 from brightrun.ui.costs import draw_ledger
 from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
-from brightrun.ui.text import clamp, dollars, plain, words
+from brightrun.ui.text import dollars, plain, words
 
 PAGE = 50
 TICK = 2.0
@@ -95,7 +96,7 @@ def _frame(items: Sequence[Item]) -> pd.DataFrame:
             "Score": pd.array([item.quality_score for item in items], dtype="Float64"),
             "Seconds": pd.array([item.seconds for item in items], dtype="Float64"),
             "Cost": [dollars(item.cost) if item.attempts else "" for item in items],
-            "Reason": [clamp(plain(item.error_message or ""), 200) for item in items],
+            "Reason": [shortened(plain(item.error_message or ""), 200) for item in items],
         }
     )
 

@@ -15,6 +15,7 @@ from brightrun.domain.estimate import Estimate
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
+from brightrun.domain.text import shortened
 from brightrun.services.batches import MAX_PREVIEW
 from brightrun.services.plans import AUTO, Plan
 from brightrun.ui.budget import ask_budget
@@ -24,7 +25,7 @@ from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
 from brightrun.ui.session import begin, person
 from brightrun.ui.spaces import TEMPLATE
-from brightrun.ui.text import clamp, counted, dollars, label_safe, plain
+from brightrun.ui.text import counted, dollars, label_safe, plain
 
 SHOWN_PROBLEMS = 5
 
@@ -244,7 +245,7 @@ def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
         "Name",
         max_chars=255,
         key="order-name",
-        placeholder=clamp(f"{intake.name} ({plan.estimate.items:,})", 100),
+        placeholder=shortened(f"{intake.name} ({plan.estimate.items:,})", 100),
     )
     title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
     is_ready = not plan.problems and bool(plan.items)

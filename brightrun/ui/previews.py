@@ -10,12 +10,13 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import AlreadyDone, BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
+from brightrun.domain.text import shortened
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest, have_ended
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.frame import Place, told
 from brightrun.ui.session import begin, desk, person
-from brightrun.ui.text import clamp, counted, label_safe, plain, words
+from brightrun.ui.text import counted, label_safe, plain, words
 
 HEIGHT = 460
 
@@ -42,7 +43,7 @@ def draw_preview(app: App, job: Job) -> None:
 
 
 def _draw_items(app: App, job: Job, items: Sequence[Item]) -> None:
-    tabs = st.tabs([f"{item.position} · {clamp(plain(item.scenario.title()), 40)}" for item in items])
+    tabs = st.tabs([f"{item.position} · {shortened(plain(item.scenario.title()), 40)}" for item in items])
     for tab, item in zip(tabs, items, strict=True):
         with tab:
             _draw_item(app, job, item)
@@ -66,7 +67,7 @@ def _draw_item(app: App, job: Job, item: Item) -> None:
             )
         for turn in read.turns:
             with st.chat_message(turn.role.value):
-                st.text(clamp(turn.content, 20_000))
+                st.text(shortened(turn.content, 20_000))
         for finding in read.findings:
             st.caption(f"⚠ {label_safe(finding['message'], limit=300)}")
 

@@ -12,6 +12,7 @@ from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation, Turn
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.review import Review
+from brightrun.domain.text import shortened
 from brightrun.ui.corrections import draw_correction, draw_editor, draw_tools, editing
 from brightrun.ui.documents import draw_files
 from brightrun.ui.frame import Place, show_error
@@ -20,7 +21,7 @@ from brightrun.ui.opened import Opened
 from brightrun.ui.origin import draw_origin
 from brightrun.ui.reviews import Queue
 from brightrun.ui.revisions import draw_again
-from brightrun.ui.text import clamp, label_safe, words
+from brightrun.ui.text import label_safe, words
 from brightrun.ui.theme import REVIEW_COLOURS
 from brightrun.ui.walk import open_conversation
 
@@ -58,7 +59,7 @@ def draw_reader(app: App, queue: Queue) -> None:
 
 def _draw_head(app: App, conversation: Conversation) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{label_safe(clamp(conversation.scenario.title(), 80))}**", width="content")
+        st.markdown(f"**{label_safe(shortened(conversation.scenario.title(), 80))}**", width="content")
         draw_again(app, conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"{conversation.quality_score:.1f} of 10", color="gray")

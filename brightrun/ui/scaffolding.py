@@ -24,11 +24,12 @@ from brightrun.domain.scaffolding import (
     text_of,
 )
 from brightrun.domain.scenario import Tier
+from brightrun.domain.text import shortened
 from brightrun.services.scaffolding import Change, Removal
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin
-from brightrun.ui.text import clamp, counted, label_safe, plain, words
+from brightrun.ui.text import counted, label_safe, plain, words
 
 NAMES = {Kind.PERSONA: "Personas", Kind.ARC: "Emotional arcs", Kind.TOPIC: "Topics"}
 NEW = "new"
@@ -79,7 +80,7 @@ def _frame(every: Sequence[Draft], uses: Mapping[str, int]) -> pd.DataFrame:
             {
                 "Key": key,
                 "Name": plain(held["name"]),
-                "About": clamp(plain(str(about)), 120),
+                "About": shortened(plain(str(about)), 120),
                 "Used": uses.get(key, 0),
                 "Offered": held["is_active"],
             }

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from brightrun.domain.price import dollars
 from brightrun.domain.text import STRAY_JOINER, shortened
 
-__all__ = ["ago", "clamp", "counted", "distinct", "dollars", "duration", "label_safe", "plain", "words"]
+__all__ = ["ago", "counted", "distinct", "dollars", "duration", "label_safe", "plain", "words"]
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
@@ -26,7 +26,7 @@ def label_safe(text: object, *, limit: int = 300) -> str:
     For labels, toasts, errors, captions and progress text. Longer text, and everything a model, a user or
     a template wrote, goes through st.text or st.code instead.
     """
-    line = clamp(plain(text), limit)
+    line = shortened(plain(text), limit)
     escaped = PUNCTUATION.sub(r"\\\1", line)
     # Emoji and icon shortcodes are looked up after escapes are gone, so the name is cut off its colon.
     return SHORTCODE.sub(rf"\\:{WORD_JOINER}", escaped)
@@ -37,16 +37,11 @@ def plain(text: object) -> str:
     return " ".join(CONTROL.sub(" ", str(text)).split())
 
 
-def clamp(text: str, limit: int) -> str:
-    """Return text cut to a length, with an ellipsis where something was cut."""
-    return shortened(text, limit)
-
-
 def distinct(labels: Sequence[tuple[str, str | None]], *, limit: int = 60) -> list[str]:
     """Return a short name for each (label, key) that no other has: equal ones share a place in a chart or a list."""
-    short = [clamp(plain(label), limit) or "(no name)" for label, _ in labels]
+    short = [shortened(plain(label), limit) or "(no name)" for label, _ in labels]
     keyed = [
-        name if short.count(name) == 1 else f"{name} ({clamp(plain(key or 'none'), limit)})"
+        name if short.count(name) == 1 else f"{name} ({shortened(plain(key or 'none'), limit)})"
         for name, (_, key) in zip(short, labels, strict=True)
     ]
     return [name if keyed.count(name) == 1 else f"{name} #{at + 1}" for at, name in enumerate(keyed)]

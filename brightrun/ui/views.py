@@ -11,6 +11,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
+from brightrun.domain.text import shortened
 from brightrun.domain.view import MAX_NAME, SavedView
 from brightrun.ui.filters import (
     CHOICES,
@@ -25,7 +26,7 @@ from brightrun.ui.filters import (
     unset,
 )
 from brightrun.ui.session import begin, desk, person, place
-from brightrun.ui.text import clamp, label_safe, plain
+from brightrun.ui.text import label_safe, plain
 
 LISTED = "review"
 NAME = "view-name"
@@ -44,7 +45,7 @@ def draw_views(app: App) -> None:
         for view in views:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.button(
-                    label_safe(clamp(view.name, 40)),
+                    label_safe(shortened(view.name, 40)),
                     key=f"view-{view.name}",
                     width="stretch",
                     on_click=_open,
