@@ -14,13 +14,12 @@ from brightrun.domain.formats import Format
 from brightrun.domain.report import offers
 from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
-from brightrun.ui.frame import Place
 from brightrun.ui.freezing import with_bar
-from brightrun.ui.session import begin, place
+from brightrun.ui.session import begin, page_at, place, set_place
 from brightrun.ui.text import ago, counted, dollars, label_safe
 
 PAGE = 20
-AT = "page"
+AT = "datasets-page"
 BROWSER_BYTES = 300_000_000
 """A browser download is held in memory whole; above this size the shell writes the file."""
 LABELS = {
@@ -48,14 +47,11 @@ def draw_datasets(app: App) -> None:
         return
     pages = -(-total // PAGE)
     st.subheader("Frozen so far", anchor=False)
-    lines, at = st.container(), 1
+    for dataset in app.datasets.all(limit=PAGE, offset=(page_at(AT, pages) - 1) * PAGE):
+        _draw_line(dataset)
     if pages > 1:
-        # Before what it chooses: only so is the page that an address names known in the first run.
-        at = st.pagination(pages, key=AT, bind="query-params")
+        st.pagination(pages, key=AT, bind="query-params")
         st.caption(f"{total:,} datasets in all, newest first.")
-    with lines:
-        for dataset in app.datasets.all(limit=PAGE, offset=(at - 1) * PAGE):
-            _draw_line(dataset)
 
 
 def opened_dataset(app: App) -> Dataset | None:
@@ -66,7 +62,14 @@ def opened_dataset(app: App) -> Dataset | None:
 
 def draw_head(dataset: Dataset) -> None:
     """Draw what a dataset is, and the way back."""
-    st.page_link(Place.DATASETS.value, label="All datasets", icon=":material/arrow_back:")
+    st.button(
+        "All datasets",
+        key="datasets-all",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=set_place,
+        args=("dataset", None),
+    )
     st.title(label_safe(f"{dataset.name} v{dataset.version}", limit=80), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -181,8 +184,13 @@ def _draw_line(dataset: Dataset) -> None:
             f"{counted(dataset.row_count, 'conversation')} · by {label_safe(dataset.created_by)} "
             f"· {ago(dataset.created_at)}"
         )
-        st.page_link(
-            Place.DATASETS.value, label="Open", query_params={"dataset": dataset.id}, width="content"
+        # No link: one that leads to the page it stands on leaves the browser's address as it was.
+        st.button(
+            "Open",
+            key=f"dataset-open-{dataset.id}",
+            type="tertiary",
+            on_click=set_place,
+            args=("dataset", dataset.id),
         )
 
 

@@ -15,6 +15,7 @@ from brightrun.ui.costs import draw_ledger
 from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, told
 from brightrun.ui.progress import is_live
+from brightrun.ui.session import page_at
 from brightrun.ui.text import dollars, plain, words
 
 PAGE = 50
@@ -46,7 +47,7 @@ def _table(app: App, job: Job) -> None:
         status = ItemStatus(chosen) if chosen in set(ItemStatus) else None
         total = getattr(now.counts, status.value) if status else now.counts.total
         pages = max(1, -(-total // PAGE))
-        at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
+        at = page_at(AT, pages)
         items = app.batches.items(job.id, status=status, limit=PAGE, offset=(at - 1) * PAGE)
         if not items:
             st.caption("No item is in this state.")
@@ -118,7 +119,7 @@ def _status(item: Item) -> str:
 
 
 def _first_page() -> None:
-    st.session_state.pop(AT, None)
+    st.session_state[AT] = 1
 
 
 def _one(app: App, item: Item, job: Job) -> None:

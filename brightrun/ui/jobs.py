@@ -10,13 +10,14 @@ from brightrun.domain.ids import CHOOSE_FOR_ME
 from brightrun.domain.part import Delivery
 from brightrun.ui.frame import Place, empty_state, told
 from brightrun.ui.notice import tell_end
-from brightrun.ui.session import desk
+from brightrun.ui.session import desk, page_at
 from brightrun.ui.text import ago, counted, dollars, duration, label_safe, words
 from brightrun.ui.theme import JOB_COLOURS
 
 PAGE = 12
 TICK = 3.0
-AT = "page"
+AT = "batches-page"
+"""No other list's: what one is at would be taken for another's when a reader goes from page to page."""
 
 
 def draw_jobs(app: App) -> None:
@@ -31,7 +32,7 @@ def draw_jobs(app: App) -> None:
         )
         return
     pages = -(-total // PAGE)
-    at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
+    at = page_at(AT, pages)
     jobs = app.batches.page(limit=PAGE, offset=(at - 1) * PAGE)
     is_open = any(job.is_out for job in jobs)
     st.fragment(_cards, run_every=TICK if is_open else None)(app, (at - 1) * PAGE)

@@ -17,7 +17,7 @@ from brightrun.domain.review import WORDLESS, ConversationFilter, Seen
 from brightrun.ui.filters import AT, WRITERS, forget_filters, next_reading
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.grid import Press, draw_grid, hear_move, touched
-from brightrun.ui.session import desk, place, set_place
+from brightrun.ui.session import desk, page_at, place, set_place
 from brightrun.ui.text import counted, plain, words
 
 PAGE = 50
@@ -87,7 +87,7 @@ def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     counts = app.reviews.count_statuses(chosen)
     total = sum(counts.values()) if chosen.status is None else counts.get(chosen.status, 0)
     pages = max(1, -(-total // PAGE))
-    at = min(max(1, int(st.session_state.get(AT, 1) or 1)), pages)
+    at = page_at(AT, pages)
     rows = (
         app.reviews.page(chosen, sort=sort, limit=PAGE, offset=(at - 1) * PAGE, total=total) if total else []
     )

@@ -110,6 +110,12 @@ def set_place(name: str, value: str | None) -> None:
         del st.query_params[name]
 
 
+def page_at(key: str, pages: int) -> int:
+    """Return which page of a list is shown, from 1; its address says it until the list has been drawn once."""
+    said = str(st.session_state.get(key) or place(key) or "")
+    return min(max(1, int(said) if said.isdecimal() else 1), pages)
+
+
 @st.cache_resource(show_spinner="Starting the database…", on_release=lambda app: app.close())
 def _opened() -> App:
     app = open_app(Settings())

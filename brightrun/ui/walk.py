@@ -12,7 +12,7 @@ from brightrun.domain.ids import ConversationId
 from brightrun.ui.filters import AT
 from brightrun.ui.opened import Opened
 from brightrun.ui.reviews import PAGE, Queue
-from brightrun.ui.session import begin, desk
+from brightrun.ui.session import begin, desk, page_at
 
 FRESH_SECONDS = 60.0
 """What was read ahead is used for so long, and only while its row is as it was."""
@@ -49,7 +49,7 @@ def look_ahead(app: App, queue: Queue) -> None:
 
 def draw_walk(app: App, queue: Queue, sort: str) -> None:
     """Draw where in the list this is, and the ways to the one before and the next."""
-    here, at = _here(queue), _page(queue)
+    here, at = _here(queue), page_at(AT, queue.pages)
     first, last = here == 0 and at == 1, here == len(queue.rows) - 1 and at == queue.pages
     with st.container(horizontal=True, vertical_alignment="center", key="walk"):
         st.button(
@@ -78,7 +78,7 @@ def draw_walk(app: App, queue: Queue, sort: str) -> None:
 
 def _step(app: App, queue: Queue, sort: str, way: int) -> None:
     own = begin()
-    ids, here, at = _ids(queue), _here(queue), _page(queue)
+    ids, here, at = _ids(queue), _here(queue), page_at(AT, queue.pages)
     goal = 0 if here is None else here + way
     if 0 <= goal < len(ids):
         own.moves["id"] = ids[goal]
@@ -103,10 +103,6 @@ def _here(queue: Queue) -> int | None:
     """Return the place of what is being read among the rows; None where it has left them."""
     ids = _ids(queue)
     return ids.index(queue.reading.id) if queue.reading.id in ids else None
-
-
-def _page(queue: Queue) -> int:
-    return min(max(1, int(st.session_state.get(AT, 1) or 1)), queue.pages)
 
 
 def _load(app: App, conversation_id: ConversationId) -> Opened:

@@ -66,9 +66,14 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     expect(page.get_by_text("Added")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     shoot(page, f"dataset-compare-{scheme}")
-    press(page.get_by_role("link", name="All datasets"))
+    press(page.get_by_role("button", name="All datasets"))
     expect(page.get_by_text("Frozen so far")).to_be_visible()
+    expect(page).to_have_url(f"{site.url}/datasets")
     shoot(page, f"datasets-list-{scheme}")
+    press(page.locator(f".st-key-dataset-open-{dataset.id}").get_by_role("button"))
+    expect(page).to_have_url(f"{site.url}/datasets?dataset={dataset.id}")
+    page.reload()
+    expect(page.get_by_role("heading", name="first steps v2", level=1)).to_be_visible()
 
 
 def test_the_list_to_review_can_be_used_in_a_narrow_window(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -204,9 +205,21 @@ def test_every_dataset_can_be_reached_however_many_there_are(open_page: OpenPage
     assert "21 datasets in all" in first
     assert "**set 20 v1**" in first
     assert "**set 0 v1**" not in first
-    later = said(open_page("datasets", page="2"))
+    later = said(open_page("datasets", **{"datasets-page": "2"}))
     assert "**set 0 v1**" in later
     assert "**set 1 v1**" not in later
+
+
+def test_a_later_page_of_batches_opens_by_its_address(open_page: OpenPage, app: App) -> None:
+    """Whoever loads the second page again, or was sent its address, sees the second page and not the first."""
+    oldest, *others = [create(app, 1) for _ in range(13)]
+    later, first = (
+        {dict(parse_qsl(link.proto.query_string)).get("job") for link in page.get("page_link")}
+        for page in (open_page("batches", **{"batches-page": "2"}), open_page("batches"))
+    )
+    assert oldest.id in later
+    assert not later & {job.id for job in others}
+    assert oldest.id not in first
 
 
 def test_nothing_is_frozen_beside_a_cut_that_cannot_be(open_page: OpenPage, app: App) -> None:
