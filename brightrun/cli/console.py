@@ -26,16 +26,15 @@ from brightrun.domain.price import dollars
 from brightrun.domain.text import ACTING, terminal_safe
 
 __all__ = [
-    "OUT_FILE",
     "ConversationArgument",
     "JobArgument",
     "Json",
+    "OutOption",
     "dollars",
     "duration",
     "emit",
     "emit_fault",
     "err",
-    "file_named",
     "job_json",
     "open_settings",
     "opened",
@@ -50,7 +49,6 @@ __all__ = [
 WIDEST = 180
 STANDARD_OUTPUT = "-"
 NOTHING_WRITTEN = "nothing was written."
-OUT_FILE = "The file to write; default, and `-`: standard output."
 
 
 class SafeConsole(Console):
@@ -68,6 +66,15 @@ ConversationArgument = Annotated[
     str, typer.Argument(metavar="CONVERSATION", help="A conversation's id or key, or the beginning of one.")
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the beginning of one.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The file to write; default, and `-`: standard output.",
+        # By a dash, as other tools do.
+        callback=lambda out: None if str(out) == STANDARD_OUTPUT else out,
+    ),
+]
 
 
 def open_settings() -> Settings:
@@ -110,11 +117,6 @@ def read_file(path: Path, *, remedy: str = "") -> bytes:
         return path.read_bytes()
     except OSError as fault:
         raise InvalidInput(f"{path} cannot be read: {fault.strerror}.", remedy=remedy) from fault
-
-
-def file_named(out: Path | None) -> Path | None:
-    """Return the file that `--out` names; none where it names standard output, as other tools do by a dash."""
-    return None if out is None or str(out) == STANDARD_OUTPUT else out
 
 
 def write_out(path: Path | None, data: bytes) -> None:

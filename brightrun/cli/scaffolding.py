@@ -10,11 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from brightrun.cli.console import (
-    OUT_FILE,
     Json,
+    OutOption,
     emit,
     err,
-    file_named,
     opened,
     out,
     print_table,
@@ -59,11 +58,11 @@ def show(kind: KindArgument, as_json: Json = False) -> None:
 @app.command("export")
 def export(
     kind: KindArgument,
-    path: Annotated[Path | None, typer.Option("--out", help=OUT_FILE)] = None,
+    out: OutOption = None,
 ) -> None:
     """Write everything of a kind as a CSV that `import` takes and a spreadsheet opens."""
     with reported(), opened() as brightrun:
-        write_out(file_named(path), brightrun.scaffolding.to_csv(kind))
+        write_out(out, brightrun.scaffolding.to_csv(kind))
 
 
 @app.command("import")

@@ -13,11 +13,10 @@ from rich.markup import escape
 
 from brightrun.bootstrap import App
 from brightrun.cli.console import (
-    OUT_FILE,
     Json,
+    OutOption,
     emit,
     err,
-    file_named,
     opened,
     pairs_of,
     reported,
@@ -59,22 +58,21 @@ def plan(
         bool, typer.Option("--top-up", help="Plan what rejection emptied, instead of axes.")
     ] = False,
     job: Annotated[str | None, typer.Option(help="Top up one job.")] = None,
-    out: Annotated[Path | None, typer.Option(help=OUT_FILE)] = None,
+    out: OutOption = None,
     as_json: Json = False,
 ) -> None:
     """Plan scenarios and write them as a CSV that `brightrun generate --scenarios` takes."""
     with reported(as_json=as_json), opened() as app:
-        path = file_named(out)
         if top_up:
             emptied = app.spaces.emptied(app.batches.find(job) if job else None)
-            _deliver(emptied, path, {"scenarios": len(emptied)}, _story_of_top_up(emptied), as_json=as_json)
+            _deliver(emptied, out, {"scenarios": len(emptied)}, _story_of_top_up(emptied), as_json=as_json)
             return
         axes = _axes(app, {"persona": persona, "arc": arc, "topic": topic, "tier": tier}, vary or [])
         space = app.spaces.space(axes, [parse_rule(text) for text in rule or []], only_fitting=fitting)
         chosen = app.spaces.choose(
             space, method, number=number, seed=seed, strength=strength, leave_out_known=new
         )
-        _deliver(chosen.scenarios, path, _figures(space, chosen), _story(chosen), as_json=as_json)
+        _deliver(chosen.scenarios, out, _figures(space, chosen), _story(chosen), as_json=as_json)
 
 
 def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:

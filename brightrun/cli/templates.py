@@ -11,11 +11,10 @@ from rich.table import Table
 
 from brightrun.bootstrap import App
 from brightrun.cli.console import (
-    OUT_FILE,
     Json,
+    OutOption,
     emit,
     err,
-    file_named,
     opened,
     print_table,
     read_file,
@@ -75,7 +74,7 @@ def show(as_json: Json = False) -> None:
 def export(
     template: Annotated[str, typer.Argument(help="A template's key, name or id.")],
     version: Annotated[int | None, typer.Option(min=1, help="An earlier version.")] = None,
-    out: Annotated[Path | None, typer.Option(help=OUT_FILE)] = None,
+    out: OutOption = None,
 ) -> None:
     """Write a template to a file that `import` takes, here or elsewhere."""
     with reported(), opened() as brightrun:
@@ -87,11 +86,9 @@ def export(
                 f"{found.template_key} has no version {version}.",
                 remedy=f"There are: {', '.join(map(str, sorted(versions)))}.",
             )
-        data = to_file(draft_of(found, chosen))
-        path = file_named(out)
-        write_out(path, data)
-        if path is not None:
-            err.print(f"{found.template_key} v{chosen.version} is in {escape(str(path))}.")
+        write_out(out, to_file(draft_of(found, chosen)))
+        if out is not None:
+            err.print(f"{found.template_key} v{chosen.version} is in {escape(str(out))}.")
 
 
 @app.command("import")

@@ -129,13 +129,14 @@ class Planner:
 
     def price(self, version: TemplateVersion, prompt: Prompt, options: JobOptions) -> Estimate:
         """Return what one conversation by this prompt would cost; raises InvalidInput for an unpriced model."""
-        known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
-        return self._estimator.estimate([(version, prompt)], options, known)[0]
+        return self._price([(version, prompt)], options)
 
     def price_of_preview(self, plan: Plan, number: int) -> Estimate:
         """Return what a plan's first items alone will cost, written at once as a preview is."""
         parts = [(item.choice.template.version, item.prompt) for item in plan.items[:number]]
-        options = replace(plan.options, delivery=Delivery.DIRECT)
+        return self._price(parts, replace(plan.options, delivery=Delivery.DIRECT))
+
+    def _price(self, parts: Sequence[tuple[TemplateVersion, Prompt]], options: JobOptions) -> Estimate:
         known = prices.all_prices(self._db) if options.writer is WriterName.CLAUDE else []
         return self._estimator.estimate(parts, options, known)[0]
 

@@ -9,6 +9,7 @@ import streamlit as st
 from brightrun.domain.batch import Job, WriterName
 from brightrun.domain.progress import ErrorClass, Progress
 from brightrun.ui.charts import HEIGHT, job_course
+from brightrun.ui.jobs import rest_of
 from brightrun.ui.text import counted, dollars, duration, label_safe, words
 
 ERRORS_SHOWN = 12
@@ -24,8 +25,7 @@ MEANING = {
 def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
     """Draw everything in places that do not move while the job runs; its state stands under the bar."""
     counts = job.now
-    rest = f" · {counted(job.waiting, 'waits', 'wait')} to be started" if job.waiting else ""
-    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}{rest}"
+    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}{rest_of(job)}"
     st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
     draw_state()
     _metrics(

@@ -75,6 +75,11 @@ def draw_job_head(job: Job) -> None:
     )
 
 
+def rest_of(job: Job) -> str:
+    """Return how many items wait behind a preview, as the end of a line on how far a job is; nothing for none."""
+    return f" · {counted(job.waiting, 'waits', 'wait')} to be started" if job.waiting else ""
+
+
 def _cards(app: App, offset: int) -> None:
     """Draw one page of the list, and tell of a job that has ended since this session last looked."""
     own = desk()
@@ -105,11 +110,10 @@ def _writer(job: Job) -> str:
 
 def _share(job: Job) -> str:
     counts = job.now
-    waiting = f" · {counted(job.waiting, 'waits', 'wait')} to be started" if job.waiting else ""
     failed = f" · {counts.failed:,} failed" if counts.failed else ""
     cancelled = f" · {counts.cancelled:,} cancelled" if counts.cancelled else ""
     done = "judged" if job.kind is JobKind.JUDGE else "written"
-    return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}{waiting}"
+    return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}{rest_of(job)}"
 
 
 def _tail(job: Job) -> str:
