@@ -36,7 +36,7 @@ join models m on m.number = n % %(models)s,
 
 ASLEEP = (
     *("conversations_note_text", "conversations_note_new"),
-    *("conversations_count_inserted", "conversations_decisions_inserted"),
+    *("conversations_count_inserted", "conversations_decisions_inserted", "conversations_figures_inserted"),
 )
 """Triggers whose work is done for all rows at once."""
 
@@ -48,6 +48,11 @@ delete from public.decision_kinds;
 insert into public.decision_kinds
 select template_version_id, persona_key, arc_key, topic_key, model, writer, status,
   case when status = 'rejected' then left(review_reason, 120) end, count(*), true from public.conversations group by 1, 2, 3, 4, 5, 6, 7, 8;
+truncate private.figures, private.told_figures, private.figure_changes;
+do $$ begin
+  while not private.keep_figures() loop
+  end loop;
+end $$;
 """
 """What the triggers would have counted, had they not been asleep."""
 

@@ -72,9 +72,11 @@ select id, job_id, 1, id, 'claude-sonnet-5-5', 'stored', 0.02, 900, 1400, 'end_t
 from public.batch_items;
 insert into public.job_log (job_id, item_id, message)
 select job_id, id, 'Item ' || left(id::text, 8) || '... completed' from public.batch_items;
-insert into public.reviews (conversation_id, version, reviewer, previous_status, operation_id, decision, created_at)
-select id, version, (array['ana', 'ben', 'cleo'])[1 + substr(name, 8)::integer % 3], 'pending_review', gen_random_uuid(), status, created_at
-from public.conversations where status in ('approved', 'rejected');
+insert into public.reviews (conversation_id, version, reviewer, previous_status, operation_id, decision, created_at, pause)
+select id, version, r.reviewer, 'pending_review', gen_random_uuid(), status, created_at, n % 600 / 10.0
+from public.conversations, lateral (select substr(name, 8)::integer as n) x,
+  lateral (select (array['ana', 'ben', 'cleo'])[1 + n % 3] as reviewer union all select 'dora' where n % 20 = 7) r
+where status in ('approved', 'rejected');
 update public.conversations c set item_id = i.id, job_id = i.job_id, template_version_id = i.template_version_id
 from public.batch_items i where i.conversation_id = c.id;
 set session_replication_role = origin;

@@ -52,8 +52,8 @@ def draw_reviewers(desks: Desks) -> None:
         alt="How many decisions each person made, by what was decided.",
     )  # fmt: skip
     st.caption(
-        "Decisions that were undone do not count. Pace is the middle of the times between two decisions on one "
-        "conversation each, with pauses of more than five minutes left out; decisions in bulk have no pace."
+        "Decisions that were undone do not count. Pace is the middle of the times between a decision on one conversation "
+        "and the decision before it, with pauses of more than five minutes left out; decisions in bulk have no pace."
     )
     draw_table([_person_cells(person) for person in desks.people])
     st.subheader("Agreement", anchor=False)

@@ -80,7 +80,7 @@ def test_nobody_else_may_ask(dsn: str, role: str) -> None:
             told = refused_or_told(connection, f"select public.insight_{name}('{{}}')")
             # what has no row is nobody's: Row Level Security is asked where there is one
             assert told is None or (role == "authenticated" and told == {"lines": [], "writers": []}), name
-        assert refused_or_told(connection, "select to_jsonb(r) from public.counted_reviews r") is None
+        assert refused_or_told(connection, "select to_jsonb(f) from private.figures f") is None
 
 
 def refused_or_told(connection: psycopg.Connection[Any], query: LiteralString) -> object:

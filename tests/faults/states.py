@@ -88,6 +88,12 @@ union all
 (select * from count_plans('{"since": "0001-01-01"}') except select * from count_plans('{}'))
 """
 """What is kept of plans and is not what is there, or the other way round."""
+MISADDED = """
+(select * from scoped_figures('{}') except select * from scoped_figures('{"since": "0001-01-01"}'))
+union all
+(select * from scoped_figures('{"since": "0001-01-01"}') except select * from scoped_figures('{}'))
+"""
+"""What is kept of scores and reviewers and is not what conversations come to, or the other way round."""
 MISTOTALLED = """
 with kept as materialized (select * from total_jobs()), there as materialized (
   select * from count_jobs(array(select id from batch_jobs)))
@@ -470,7 +476,7 @@ class Deeds(RuleBasedStateMachine):
     @invariant()
     def kinds_are_counted(self) -> None:
         """What lists, counts, insight and templates show is what is there."""
-        for wrong in (MISCOUNTED, MISDECIDED, MISPLANNED, MISTOTALLED):
+        for wrong in (MISCOUNTED, MISDECIDED, MISPLANNED, MISADDED, MISTOTALLED):
             assert self.world.connection.execute(wrong).fetchall() == []
 
     @invariant()

@@ -532,7 +532,8 @@ def test_answers_that_come_back_together_are_kept_at_the_same_time(
     """A disk takes as long for one file as for a few, so none waits for another to be safe."""
     job = started(with_counted, 4)
     slots = Slots(Meeting(with_counted, job, counted), Rota(with_counted.batches.open_jobs))
-    slots.run(5)  # the fifth is asked for before anything is taken back, and the meeting waits there for all four
+    # A fifth is asked for before anything is taken back, and there the meeting waits until all four have come.
+    slots.run(5)
     assert with_counted.batches.get(job.id).counts.completed == counted.calls == 4
 
 
