@@ -152,6 +152,11 @@ class Datasets:
             if len(found) < PAGE:
                 return
 
+    def before(self, dataset: Dataset) -> list[Dataset]:
+        """Return every earlier dataset, those of the same name first, newest first."""
+        found = [other for other in self.every() if other.created_at < dataset.created_at]
+        return sorted(found, key=lambda other: other.name != dataset.name)
+
     def get(self, dataset_id: DatasetId) -> Dataset:
         return store.get(self._db, dataset_id)
 

@@ -26,6 +26,7 @@ from brightrun.services.tables import (
     names_of,
     reason,
     require_fields,
+    require_once,
     table,
 )
 
@@ -229,9 +230,13 @@ def _rows(file: IO[bytes]) -> Iterator[Entry]:
                 yield Entry(begins, b"")
             elif header is None:
                 header, width = names_of(cells), len(cells)
+                require_once(header)
             else:
                 yield _row(begins, header, width, cells)
             begins = reader.line_num + 1
+    except InvalidInput as fault:
+        yield Entry(begins, b"", fault=_sentence(fault))
+        return
     except _Endless:
         yield Entry(begins, b"", fault=f"{_ENDLESS} What follows it is not read.")
         return
@@ -282,12 +287,16 @@ def _read_on(file: IO[bytes], size: int, skipped: bytes = b"") -> tuple[bytes, b
 
 def _row(begins: int, header: Sequence[str], width: int, cells: Sequence[str]) -> Entry:
     try:
-        require_fields(cells, len(header), width)
+        require_fields(cells, header, width)
     except InvalidInput as fault:
-        told = str(fault)
-        return Entry(begins, b"", fault=told[:1].upper() + told[1:])
+        return Entry(begins, b"", fault=_sentence(fault))
     value = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
     raw = json.dumps(value, ensure_ascii=False).encode()
     if len(raw) > MAX_ENTRY:
         return Entry(begins, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
     return Entry(begins, raw, value)
+
+
+def _sentence(fault: InvalidInput) -> str:
+    told = str(fault)
+    return told[:1].upper() + told[1:]

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.domain.errors import InvalidInput
-from brightrun.services.tables import REMEDY, Make, make_of, names_of, reason, require_fields, table
+from brightrun.services.tables import (
+    REMEDY,
+    Make,
+    make_of,
+    names_of,
+    reason,
+    require_fields,
+    require_once,
+    table,
+)
 
 MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
@@ -105,18 +114,13 @@ def _header(cells: Sequence[str], name: str) -> tuple[str, ...]:
             f"{name}: column {columns.index('') + 1} has no name.",
             remedy="Name every column in the first line.",
         )
-    twice = {column for column in columns if columns.count(column) > 1}
-    if twice:
-        raise InvalidInput(
-            f"{name}: more than one column is called {', '.join(sorted(twice))}.",
-            remedy="Give each its own name.",
-        )
+    require_once(columns, f"{name}: ")
     return columns
 
 
 def _row(cells: Sequence[str], header: Sequence[str], width: int, place: str) -> tuple[str, ...]:
     """Return a row's fields that have a name; `width` is how many the first line has, nameless ones behind it too."""
-    require_fields(cells, len(header), width, f"{place}: ")
+    require_fields(cells, header, width, f"{place}: ")
     cells = cells[: len(header)]
     long = next((n for n, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
     if long is not None:

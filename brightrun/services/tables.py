@@ -81,11 +81,22 @@ def names_of(cells: Sequence[str]) -> tuple[str, ...]:
     return columns[: max((place for place, column in enumerate(columns, start=1) if column), default=0)]
 
 
-def require_fields(cells: Sequence[str], named: int, width: int, place: str = "") -> None:
-    """Raise InvalidInput where a row has not a field for each name, or something behind the last of them.
+def require_once(columns: Sequence[str], place: str = "") -> None:
+    """Raise InvalidInput where columns share a name."""
+    twice = {column for column in columns if column and columns.count(column) > 1}
+    if twice:
+        raise InvalidInput(
+            f"{place}more than one column is called {', '.join(sorted(twice))}.",
+            remedy="Give each its own name.",
+        )
+
+
+def require_fields(cells: Sequence[str], header: Sequence[str], width: int, place: str = "") -> None:
+    """Raise InvalidInput where a row has not a field for each name, or something in a column without one.
 
     `width` is how many the first line has, nameless ones behind its names too.
     """
+    named = len(header)
     expected = width if len(cells) > width else named
     if not named <= len(cells) <= width:
         raise InvalidInput(
@@ -94,7 +105,9 @@ def require_fields(cells: Sequence[str], named: int, width: int, place: str = ""
             if len(cells) > width
             else f"Give it all {named}, empty ones too; a line break may have cut it in two.",
         )
-    nameless = next((n for n, cell in enumerate(cells) if n >= named and cell.strip()), None)
+    nameless = next(
+        (n for n, cell in enumerate(cells) if cell.strip() and not "".join(header[n : n + 1])), None
+    )
     if nameless is not None:
         raise InvalidInput(
             f"{place}column {nameless + 1} has no name, but a value.",

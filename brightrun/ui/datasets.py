@@ -158,9 +158,7 @@ def draw_files(app: App, dataset: Dataset) -> None:
 
 def draw_comparison(app: App, dataset: Dataset) -> None:
     """Show what differs from an earlier dataset."""
-    others = [
-        d for d in app.datasets.all(limit=100) if d.id != dataset.id and d.created_at < dataset.created_at
-    ]
+    others = app.datasets.before(dataset)
     if not others:
         st.caption("There is no earlier dataset to compare with.")
         return

@@ -554,6 +554,10 @@ def test_all_datasets_are_listed_however_many(app: App, dsn: str, monkeypatch: p
     first = next(listed)
     app.datasets.freeze(ConversationFilter(), name="many", actor="ana")
     assert [first.version, *(dataset.version for dataset in listed)] == made[::-1]
+    other = app.datasets.freeze(ConversationFilter(), name="other", actor="ana")
+    latest = app.datasets.freeze(ConversationFilter(), name="many", actor="ana")
+    compared = [(dataset.name, dataset.version) for dataset in app.datasets.before(latest)]
+    assert compared == [*(("many", version) for version in (5, 4, 3, 2, 1)), ("other", other.version)]
 
 
 def test_the_card_tells_imported_rows_from_generated_ones(app: App, dsn: str, tmp_path: Path) -> None:

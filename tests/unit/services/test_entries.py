@@ -196,3 +196,15 @@ def test_a_row_that_does_not_fit_its_names_is_refused_with_what_to_do(
     assert (first.fault, last.fault) == (None, None)
     assert refused.line == 4
     assert (refused.fault or "").startswith(said)
+
+
+def test_columns_that_cannot_be_told_apart_lose_no_value(tmp_path: Path) -> None:
+    """A value under no name, also between two names, is refused with its row; a name given twice refuses the table."""
+    path = tmp_path / "names.csv"
+    path.write_text("a,,b\n1,,2\n1,x,2\n")
+    kept, refused = entries(path)
+    assert kept.value == {"a": "1", "b": "2"}
+    assert (refused.line, (refused.fault or "")[:28]) == (3, "Column 2 has no name, but a ")
+    path.write_text("a,b,a\n1,2,3\n")
+    (table,) = entries(path)
+    assert table.fault == "More than one column is called a. Give each its own name."
