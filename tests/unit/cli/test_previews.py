@@ -26,8 +26,8 @@ def test_the_shell_previews_adjusts_and_goes_on(tmp_path: Path, dsn: str) -> Non
     assert (done["status"], done["counts"]["completed"]) == ("completed", 5)  # type: ignore[index]
 
 
-def test_a_variable_that_is_set_twice_is_refused(tmp_path: Path, dsn: str) -> None:
-    """Of two values for one variable neither is taken silently, in `--set` as in `--map`; nothing is adjusted or created."""
+def test_a_variable_that_is_set_twice_or_without_its_name_is_refused(tmp_path: Path, dsn: str) -> None:
+    """Of two values for one variable neither is taken silently, nor one for no variable; nothing is adjusted or created."""
     shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
     order = ("generate", "--scenarios", str(SHEET), "--limit", "3")
     mapped = shell.run(*order, "--map", "mood=a", "--map", " mood=b", code=1)
@@ -37,5 +37,6 @@ def test_a_variable_that_is_set_twice_is_refused(tmp_path: Path, dsn: str) -> No
         said = shell.run("start", job, "--set", "mood=tense", "--set", " mood =calm", *more, code=1)
         assert "--set names 'mood' twice" in said
         assert "once; nothing was done" in said
+        assert "'=tense' is not NAME=VALUE" in shell.run("start", job, "--set", "=tense", *more, code=1)
     (only,) = shell.json("status")["jobs"]  # type: ignore[misc]
     assert only["preview"] == 1, "it waits as before"
