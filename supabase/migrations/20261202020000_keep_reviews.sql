@@ -35,7 +35,9 @@ for each row execute function private.note_pause();
 --   decision: who (`first`) decided how on which day, and whether in bulk
 --   pause: how many seconds (`value`) somebody (`first`) took for a decision on one conversation
 --   couple: what two people (`first`, `second`) said of one text
+-- Each is there for the days of UTC on which conversations were written, and once for all of them together (null).
 create table private.figures (
+  written_on date,
   figure text not null,
   writer text not null,
   first text,
@@ -47,11 +49,12 @@ create table private.figures (
   in_bulk boolean,
   number bigint not null,
   constraint figures_key
-    unique nulls not distinct (figure, writer, first, second, said, said_second, value, day, in_bulk)
+    unique nulls not distinct (written_on, figure, writer, first, second, said, said_second, value, day, in_bulk)
 );
 -- What each conversation has put into them.
 create table private.told_figures (
   conversation_id uuid not null,
+  written_on date not null,
   figure text not null,
   writer text not null,
   first text,
@@ -100,40 +103,41 @@ begin
 end $$;
 
 -- What some conversations come to, counted now.
-create function public.count_figures(p_ids uuid[]) returns table (conversation_id uuid, figure text, writer text,
-  first text, second text, said text, said_second text, value numeric, day date, in_bulk boolean)
+create function public.count_figures(p_ids uuid[]) returns table (conversation_id uuid, written_on date, figure text,
+  writer text, first text, second text, said text, said_second text, value numeric, day date, in_bulk boolean)
 language plpgsql stable set search_path = '' set work_mem = '32MB' set plan_cache_mode = force_custom_plan as $$
 begin
   return query with chosen as materialized (
-    select c.id, c.writer, c.status, c.quality_score from public.conversations c where c.id = any (p_ids)
+    select c.id, (c.created_at at time zone 'UTC')::date as written_on, c.writer, c.status, c.quality_score
+    from public.conversations c where c.id = any (p_ids)
   ), standing as materialized (
-    select s.writer, r.* from public.standing_reviews(p_ids) r join chosen s on s.id = r.conversation_id
+    select s.written_on, s.writer, r.* from public.standing_reviews(p_ids) r join chosen s on s.id = r.conversation_id
   ), latest as (
     select distinct on (r.conversation_id) r.conversation_id, r.in_bulk
     from standing r order by r.conversation_id, r.created_at desc, r.id
   ), last as (
-    select distinct on (r.conversation_id, r.version, r.reviewer) r.conversation_id, r.writer, r.version, r.reviewer,
-      r.decision
+    select distinct on (r.conversation_id, r.version, r.reviewer) r.conversation_id, r.written_on, r.writer,
+      r.version, r.reviewer, r.decision
     from standing r where not r.in_bulk order by r.conversation_id, r.version, r.reviewer, r.created_at desc, r.id
   ), shared as (
     -- Side by side in arrays: a join of decisions with decisions is planned badly where few rows are shared.
-    select l.conversation_id, l.writer, array_agg(l.reviewer order by l.reviewer) as who,
+    select l.conversation_id, l.written_on, l.writer, array_agg(l.reviewer order by l.reviewer) as who,
       array_agg(l.decision order by l.reviewer) as said
-    from last l group by l.conversation_id, l.version, l.writer having count(*) > 1
+    from last l group by l.conversation_id, l.written_on, l.writer, l.version having count(*) > 1
   )
-  select s.id, 'score', s.writer, null::text, null::text, s.status, null::text, s.quality_score, null::date,
+  select s.id, s.written_on, 'score', s.writer, null::text, null::text, s.status, null::text, s.quality_score, null::date,
     coalesce(l.in_bulk, false)
   from chosen s left join latest l on l.conversation_id = s.id
   where s.status in ('approved', 'rejected', 'needs_revision')
   union all
-  select r.conversation_id, 'decision', r.writer, r.reviewer, null, r.decision, null, null,
+  select r.conversation_id, r.written_on, 'decision', r.writer, r.reviewer, null, r.decision, null, null,
     (r.created_at at time zone 'UTC')::date, r.in_bulk
   from standing r
   union all
-  select r.conversation_id, 'pause', r.writer, r.reviewer, null, null, null, r.pause, null, null
+  select r.conversation_id, r.written_on, 'pause', r.writer, r.reviewer, null, null, null, r.pause, null, null
   from standing r where not r.in_bulk and r.pause is not null
   union all
-  select h.conversation_id, 'couple', h.writer, h.who[a], h.who[b], h.said[a], h.said[b], null, null, null
+  select h.conversation_id, h.written_on, 'couple', h.writer, h.who[a], h.who[b], h.said[a], h.said[b], null, null, null
   from shared h cross join lateral generate_subscripts(h.who, 1) a cross join lateral generate_subscripts(h.who, 1) b
   where a < b;
 end $$;
@@ -201,9 +205,11 @@ begin
     insert into private.told_figures select * from counted
   ), added as (
     insert into private.figures as k
-    select s.figure, s.writer, s.first, s.second, s.said, s.said_second, s.value, s.day, s.in_bulk, sum(s.step)
+    select d.written_on, s.figure, s.writer, s.first, s.second, s.said, s.said_second, s.value, s.day, s.in_bulk,
+      sum(s.step)
     from (select c.*, 1 as step from counted c union all select t.*, -1 from told t) s
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(s.step) <> 0
+    cross join lateral (values (s.written_on), (null)) d (written_on)
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 having sum(s.step) <> 0
     on conflict on constraint figures_key do update set number = k.number + excluded.number
   )
   select count(*) into v_rows from noted;
@@ -216,20 +222,31 @@ do $$ begin
   end loop;
 end $$;
 
--- What the conversations of a scope come to; from what is kept where it names neither a job nor days.
+-- What the conversations of a scope come to; from what is kept where it names no job.
 create function public.scoped_figures(p_scope jsonb) returns table (figure text, first text, second text, said text,
   said_second text, value numeric, day date, in_bulk boolean, number bigint)
-language plpgsql set search_path = '' set work_mem = '32MB' as $$
+language plpgsql set search_path = '' set work_mem = '32MB' set plan_cache_mode = force_custom_plan as $$
+declare
+  v_writer text := p_scope ->> 'writer';
+  v_since date := p_scope ->> 'since';
+  v_until date := p_scope ->> 'until';
 begin
-  if coalesce(p_scope ->> 'job_id', p_scope ->> 'since', p_scope ->> 'until') is null and private.keep_figures() then
-    return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk,
-      sum(f.number)::bigint
-    from private.figures f where p_scope ->> 'writer' is null or f.writer = p_scope ->> 'writer'
-    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(f.number) <> 0;
-  else
+  if p_scope ->> 'job_id' is not null or not private.keep_figures() then
     return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk, count(*)
     from public.count_figures(array(select c.id from public.insight_conversations(p_scope) c)) f
     group by 1, 2, 3, 4, 5, 6, 7, 8;
+  elsif v_since is null and v_until is null then
+    return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk,
+      sum(f.number)::bigint
+    from private.figures f where f.written_on is null and (v_writer is null or f.writer = v_writer)
+    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(f.number) <> 0;
+  else
+    return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk,
+      sum(f.number)::bigint
+    from private.figures f
+    where f.written_on between coalesce(v_since, '-infinity') and coalesce(v_until, 'infinity')
+      and (v_writer is null or f.writer = v_writer)
+    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(f.number) <> 0;
   end if;
 end $$;
 

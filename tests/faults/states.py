@@ -89,9 +89,13 @@ union all
 """
 """What is kept of plans and is not what is there, or the other way round."""
 MISADDED = """
-(select * from scoped_figures('{}') except select * from scoped_figures('{"since": "0001-01-01"}'))
-union all
-(select * from scoped_figures('{"since": "0001-01-01"}') except select * from scoped_figures('{}'))
+with there as materialized (
+  select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk, count(*)
+  from count_figures(array(select id from conversations)) f group by 1, 2, 3, 4, 5, 6, 7, 8
+), kept as materialized (select * from scoped_figures('{}')), ever as materialized (
+  select * from scoped_figures('{"since": "0001-01-01"}'))
+(select * from kept except select * from there) union all (select * from there except select * from kept)
+union all (select * from ever except select * from there) union all (select * from there except select * from ever)
 """
 """What is kept of scores and reviewers and is not what conversations come to, or the other way round."""
 MISTOTALLED = """
