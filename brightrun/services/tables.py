@@ -7,6 +7,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from brightrun.domain.errors import InvalidInput
@@ -105,9 +106,8 @@ def require_fields(cells: Sequence[str], header: Sequence[str], width: int, plac
             if len(cells) > width
             else f"Give it all {named}, empty ones too; a line break may have cut it in two.",
         )
-    nameless = next(
-        (n for n, cell in enumerate(cells) if cell.strip() and not "".join(header[n : n + 1])), None
-    )
+    names = zip_longest(cells, header, fillvalue="")
+    nameless = next((n for n, (cell, column) in enumerate(names) if cell.strip() and not column), None)
     if nameless is not None:
         raise InvalidInput(
             f"{place}column {nameless + 1} has no name, but a value.",

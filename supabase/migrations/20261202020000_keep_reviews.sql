@@ -2,28 +2,29 @@
 -- over a thousand. No decision waits for it: it only notes whose figures have changed, and the next who looks counts them.
 
 -- Seconds since the reviewer's decision before, whichever that was; null where there was none for five minutes. It is
--- known when a decision is made, and nothing that happens later changes it.
+-- known when a decision is made, and nothing that happens later changes it. Tenths are rounded up: none takes no time.
 alter table public.reviews add column pause numeric(4, 1);
 create index reviews_reviewer_idx on public.reviews (reviewer, created_at desc);
 
+create function private.pause_of(p_seconds numeric) returns numeric
+language sql immutable set search_path = '' as $$
+  select case when p_seconds between 0 and 300 then ceil(p_seconds * 10) / 10 end
+$$;
+
 alter table public.reviews disable trigger reviews_append_only;
-update public.reviews r set pause = p.seconds
+update public.reviews r set pause = private.pause_of(p.seconds)
 from (
-  select id, round(extract(epoch from created_at - lag(created_at) over (partition by reviewer order by created_at, entry)),
-    1) as seconds
+  select id, extract(epoch from created_at - lag(created_at) over (partition by reviewer order by created_at, entry))
+    as seconds
   from public.reviews
 ) p where p.id = r.id and p.seconds between 0 and 300;
 alter table public.reviews enable trigger reviews_append_only;
 
 create function private.note_pause() returns trigger
 language plpgsql security definer set search_path = '' as $$
-declare
-  v_seconds numeric := extract(epoch from new.created_at - (
-    select r.created_at from public.reviews r where r.reviewer = new.reviewer order by r.created_at desc limit 1));
 begin
-  if round(v_seconds, 1) between 0 and 300 then
-    new.pause := v_seconds;
-  end if;
+  new.pause := private.pause_of(extract(epoch from new.created_at - (
+    select r.created_at from public.reviews r where r.reviewer = new.reviewer order by r.created_at desc limit 1)));
   return new;
 end $$;
 create trigger reviews_note_pause before insert on public.reviews
@@ -235,16 +236,12 @@ begin
     return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk, count(*)
     from public.count_figures(array(select c.id from public.insight_conversations(p_scope) c)) f
     group by 1, 2, 3, 4, 5, 6, 7, 8;
-  elsif v_since is null and v_until is null then
-    return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk,
-      sum(f.number)::bigint
-    from private.figures f where f.written_on is null and (v_writer is null or f.writer = v_writer)
-    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(f.number) <> 0;
   else
     return query select f.figure, f.first, f.second, f.said, f.said_second, f.value, f.day, f.in_bulk,
       sum(f.number)::bigint
     from private.figures f
-    where f.written_on between coalesce(v_since, '-infinity') and coalesce(v_until, 'infinity')
+    where (f.written_on is null) = (v_since is null and v_until is null)
+      and (v_since is null or f.written_on >= v_since) and (v_until is null or f.written_on <= v_until)
       and (v_writer is null or f.writer = v_writer)
     group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(f.number) <> 0;
   end if;
@@ -319,7 +316,7 @@ language sql stable set search_path = '' set work_mem = '32MB' as $$
 $$;
 drop view public.counted_reviews;
 
-revoke execute on function private.note_pause(), private.note_figures(), private.keep_figures(),
+revoke execute on function private.pause_of(numeric), private.note_pause(), private.note_figures(), private.keep_figures(),
   public.standing_reviews(uuid[]), public.count_figures(uuid[]), public.scoped_figures(jsonb) from public, anon;
 grant execute on function private.keep_figures(), public.standing_reviews(uuid[]), public.count_figures(uuid[]),
   public.scoped_figures(jsonb) to authenticated, service_role;
