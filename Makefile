@@ -4,8 +4,10 @@ PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 py
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
-# One more than processors: tests of time-outs and kills wait a great deal.
-WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+# Two more than processors: tests of time-outs and kills wait a great deal. With three more nothing waits any longer.
+WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+# One more than processors: a page waits a sixth of the time.
+BROWSERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-peers bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean
@@ -45,7 +47,7 @@ fix: $(DEV) ## mend what can be mended by itself
 
 e2e: $(DEV) ## drive the app in a real Chromium; ALL=1 in the dark too, with the larger sheet, all pages and all hostile texts
 	@command -v chromium >/dev/null || { echo "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"; exit 1; }
-	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest tests/e2e -n 2 --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
+	BRIGHTRUN_ALL=$(ALL) $(BIN)/pytest tests/e2e -n $(BROWSERS) --dist worksteal -q --reruns 2 --reruns-delay 3 -rR
 
 interruptions: $(DEV) ## break in on a running batch; INTERRUPTIONS, SEED, KINDS=cancel say how
 	BRIGHTRUN_INTERRUPTIONS=$(or $(INTERRUPTIONS),100) BRIGHTRUN_SEED=$(or $(SEED),20261124) BRIGHTRUN_CANCEL_SECONDS=1 \
