@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -158,7 +158,7 @@ def _draw_start(app: App, job: Job, waiting: int) -> None:
             type="primary",
             key="preview-start",
             on_click=_start,
-            args=(app, job, None),
+            args=(job, "The rest is started.", lambda: app.previews.start(job.id, actor=person())),
         )
         st.button(
             "Preview one more",
@@ -166,7 +166,7 @@ def _draw_start(app: App, job: Job, waiting: int) -> None:
             disabled=waiting < 2,
             help="With what was adjusted." if waiting > 1 else "It is the last one: start it.",
             on_click=_start,
-            args=(app, job, 1),
+            args=(job, "The preview goes on.", lambda: _extend(app, job)),
         )
 
 
@@ -191,13 +191,15 @@ def _adjust(app: App, rest: Rest) -> None:
         own.notify(f"{counted(number, 'item')} adjusted.")
 
 
-def _start(app: App, job: Job, more: int | None) -> None:
+def _extend(app: App, job: Job) -> Job:
+    assert job.preview is not None, "only a preview is drawn"
+    return app.previews.extend(job.id, seen=job.preview, more=1, actor=person())
+
+
+def _start(job: Job, said: str, act: Callable[[], Job]) -> None:
     own = begin()
     try:
-        own.once(
-            ("rest", job.id, job.preview, more),
-            lambda: app.previews.start(job.id, actor=person(), more=more),
-        )
+        own.once(("rest", job.id, job.preview, said), act)
     except AlreadyDone as done:  # by another tab or person: what was asked for is under way
         own.watched.discard(job.id)
         own.notify(label_safe(str(done)))
@@ -205,4 +207,4 @@ def _start(app: App, job: Job, more: int | None) -> None:
         own.complain(fault)
     else:
         own.watched.discard(job.id)
-        own.notify("The preview goes on." if more else "The rest is started.")
+        own.notify(said)
