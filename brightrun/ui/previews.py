@@ -10,6 +10,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import AlreadyDone, BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Action
 from brightrun.domain.text import shortened
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest, have_ended
@@ -37,8 +38,9 @@ def draw_preview(app: App, job: Job) -> None:
             "What is written here belongs to the batch and is not paid for again."
         )
         _draw_items(app, job, items)
-        with told():
-            _draw_adjust(app, job)
+        if app.may(Action.RUN_BATCH):
+            with told():
+                _draw_adjust(app, job)
         _draw_start(app, job, waiting)
 
 
@@ -152,18 +154,20 @@ def _rest(
 
 
 def _draw_start(app: App, job: Job, waiting: int) -> None:
+    may = app.may(Action.RUN_BATCH)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Start the remaining {waiting:,}",
             type="primary",
             key="preview-start",
+            disabled=not may,
             on_click=_start,
             args=(job, "The rest is started.", lambda: app.previews.start(job.id, actor=person())),
         )
         st.button(
             "Preview one more",
             key="preview-more",
-            disabled=waiting < 2,
+            disabled=waiting < 2 or not may,
             help="With what was adjusted." if waiting > 1 else "It is the last one: start it.",
             on_click=_start,
             args=(job, "The preview goes on.", lambda: _extend(app, job)),

@@ -14,6 +14,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.part import Delivery
+from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -313,6 +314,23 @@ def test_one_more_asked_for_in_two_tabs_is_one(open_page: OpenPage, app: App) ->
     assert not page.error
     assert any("already extended" in toast.value for toast in page.toast)
     assert app.batches.get(job.id).preview == 2
+
+
+def viewed(app: object, job: object) -> None:
+    """Draw the buttons of a preview alone; it is run as a script of its own, which knows nothing of this file."""
+    from brightrun.ui.previews import _draw_start
+
+    _draw_start(app, job, 3)  # type: ignore[arg-type]
+
+
+def test_who_may_not_run_a_batch_cannot_press_its_preview_on(environment: None, app: App) -> None:
+    """A viewer reads a preview and finds its buttons closed, rather than pressing them and being refused."""
+    job = previewed(app)
+    viewer = app.people.add("vera@example.org", Role.VIEWER, actor="setup")
+    for acting, is_closed in ((app, False), (app.acting_as(viewer), True)):
+        page = AppTest.from_function(viewed, kwargs={"app": acting, "job": app.batches.get(job.id)}).run()
+        assert not page.exception
+        assert [page.button(key=key).disabled for key in ("preview-start", "preview-more")] == [is_closed] * 2
 
 
 def test_a_form_says_in_plain_words_what_cannot_be_saved(open_page: OpenPage, app: App) -> None:
