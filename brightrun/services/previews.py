@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from brightrun import saol
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
@@ -107,12 +108,28 @@ class Previews:
         Raises AlreadyDone where somebody has started the rest before.
         """
         require_budget(self._db, job_id)
-        data = store.act(self._db, "start_rest", job_id, more=more, actor=actor)
+        return self._released(store.act(self._db, "start_rest", job_id, more=more, actor=actor), actor)
+
+    @needs(Action.RUN_BATCH)
+    def extend(self, job_id: JobId, *, seen: int, more: int, actor: str) -> Job:
+        """Let so many `more` items follow a preview whose end was `seen` at that many.
+
+        Raises what `start` does, and AlreadyDone where somebody has extended the preview since it was seen.
+        """
+        require_budget(self._db, job_id)
+        data = store.act(self._db, "extend_preview", job_id, seen=seen, more=more, actor=actor)
+        job: Job = data["job"]
+        if data["outcome"] == "extended":
+            raise AlreadyDone(f"The preview was already extended, to {job.preview} conversations.")
+        return self._released(data, actor)
+
+    def _released(self, data: Mapping[str, Any], actor: str) -> Job:
+        """Return the job that goes on; raises AlreadyDone or NotAllowed where it does not."""
         job: Job = data["job"]
         if data["outcome"] != "ok":
             self._require_first(job)
             _require(job)
-        emit(Event.JOB_RELEASED, job=job_id, preview=job.preview, actor=actor)
+        emit(Event.JOB_RELEASED, job=job.id, preview=job.preview, actor=actor)
         return job
 
     def _require_first(self, job: Job) -> None:

@@ -10,8 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
-from brightrun.domain.budget import MAX_BUDGET, Outlook, budget_of
+from brightrun.domain.budget import Outlook, budget_of
 from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.person import Action
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import dollars, label_safe
 
@@ -35,7 +36,8 @@ def draw_budget(app: App, job: Job, outlook: Outlook) -> None:
                     f"If the rest costs what the items so far did, {dollars(outlook.expected_for_all)} is enough."
                 )
             )
-        _draw_form(app, job, outlook)
+        if app.may(Action.SET_BUDGET):
+            _draw_form(app, job, outlook)
 
 
 def ask_budget(place: DeltaGenerator, key: str, *, is_kept: bool = False, **looks: Any) -> float | None:
@@ -60,13 +62,10 @@ def ask_budget(place: DeltaGenerator, key: str, *, is_kept: bool = False, **look
 def _draw_form(app: App, job: Job, outlook: Outlook) -> None:
     with st.form("budget-form", border=False, enter_to_submit=False):
         amount_at, button_at = st.columns([2, 3], vertical_alignment="bottom")
-        amount = amount_at.number_input(
+        # A field for numbers would keep what it does not take to itself, and the amount before it would be set.
+        typed = amount_at.text_input(
             "Budget in dollars",
-            min_value=0.01,
-            max_value=float(MAX_BUDGET),
-            value=_enough(outlook),
-            step=1.0,
-            format="%.2f",
+            value=f"{_enough(outlook):.2f}",
             key=f"budget-amount-{_enough(outlook)}",
             help="What the batch may cost in all, with what it has cost so far.",
         )
@@ -75,11 +74,14 @@ def _draw_form(app: App, job: Job, outlook: Outlook) -> None:
             return
     own = begin()
     try:
-        app.budgets.set(job.id, float(amount), actor=person())
+        amount = budget_of(typed)
+        if amount is None:
+            raise InvalidInput("No budget was typed.", remedy="Write what the batch may cost in all: 12.50")
+        app.budgets.set(job.id, amount, actor=person())
     except BrightRunError as fault:
         own.complain(fault)
     else:
-        own.notify(f"The budget is {label_safe(dollars(float(amount)))}; the batch goes on.")
+        own.notify(f"The budget is {label_safe(dollars(amount))}; the batch goes on.")
     st.rerun()
 
 

@@ -12,6 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ConversationId
+from brightrun.domain.person import Action
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import told
 from brightrun.ui.session import begin
@@ -51,6 +52,7 @@ def draw_files(app: App, conversation: Conversation) -> None:
             on_click=_enrich,
             args=(app, conversation.id),
             help="Makes both documents again from what is stored; costs nothing.",
+            disabled=not app.may(Action.ENRICH),
         )
 
 

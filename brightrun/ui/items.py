@@ -9,6 +9,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job
+from brightrun.domain.person import Action
 from brightrun.domain.text import shortened
 from brightrun.ui.answers import reparse_one
 from brightrun.ui.costs import draw_ledger
@@ -134,6 +135,7 @@ def _one(app: App, item: Item, job: Job) -> None:
                 "Read its answer again",
                 key=f"reparse-{item.id}",
                 help="Free: nothing is called. Worth it after Bright Run or a rule has changed.",
+                disabled=not app.may(Action.REPARSE),
                 on_click=reparse_one,
                 args=(app, item.id),
             )

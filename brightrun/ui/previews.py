@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
 from brightrun.domain.errors import AlreadyDone, BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
+from brightrun.domain.person import Action
 from brightrun.domain.text import shortened
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest, have_ended
@@ -37,8 +38,9 @@ def draw_preview(app: App, job: Job) -> None:
             "What is written here belongs to the batch and is not paid for again."
         )
         _draw_items(app, job, items)
-        with told():
-            _draw_adjust(app, job)
+        if app.may(Action.RUN_BATCH):
+            with told():
+                _draw_adjust(app, job)
         _draw_start(app, job, waiting)
 
 
@@ -152,21 +154,23 @@ def _rest(
 
 
 def _draw_start(app: App, job: Job, waiting: int) -> None:
+    may = app.may(Action.RUN_BATCH)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Start the remaining {waiting:,}",
             type="primary",
             key="preview-start",
+            disabled=not may,
             on_click=_start,
-            args=(app, job, None),
+            args=(job, "The rest is started.", lambda: app.previews.start(job.id, actor=person())),
         )
         st.button(
             "Preview one more",
             key="preview-more",
-            disabled=waiting < 2,
+            disabled=waiting < 2 or not may,
             help="With what was adjusted." if waiting > 1 else "It is the last one: start it.",
             on_click=_start,
-            args=(app, job, 1),
+            args=(job, "The preview goes on.", lambda: _extend(app, job)),
         )
 
 
@@ -191,13 +195,15 @@ def _adjust(app: App, rest: Rest) -> None:
         own.notify(f"{counted(number, 'item')} adjusted.")
 
 
-def _start(app: App, job: Job, more: int | None) -> None:
+def _extend(app: App, job: Job) -> Job:
+    assert job.preview is not None, "only a preview is drawn"
+    return app.previews.extend(job.id, seen=job.preview, more=1, actor=person())
+
+
+def _start(job: Job, said: str, act: Callable[[], Job]) -> None:
     own = begin()
     try:
-        own.once(
-            ("rest", job.id, job.preview, more),
-            lambda: app.previews.start(job.id, actor=person(), more=more),
-        )
+        own.once(("rest", job.id, job.preview, said), act)
     except AlreadyDone as done:  # by another tab or person: what was asked for is under way
         own.watched.discard(job.id)
         own.notify(label_safe(str(done)))
@@ -205,4 +211,4 @@ def _start(app: App, job: Job, more: int | None) -> None:
         own.complain(fault)
     else:
         own.watched.discard(job.id)
-        own.notify("The preview goes on." if more else "The rest is started.")
+        own.notify(said)

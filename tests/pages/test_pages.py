@@ -14,6 +14,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.part import Delivery
+from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -284,19 +285,52 @@ def test_a_preview_counts_what_is_written_now(open_page: OpenPage, app: App) -> 
     assert "of 2 written · 5 wait to be started" in bar.proto.text
 
 
-def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:
-    """Whoever starts the rest after somebody else is told who was first, without an error."""
-    options = JobOptions(WriterName.DEMO, "demo", 8000)
-    plan = app.planner.plan(scenarios(4), options)
+def previewed(app: App) -> Job:
+    """Return a job of four whose preview of one is written."""
+    plan = app.planner.plan(scenarios(4), JobOptions(WriterName.DEMO, "demo", 8000))
     job = app.batches.create(plan, name="First", actor="ana", preview=1)
     while app.batches.process_next(job.id).outcome is not StepOutcome.PAUSED:
         time.sleep(0)
+    return job
+
+
+def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:
+    """Whoever starts the rest after somebody else is told who was first, without an error."""
+    job = previewed(app)
     page = open_page("batch", job=job.id)
     app.previews.start(job.id, actor="ben")
     page.button(key="preview-start").click().run()
     assert not page.error
     assert any("already started\\, by ben" in toast.value for toast in page.toast)
     assert not [button for button in page.button if button.key == "preview-start"]
+
+
+def test_one_more_asked_for_in_two_tabs_is_one(open_page: OpenPage, app: App) -> None:
+    """Whoever asks for one more of a preview that was extended meanwhile buys no second, and is told without an error."""
+    job = previewed(app)
+    page = open_page("batch", job=job.id)
+    app.previews.extend(job.id, seen=1, more=1, actor="ben")
+    page.button(key="preview-more").click().run()
+    assert not page.error
+    assert any("already extended" in toast.value for toast in page.toast)
+    assert app.batches.get(job.id).preview == 2
+
+
+def viewed(app: object, job: object) -> None:
+    """Draw the buttons of a preview alone; it is run as a script of its own, which knows nothing of this file."""
+    from brightrun.ui.previews import _draw_start
+
+    _draw_start(app, job, 3)  # type: ignore[arg-type]
+
+
+def test_who_may_not_run_a_batch_cannot_press_its_preview_on(environment: None, app: App) -> None:
+    """A viewer reads a preview and finds its buttons closed, rather than pressing them and being refused."""
+    job = previewed(app)
+    viewer = app.people.add("vera@example.org", Role.VIEWER, actor="setup")
+    for acting, is_closed in ((app, False), (app.acting_as(viewer), True)):
+        page = AppTest.from_function(viewed, kwargs={"app": acting, "job": app.batches.get(job.id)}).run()
+        assert not page.exception
+        assert [page.button(key=key).disabled for key in ("preview-start", "preview-more")] == [is_closed] * 2
 
 
 def test_a_form_says_in_plain_words_what_cannot_be_saved(open_page: OpenPage, app: App) -> None:

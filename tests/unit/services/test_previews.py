@@ -210,6 +210,30 @@ def test_a_preview_grows_by_one_and_ends_with_the_last(app: App, preview: Previe
     assert drive(app, job).status is JobStatus.COMPLETED
 
 
+def test_two_who_ask_for_one_more_at_the_same_end_get_one(app: App, preview: Preview) -> None:
+    """The second of two tabs is told that the preview was extended, and nothing more is written or paid for."""
+    job = preview()
+    answers: list[object] = []
+
+    def ask(who: str) -> None:
+        try:
+            answers.append(app.previews.extend(job.id, seen=2, more=1, actor=who).preview)
+        except AlreadyDone as done:
+            answers.append(str(done))
+
+    both = [threading.Thread(target=ask, args=[who]) for who in ("ana", "ben")]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert sorted(answers, key=str) == [3, "The preview was already extended, to 3 conversations."]
+    assert drive(app, job).counts.completed == 3
+    assert app.previews.extend(job.id, seen=3, more=1, actor="ben").preview == 4
+    app.previews.start(job.id, actor="ben")
+    with pytest.raises(AlreadyDone, match="started, by ben at"):
+        app.previews.extend(job.id, seen=4, more=1, actor="ana")
+
+
 def test_whoever_starts_the_rest_second_is_told_who_was_first(app: App, preview: Preview) -> None:
     """While the rest is written and when all of it is, it stands started by the first; a cancelled job is that."""
     job, other = preview(), preview()
