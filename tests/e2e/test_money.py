@@ -88,7 +88,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
 def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
     """A wrong figure is one change; nothing is accepted as free; the history says who changed what."""
     page = open_tab("system")
-    press(page.get_by_text("Add or correct a price"))
+    press(page.get_by_text("Add or correct a price", exact=True))
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
     choose(page, "Start from", f"{MODEL} from 2026-10-01")
     field = page.get_by_role("spinbutton", name="Output, $")
