@@ -4,10 +4,11 @@ PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 py
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Two more than processors: tests of time-outs and kills wait a great deal. With three more nothing waits any longer.
-WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+WORKERS ?= $(shell expr 2 + $(PROCESSORS))
 # One more than processors: a page waits a sixth of the time.
-BROWSERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+BROWSERS ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-supabase saol migration check fix e2e interruptions soak bench bench-step bench-peers bench-growth benchexport benchgrid bench-insight bench-quality bench-plan bench-variety train-proof trainers faults licences constraints fleet clean

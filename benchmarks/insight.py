@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,22 @@ from tests.seed import migrated
 PAGE = Path(__file__).parent.parent / "docs" / "insight-benchmarks.md"
 SIZES = (1_000, 10_000, 100_000)
 REPEATS = 5
-COUNTING = "counting"
 FUNCTIONS = ("decisions", "scores", "costs", "reviewers", "coverage")
 SCOPES = {
     "everything": "{}",
     "one batch of 1,000": None,
     "one day": '{"since": "2026-06-01", "until": "2026-06-01"}',
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured at one size."""
+
+    counting: float
+    """Seconds to count what had changed, which was everything."""
+    times: dict[str, dict[str, float]]
+    """Milliseconds of each function in each scope."""
 
 
 def main() -> None:
@@ -45,24 +55,25 @@ def main() -> None:
     PAGE.write_text(text, encoding="utf-8")
 
 
-def _measure(size: int) -> dict[str, dict[str, float]]:
+def _measure(size: int) -> Figures:
     with migrated() as (_, dsn), psycopg.connect(dsn, autocommit=True) as connection:
         fill(dsn, size)
         (job,) = connection.execute("select min(id::text) from batch_jobs").fetchone() or ("",)
         scopes = {name: scope or json.dumps({"job_id": job}) for name, scope in SCOPES.items()}
         counting = _count_changes(connection)
-        return {
+        times = {
             name: {scope: _milliseconds(connection, name, given) for scope, given in scopes.items()}
             for name in FUNCTIONS
-        } | {COUNTING: dict.fromkeys(scopes, counting)}
+        }
+        return Figures(counting, times)
 
 
 def _count_changes(connection: psycopg.Connection[Any]) -> float:
-    """Count what has changed since nobody looked, which is every conversation; returns the milliseconds it took."""
+    """Count what has changed since nobody looked, which is every conversation; returns the seconds it took."""
     began = time.perf_counter()
     while connection.execute("select private.keep_figures()").fetchone() != (True,):
         pass
-    return (time.perf_counter() - began) * 1e3
+    return time.perf_counter() - began
 
 
 def _milliseconds(connection: psycopg.Connection[Any], name: str, scope: str) -> float:
@@ -76,7 +87,7 @@ def _milliseconds(connection: psycopg.Connection[Any], name: str, scope: str) ->
     return statistics.median(times[1:])
 
 
-def _page(figures: dict[int, dict[str, dict[str, float]]]) -> str:
+def _page(figures: dict[int, Figures]) -> str:
     lines = [
         "# Insight benchmarks",
         "",
@@ -88,9 +99,7 @@ def _page(figures: dict[int, dict[str, dict[str, float]]]) -> str:
         "What changed is counted by whoever looks next, 20,000 conversations at a look, and until nothing is left to",
         "count a look counts the whole of its scope beside. To count all, none having",
         "been counted before, took "
-        + ", ".join(
-            f"{found[COUNTING]['everything'] / 1e3:,.1f} s ({size:,})" for size, found in figures.items()
-        )
+        + ", ".join(f"{found.counting:,.1f} s ({size:,})" for size, found in figures.items())
         + ".",
     ]
     for scope in SCOPES:
@@ -100,7 +109,7 @@ def _page(figures: dict[int, dict[str, dict[str, float]]]) -> str:
         lines.append("|---" * (len(sizes) + 1) + "|")
         lines += [
             f"| `insight_{name}` | "
-            + " | ".join(f"{figures[size][name][scope]:,.1f}" for size in sizes)
+            + " | ".join(f"{figures[size].times[name][scope]:,.1f}" for size in sizes)
             + " |"
             for name in FUNCTIONS
         ]
