@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
+from brightrun.domain.amount import amount_of
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import dollars
 
-_AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12})(?:[.,](?P<parts>[0-9]{1,12}))?")
 MAX_BUDGET = 10_000_000
 """Dollars above which a budget is a slip of the hand."""
 
@@ -107,16 +106,9 @@ def check_budget(usd: float) -> None:
 
 def budget_of(text: str) -> float | None:
     """Return the dollars that somebody has typed, None for an empty text; raises InvalidInput for what is no amount."""
-    amount = text.strip().removeprefix("$").strip()
-    if not amount:
+    if not text.strip().removeprefix("$").strip():
         return None
-    read = _AMOUNT.fullmatch(amount)
-    if not read or (len(read["parts"] or "") == 3 and read["whole"].strip("0")):
-        raise InvalidInput(
-            f"{text.strip()!r} is no amount of dollars that can be read in one way only.",
-            remedy="Write it without a mark between thousands, such as 1250 or 0.50.",
-        )
-    usd = float(f"{read['whole']}.{read['parts'] or 0}")
+    usd = amount_of(text)
     check_budget(usd)
     return usd
 

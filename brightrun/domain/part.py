@@ -56,10 +56,6 @@ class PartEnd(StrEnum):
     """Claude has no answers to it any more, or does not name all of them."""
 
 
-MAY_BE_PAID = "It may have been paid for."
-"""What the reason of a part ends with whose results are gone."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some items of one job on their way through Message Batches."""
@@ -78,6 +74,8 @@ class Part:
     sent_at: datetime | None
     ends_by: datetime | None
     closed_at: datetime | None
+    results_gone: bool
+    """Whether Claude has no answers to it any more, or did not name all of its items."""
     look_seconds: float | None
     """Until it is looked at again."""
     token: str | None = None
@@ -88,7 +86,7 @@ class Part:
         """What became of it; None while it is out."""
         if self.status is not PartStatus.CLOSED:
             return None
-        if self.fault and self.fault.endswith(MAY_BE_PAID):
+        if self.results_gone:
             return PartEnd.GONE
         return PartEnd.COLLECTED if self.remote_id else PartEnd.NOT_HANDED_OVER
 

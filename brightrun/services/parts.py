@@ -18,7 +18,7 @@ from brightrun.domain.errors import (
     WriterUncertain,
 )
 from brightrun.domain.ids import ItemId, JobId
-from brightrun.domain.part import MAY_BE_PAID, MOST_BYTES, BatchWriter, Part, PartStatus, Remote, Result
+from brightrun.domain.part import MOST_BYTES, BatchWriter, Part, PartStatus, Remote, Result
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, request_of
@@ -246,7 +246,7 @@ class Parts:
         return self._off(part, self._look_seconds, fault=fault)
 
     def _gone(self, part: Part, why: str) -> Step:
-        attempt = {**_failed("results_gone", f"{why} {MAY_BE_PAID}"), "outcome": "unknown"}
+        attempt = {**_failed("results_gone", f"{why} It may have been paid for."), "outcome": "unknown"}
         return self._close(part, "failed", attempt)
 
     def _back(self, part: Part, disposition: str, code: str, why: str, *, delay: float = 0.0) -> Step:

@@ -164,6 +164,7 @@ def _part(row: Mapping[str, Any]) -> Part:
         sent_at=time_of(row["sent_at"]),
         ends_by=time_of(row["ends_by"]),
         closed_at=time_of(row["closed_at"]),
+        results_gone=bool(row["results_gone"]),
         look_seconds=row["look_seconds"],
         token=row.get("token"),
     )

@@ -54,21 +54,25 @@ def draw_editor(app: App, template: Template | None) -> None:
     """Let a person edit the next version; nothing is published while anything is wrong with it."""
     version = template.version if template else None
     prefix = f"edit-{version.id if version else NEW}"
+    locked = not app.may(Action.PUBLISH_TEMPLATE)
     with st.form(prefix, border=False):
         left, middle, right = st.columns([3, 3, 2])
         key = left.text_input(
             "Key: small letters, digits, _",
             value=template.template_key if template else "",
-            disabled=template is not None,
+            disabled=locked or template is not None,
             key=f"{prefix}-key",
         )
-        name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name")
+        name = middle.text_input(
+            "Name", value=template.name if template else "", key=f"{prefix}-name", disabled=locked
+        )
         tier = right.selectbox(
             "Tier",
             list(Tier),
             index=list(Tier).index(template.tier) if template else 0,
             format_func=words,
             key=f"{prefix}-tier",
+            disabled=locked,
         )
         texts = {
             field: st.text_area(
@@ -76,6 +80,7 @@ def draw_editor(app: App, template: Template | None) -> None:
                 value=getattr(version, field) if version else "",
                 height=120 if field == "dataset_system_text" else 260,
                 key=f"{prefix}-{field}",
+                disabled=locked,
             )
             for field, label in TEXTS.items()
         }
@@ -84,11 +89,13 @@ def draw_editor(app: App, template: Template | None) -> None:
             "Variables it needs, with commas between",
             value=", ".join(version.required) if version else "",
             key=f"{prefix}-required",
+            disabled=locked,
         )
         optional = may.text_input(
             "Variables it may do without",
             value=", ".join(version.optional) if version else "",
             key=f"{prefix}-optional",
+            disabled=locked,
         )
         low, high = st.columns(2)
         fewest = low.number_input(
@@ -97,15 +104,21 @@ def draw_editor(app: App, template: Template | None) -> None:
             4000,
             version.words_min if version else 60,
             key=f"{prefix}-min",
+            disabled=locked,
         )
         most = high.number_input(
-            "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max"
+            "at most",
+            1,
+            4000,
+            version.words_max if version else 180,
+            key=f"{prefix}-max",
+            disabled=locked,
         )
         _draw_variables()
         if not st.form_submit_button(
             "Publish the next version" if template else "Publish",
             type="primary",
-            disabled=not app.may(Action.PUBLISH_TEMPLATE),
+            disabled=locked,
         ):
             return
     changed: dict[str, object] = {

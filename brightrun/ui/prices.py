@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 
 import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
+from brightrun.domain.amount import amount_of, count_of
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange
@@ -16,6 +19,14 @@ from brightrun.ui.session import begin, person
 from brightrun.ui.text import label_safe, plain
 
 MONEY = st.column_config.NumberColumn(format="$%.3f")
+AMOUNTS = ("Input, $", "Output, $", "Cache read, $")
+FACTORS = ("5 min write, × input", "1 h write, × input", "Batch, × all")
+ABOVE = "For prompts above (tokens)"
+SHORTEST = "Cached from (tokens)"
+HELP = {
+    ABOVE: "0 for a model that costs the same whatever the prompt's length.",
+    SHORTEST: "The shortest beginning of a prompt that the model caches.",
+}
 
 
 def draw_prices(app: App) -> None:
@@ -63,11 +74,12 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
         "Start from", list(titles), format_func=lambda key: plain(titles.get(key, key)), key="price-from"
     )
     base = next((p for p in known if _title(p) == chosen), Price("", app.prices.today(), 0.0, 0.0, 0.0))
-    price = _draw_fields(app, base, f"price-{chosen}")
-    if price is None:
+    typed = _draw_fields(app, base, f"price-{chosen}")
+    if typed is None:
         return
     own = begin()
     try:
+        price = _read(typed)
         app.prices.save(price, actor=person())
     except BrightRunError as fault:
         show_error(fault)
@@ -76,80 +88,77 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
     st.rerun()
 
 
-def _draw_fields(app: App, base: Price, key: str) -> Price | None:
+@dataclass(frozen=True)
+class _Typed:
+    """The form as it was sent: figures by their labels, not read yet."""
+
+    model: str
+    day: date
+    figures: Mapping[str, str]
+    source: str
+
+
+def _draw_fields(app: App, base: Price, key: str) -> _Typed | None:
+    """Draw the form; figures are text, since a field for numbers keeps what it does not take to itself."""
+    may = app.may(Action.SET_PRICE)
     with st.form(key, border=False, clear_on_submit=False, enter_to_submit=False):
         model_at, day_at, above_at = st.columns([3, 2, 2])
-        model = model_at.text_input("Model id", value=base.model, key=f"{key}-model")
-        day = day_at.date_input("In force from", value=base.effective_from, key=f"{key}-day")
-        above = above_at.number_input(
-            "For prompts above (tokens)",
-            0,
-            10_000_000,
-            value=base.above_input_tokens,
-            key=f"{key}-above",
-            help="0 for a model that costs the same whatever the prompt's length.",
+        model = model_at.text_input("Model id", value=base.model, key=f"{key}-model", disabled=not may)
+        day = day_at.date_input(
+            "In force from", value=base.effective_from, key=f"{key}-day", disabled=not may
         )
-        input_usd, output_usd, read_usd = _draw_amounts(base, key)
-        factors = st.columns(4)
-        write = factors[0].number_input(
-            "5 min write, × input",
-            1.0,
-            10.0,
-            value=base.cache_write_factor,
-            step=0.05,
-            key=f"{key}-write",
-        )
-        hour = factors[1].number_input(
-            "1 h write, × input",
-            1.0,
-            10.0,
-            value=base.cache_write_hour_factor,
-            step=0.05,
-            key=f"{key}-hour",
-        )
-        batch = factors[2].number_input(
-            "Batch, × all", 0.01, 1.0, value=base.batch_factor, step=0.05, key=f"{key}-batch"
-        )
-        shortest = factors[3].number_input(
-            "Cached from (tokens)",
-            1,
-            1_000_000,
-            value=base.cache_min_tokens,
-            key=f"{key}-shortest",
-            help="The shortest beginning of a prompt that the model caches.",
-        )
+        places = {ABOVE: above_at}
+        for labels in (AMOUNTS, (*FACTORS, SHORTEST)):
+            places |= dict(zip(labels, st.columns(len(labels)), strict=True))
+        shown = _figures(base)
+        figures = {
+            label: place.text_input(
+                label, value=shown[label], key=f"{key}-{label}", help=HELP.get(label), disabled=not may
+            )
+            for label, place in places.items()
+        }
         source = st.text_input(
             "Where it stands",
             value=base.source,
             key=f"{key}-source",
             placeholder="A page and its date",
+            disabled=not may,
         )
         st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
-        if not st.form_submit_button("Save price", type="primary", disabled=not app.may(Action.SET_PRICE)):
-            return None
+        sent = st.form_submit_button("Save price", type="primary", disabled=not may)
+    return _Typed(model, day, figures, source) if sent else None
+
+
+def _figures(price: Price) -> dict[str, str]:
+    """Return what each field holds at first; prices of a model that has none yet are left to be typed."""
+    amounts = (price.input_usd, price.output_usd, price.cache_read_usd)
+    factors = (price.cache_write_factor, price.cache_write_hour_factor, price.batch_factor)
+    return {
+        ABOVE: str(price.above_input_tokens),
+        SHORTEST: str(price.cache_min_tokens),
+        **{label: f"{usd:.10g}" if price.model else "" for label, usd in zip(AMOUNTS, amounts, strict=True)},
+        **{label: f"{factor:.10g}" for label, factor in zip(FACTORS, factors, strict=True)},
+    }
+
+
+def _read(typed: _Typed) -> Price:
+    """Return the price that was typed; raises InvalidInput that names the field."""
+    given = typed.figures
+    given_usd, said_usd, read_usd = (amount_of(given[label], name=label, is_fine=True) for label in AMOUNTS)
+    write, hour, batch = (amount_of(given[label], name=label, is_fine=True) for label in FACTORS)
     return Price(
-        model=model.strip(),
-        effective_from=day,
-        input_usd=input_usd,
-        output_usd=output_usd,
+        model=typed.model.strip(),
+        effective_from=typed.day,
+        input_usd=given_usd,
+        output_usd=said_usd,
         cache_read_usd=read_usd,
-        above_input_tokens=int(above),
+        above_input_tokens=count_of(given[ABOVE], name=ABOVE),
         cache_write_factor=write,
         cache_write_hour_factor=hour,
         batch_factor=batch,
-        cache_min_tokens=int(shortest),
-        source=source,
+        cache_min_tokens=count_of(given[SHORTEST], name=SHORTEST),
+        source=typed.source,
     )
-
-
-def _draw_amounts(base: Price, key: str) -> tuple[float, float, float]:
-    given = (base.input_usd, base.output_usd, base.cache_read_usd)
-    labels = ("Input, $", "Output, $", "Cache read, $")
-    first, second, third = (
-        column.number_input(label, 0.0, value=usd, step=0.1, format="%.4f", key=f"{key}-{label[:5]}")
-        for column, label, usd in zip(st.columns(3), labels, given, strict=True)
-    )
-    return float(first), float(second), float(third)
 
 
 def _draw_history(app: App, known: Sequence[Price]) -> None:

@@ -18,19 +18,21 @@ TEXT = "reasons-text"
 def draw_reasons(app: App) -> None:
     """Draw the list as lines to edit; what was decided for a reason that goes keeps it."""
     reasons = app.reviews.reasons()
+    locked = not app.may(Action.SET_REASONS)
     st.text_area(
         "Reasons for rejecting, one a line",
         "\n".join(reasons),
         key=TEXT,
         height=240,
         help="Reviewers pick one of these; a note may say anything. Decisions keep the reason they were given.",
+        disabled=locked,
     )
     st.button(
         "Save the reasons",
         key="reasons-save",
         on_click=_save,
         args=(app, reasons),
-        disabled=not app.may(Action.SET_REASONS),
+        disabled=locked,
     )
 
 

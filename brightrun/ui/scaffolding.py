@@ -113,6 +113,7 @@ def _draw_offer(app: App, kind: Kind, draft: Draft, uses: int) -> None:
 def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
     known = {other: [key_of(one) for one in app.scaffolding.all(other)] for other in Kind}
     prefix = f"scaffolding-{kind.value}-{key_of(draft) if draft else NEW}"
+    may = app.may(Action.EDIT_SCAFFOLDING)
     values: dict[str, object] = {}
     with st.form(prefix, border=True):
         columns = st.columns(2)
@@ -128,12 +129,10 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
                     held,
                     known,
                     f"{prefix}-{name}",
-                    locked=draft is not None and name == kind.key,
+                    locked=not may or (draft is not None and name == kind.key),
                 )
         st.caption("Items that wait are written with what stands here when their turn comes.")
-        if not st.form_submit_button(
-            "Save", type="primary", key=f"{prefix}-save", disabled=not app.may(Action.EDIT_SCAFFOLDING)
-        ):
+        if not st.form_submit_button("Save", type="primary", key=f"{prefix}-save", disabled=not may):
             return
     values["is_active"] = draft.is_active if draft else True  # type: ignore[attr-defined]
     _save(app, kind, values)
@@ -143,25 +142,26 @@ def _draw_field(
     name: str, annotation: Any, held: Any, known: Mapping[Kind, Sequence[str]], key: str, *, locked: bool
 ) -> object:
     label = words(name)
+    looks: dict[str, Any] = {"key": key, "disabled": locked}
     if name in NAMED:
         options = list(dict.fromkeys([*known[NAMED[name]], *(held or ())]))
-        return tuple(st.multiselect(f"{label}: none fits all", options, default=list(held or ()), key=key))
+        return tuple(st.multiselect(f"{label}: none fits all", options, default=list(held or ()), **looks))
     if get_origin(annotation) is Literal or annotation is Tier:
         choices = list(Tier) if annotation is Tier else list(get_args(annotation))
-        return st.selectbox(label, choices, index=choices.index(held), format_func=words, key=key)
+        return st.selectbox(label, choices, index=choices.index(held), format_func=words, **looks)
     if annotation is float:
         return st.number_input(
-            label, 0.0, 1.0, held if held is not None else 0.5, step=0.05, format="%.2f", key=key
+            label, 0.0, 1.0, held if held is not None else 0.5, step=0.05, format="%.2f", **looks
         )
     if annotation is int:
-        return int(st.number_input(label, 2, 200, held, step=2, key=key, help=HELP.get(name)))
+        return int(st.number_input(label, 2, 200, held, step=2, help=HELP.get(name), **looks))
     if isinstance(held, tuple):
-        return lines_of(st.text_area(f"{label}, one a line", text_of(held), key=key, height=100) or "")
+        return lines_of(st.text_area(f"{label}, one a line", text_of(held), height=100, **looks) or "")
     if isinstance(held, dict):
-        return pairs_of(st.text_area(label, text_of(held), key=key, height=100, help=HELP.get(name)) or "")
+        return pairs_of(st.text_area(label, text_of(held), height=100, help=HELP.get(name), **looks) or "")
     if name in SHORT or name.endswith("_key") or name == "category":
-        return st.text_input(label, held or "", key=key, disabled=locked)
-    return st.text_area(label, held or "", key=key, height=100)
+        return st.text_input(label, held or "", **looks)
+    return st.text_area(label, held or "", height=100, **looks)
 
 
 def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from brightrun.bootstrap import App
+from brightrun.domain.person import Action
 from brightrun.domain.template import Template, TemplateVersion
 from brightrun.domain.variable import Variable, VariableType
 from brightrun.services.drafts import draft_of, own_variables
@@ -22,14 +23,15 @@ def draw_variables(app: App, template: Template) -> None:
         st.caption("Its text reads nothing but what Bright Run gives.")
         return
     known = {variable.name: variable for variable in version.variables}
+    locked = not app.may(Action.PUBLISH_TEMPLATE)
     with st.form(f"variables-{version.id}", border=False):
         st.caption("A value that is not allowed is refused before anything is paid for.")
         described = [
-            _draw_one(known.get(name) or Variable(name=name), f"variable-{version.id}-{name}")
+            _draw_one(known.get(name) or Variable(name=name), f"variable-{version.id}-{name}", locked=locked)
             for name in names
         ]
         if not st.form_submit_button(
-            "Publish the next version with these", type="primary", key="variables-publish"
+            "Publish the next version with these", type="primary", key="variables-publish", disabled=locked
         ):
             return
     publish(app, draft_of(template, version).model_dump() | {"variables": described})
@@ -49,7 +51,7 @@ def draw_axes(names: Sequence[str], variables: Sequence[Variable]) -> dict[str, 
     return {name: _vary(known.get(name) or Variable(name=name), f"vary-{name}") for name in names}
 
 
-def _draw_one(variable: Variable, key: str) -> dict[str, object]:
+def _draw_one(variable: Variable, key: str, *, locked: bool) -> dict[str, object]:
     st.markdown(f"**{label_safe(variable.name)}**")
     kind_at, choices_at, default_at, help_at = st.columns([2, 4, 3, 5])
     kind = kind_at.selectbox(
@@ -58,6 +60,7 @@ def _draw_one(variable: Variable, key: str) -> dict[str, object]:
         index=list(VariableType).index(variable.type),
         format_func=words,
         key=f"{key}-type",
+        disabled=locked,
     )
     choices = choices_at.text_input(
         f"Allowed values of {variable.name}",
@@ -65,9 +68,14 @@ def _draw_one(variable: Variable, key: str) -> dict[str, object]:
         key=f"{key}-choices",
         placeholder="calm, tense",
         help="For a choice, with commas between.",
+        disabled=locked,
     )
-    default = default_at.text_input(f"Default of {variable.name}", variable.default, key=f"{key}-default")
-    told = help_at.text_input(f"What {variable.name} is for", variable.help, key=f"{key}-help")
+    default = default_at.text_input(
+        f"Default of {variable.name}", variable.default, key=f"{key}-default", disabled=locked
+    )
+    told = help_at.text_input(
+        f"What {variable.name} is for", variable.help, key=f"{key}-help", disabled=locked
+    )
     return {
         "name": variable.name,
         "type": kind,

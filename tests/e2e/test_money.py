@@ -91,8 +91,11 @@ def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTa
     press(page.get_by_text("Add or correct a price", exact=True))
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
     choose(page, "Start from", f"{MODEL} from 2026-10-01")
-    field = page.get_by_role("spinbutton", name="Output, $")
-    expect(field).to_have_value("10.0000")
+    field = page.get_by_role("textbox", name="Output, $")
+    expect(field).to_have_value("10")
+    field.fill("1,250")
+    press(page.get_by_role("button", name="Save price"))
+    expect(page.get_by_text("is no amount that can be read in one way only")).to_be_visible()
     field.fill("0")
     press(page.get_by_role("button", name="Save price"))
     expect(page.get_by_text("A model that costs nothing would make every budget useless")).to_be_visible()

@@ -16,6 +16,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.services.drafts import own_variables
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
 
@@ -331,6 +332,35 @@ def test_who_may_not_run_a_batch_cannot_press_its_preview_on(environment: None, 
         page = AppTest.from_function(viewed, kwargs={"app": acting, "job": app.batches.get(job.id)}).run()
         assert not page.exception
         assert [page.button(key=key).disabled for key in ("preview-start", "preview-more")] == [is_closed] * 2
+
+
+def edited(app: object, template: object) -> None:
+    """Draw every editor but the one of people; it is run as a script of its own, which knows nothing of this file."""
+    from brightrun.ui.drafts import draw_editor
+    from brightrun.ui.prices import draw_prices
+    from brightrun.ui.reasons import draw_reasons
+    from brightrun.ui.scaffolding import draw_scaffolding
+    from brightrun.ui.variables import draw_variables
+
+    draw_editor(app, template)  # type: ignore[arg-type]
+    draw_variables(app, template)  # type: ignore[arg-type]
+    draw_scaffolding(app)  # type: ignore[arg-type]
+    draw_prices(app)  # type: ignore[arg-type]
+    draw_reasons(app)  # type: ignore[arg-type]
+
+
+def test_who_may_not_edit_types_nothing_that_could_not_be_saved(environment: None, app: App) -> None:
+    """A viewer reads every editor and can write in none, rather than being refused after the work is done."""
+    template = next(t for t in app.templates.all() if own_variables(t.version))
+    viewer = app.people.add("vera@example.org", Role.VIEWER, actor="setup")
+    for acting, is_closed in ((app, False), (app.acting_as(viewer), True)):
+        page = AppTest.from_function(edited, kwargs={"app": acting, "template": template}).run()
+        assert not page.exception
+        fields = [*page.text_input, *page.text_area, *page.number_input, *page.date_input, *page.multiselect]
+        locked = {"Key: small letters, digits, _", "Persona key"}  # what is there keeps its key
+        open_to_all = [field.label for field in fields if field.disabled is not is_closed]
+        assert set(open_to_all) <= (set() if is_closed else locked), open_to_all
+        assert len(fields) > 20
 
 
 def test_a_form_says_in_plain_words_what_cannot_be_saved(open_page: OpenPage, app: App) -> None:

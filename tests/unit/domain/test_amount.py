@@ -1,0 +1,37 @@
+"""Figures as people type them."""
+
+from __future__ import annotations
+
+import pytest
+
+from brightrun.domain.amount import amount_of, count_of
+from brightrun.domain.errors import InvalidInput
+
+
+@pytest.mark.parametrize(("typed", "usd"), [("1,5", 1.5), ("1.5", 1.5), ("6.875", 6.875), ("0,375", 0.375)])
+def test_a_price_may_have_three_decimals_after_a_point(typed: str, usd: float) -> None:
+    """No price of a million tokens is in the thousands and marked so, while thirds of a cent are common."""
+    assert amount_of(typed, is_fine=True) == usd
+
+
+@pytest.mark.parametrize("typed", ["", "1,250", "1.5.0", "-1", "1e3", "nan", "½", "١"])
+def test_what_is_no_amount_names_its_field(typed: str) -> None:
+    """Whoever filled in nine fields is told which one."""
+    with pytest.raises(InvalidInput, match="Output"):
+        amount_of(typed, name="Output", is_fine=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "count"), [("0", 0), ("200000", 200_000), ("200,000", 200_000), ("1.000.000", 1_000_000)]
+)
+def test_thousands_of_a_count_may_be_marked(typed: str, count: int) -> None:
+    """A whole number has no decimals, so that its marks can only be thousands."""
+    assert count_of(typed) == count
+
+
+@pytest.mark.parametrize("typed", ["", "1.5", "20,00", "1,000.000", "-4", "4k", "1e5", "1,0000"])
+def test_what_is_no_whole_number_is_refused(typed: str) -> None:
+    """A slip of the hand is told, not rounded."""
+    with pytest.raises(InvalidInput, match="Tokens") as refused:
+        count_of(typed, name="Tokens")
+    assert refused.value.remedy
