@@ -25,7 +25,7 @@ from brightrun.ui.variables import draw_axes
 METHODS = {
     Method.EVERY: "Every combination",
     Method.SAMPLE: "A random sample",
-    Method.COVER: "As few as cover every pair",
+    Method.COVER: "Cover every pair",
 }
 TEMPLATE = "order-template"
 """Where the template that is chosen for the batch is kept."""

@@ -31,7 +31,7 @@ def test_a_plan_keeps_its_rules_and_a_top_up_writes_what_was_rejected(
     pick(page, "Emotional arcs: how the feeling moves", *(a.name for a in axes.arcs[:3]))
     pick(page, "Topics: what it is about", *(t.name for t in axes.topics[:4]))
     expect(page.get_by_text("36 combinations")).to_be_visible()
-    press(page.get_by_text("As few as cover every pair", exact=True))
+    press(page.get_by_text("Cover every pair", exact=True))
     expect(page.get_by_text("33 of 33 pairs of values are covered")).to_be_visible()
     expect(page.get_by_role("button", name="Start batch of 12", exact=True)).to_be_visible()
 
