@@ -33,8 +33,9 @@ def draw_estimate(estimate: Estimate) -> None:
             "Every answer at its token limit, one call each. A budget stops before.",
         ),
     )
-    for column, (label, usd, note) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(label, label_safe(dollars(usd)), help=note)
+    with st.container(horizontal=True, gap="medium"):  # they go on in the next line where the page is narrow
+        for label, usd, note in figures:
+            st.metric(label, label_safe(dollars(usd)), help=note, width="content")
     tokens = f"About {estimate.input_tokens:,} tokens in and {estimate.output_tokens:,} out."
     for sentence in (tokens, *estimate.basis):
         st.caption(label_safe(sentence))

@@ -56,13 +56,18 @@ def _metrics(figures: dict[str, str]) -> None:
 def _pace(job: Job, *, is_live: bool) -> dict[str, str]:
     """Return how fast and how long: of the latest items while it runs, of all of them afterwards."""
     if is_live:
-        rate = f"{job.rate_per_minute:.1f}" if job.rate_per_minute else "–"
-        return {"Per minute": rate, "Time left": duration(job.seconds_left)}
+        return {"Per minute": _rate(job.rate_per_minute), "Time left": duration(job.seconds_left)}
     if job.started_at is None or job.completed_at is None:
         return {"Per minute": "–", "Time left": "–"}
     took = (job.completed_at - job.started_at).total_seconds()
     written = job.counts.completed + job.counts.failed
-    return {"Per minute": f"{60 * written / took:.1f}" if took else "–", "Took": duration(took)}
+    return {"Per minute": _rate(60 * written / took if took else None), "Took": duration(took)}
+
+
+def _rate(per_minute: float | None) -> str:
+    if not per_minute:
+        return "–"
+    return f"{per_minute:,.0f}" if per_minute >= 100 else f"{per_minute:.1f}"
 
 
 def _money(job: Job) -> dict[str, str]:

@@ -145,3 +145,20 @@ def test_steps_that_fail_at_once_do_not_wait_for_each_other(app: App, start: Sta
         two.execute("select count_error(%s, 'timeout', '', 1, 0, '')", (job.id,))
         two.commit()
     assert {e.code for e in app.batches.progress(job.id).errors} == {"crashed", "timeout"}
+
+
+def test_the_pace_counts_what_a_person_waits_for_and_no_pause(app: App, start: Start, dsn: str) -> None:
+    """Items that a page asks for every third of a second come three a second, however short each is; a night is no item."""
+    job = start(3)
+    app.batches.process_next(job.id)
+    paces = []
+    for since in ("0.4 seconds", "9 hours"):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                "update public.batch_counts set pace_seconds = 0.01, last_ended_at = clock_timestamp() - %s::interval"
+                " where job_id = %s",
+                [since, job.id],
+            )
+        paces.append(60 / (app.batches.process_next(job.id).job.rate_per_minute or 0))
+    assert paces[0] > 0.045
+    assert paces[1] < 0.2
