@@ -41,7 +41,7 @@ def draw_preview(app: App, job: Job) -> None:
         if app.may(Action.RUN_BATCH):
             with told():
                 _draw_adjust(app, job)
-        _draw_start(app, job, waiting)
+        _draw_start(app, job, waiting, is_pending=_is_pending(job.id))
 
 
 def _draw_items(app: App, job: Job, items: Sequence[Item]) -> None:
@@ -94,11 +94,11 @@ def _draw_adjust(app: App, job: Job) -> None:
             "Template for the rest",
             list(names),
             format_func=lambda key: plain(names.get(key, key)),
-            key=f"rest-template-{job.id}",
+            key=_field("template", job.id),
         )
         text = st.text_area(
             "Variables that all of the rest gets, one a line",
-            key=f"rest-variables-{job.id}",
+            key=_field("variables", job.id),
             placeholder="mood: calm",
             height=80,
             help="A name without a value takes the variable away.",
@@ -110,7 +110,7 @@ def _draw_adjust(app: App, job: Job) -> None:
             value=None,
             step=2,
             placeholder="As they are",
-            key=f"rest-turns-{job.id}",
+            key=_field("turns", job.id),
             width=220,
             help="Both roles together.",
         )
@@ -125,6 +125,7 @@ def _draw_adjust(app: App, job: Job) -> None:
         )
         versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
+        st.caption(label_safe(_standing(rest), limit=400))
         if rest.plan.problems:
             st.error(f"**{counted(len(rest.plan.problems), 'scenario')} cannot be written so.**")
             st.text("\n".join(f"• {problem}" for problem in rest.plan.problems[:5]))
@@ -135,8 +136,27 @@ def _draw_adjust(app: App, job: Job) -> None:
             key="preview-adjust",
             disabled=bool(rest.plan.problems),
             on_click=_adjust,
-            args=(app, rest),
+            args=(app, job.id, rest),
         )
+
+
+def _standing(rest: Rest) -> str:
+    """Say what the next of the rest has now, adjusted or not."""
+    first = rest.items[0]
+    values = ", ".join(f"{name}: {value}" for name, value in first.scenario.variables.items())
+    return f"As it stands, the next has {first.template_name}{f' and {shortened(values, 300)}' if values else ''}."
+
+
+def _field(name: str, job_id: JobId) -> str:
+    return f"rest-{name}-{job_id}"
+
+
+def _is_pending(job_id: JobId) -> bool:
+    """Whether something is chosen for the rest that nobody has applied: starting now would pass over it."""
+    held = st.session_state
+    text = str(held.get(_field("variables", job_id)) or "").strip()
+    is_kept = held.get(_field("template", job_id), KEPT) == KEPT
+    return bool(text) or not is_kept or held.get(_field("turns", job_id)) is not None
 
 
 @st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Checking every prompt…")
@@ -153,8 +173,10 @@ def _rest(
     return _app.previews.plan_rest(job_id, template=template, variables=dict(variables), turns=turns)
 
 
-def _draw_start(app: App, job: Job, waiting: int) -> None:
-    may = app.may(Action.RUN_BATCH)
+def _draw_start(app: App, job: Job, waiting: int, *, is_pending: bool = False) -> None:
+    may = app.may(Action.RUN_BATCH) and not is_pending
+    if is_pending:
+        st.warning("What you chose for the rest is not applied yet: adjust the rest with it, or empty it.")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Start the remaining {waiting:,}",
@@ -184,7 +206,7 @@ def _variables(text: str | None) -> dict[str, str]:
     return found
 
 
-def _adjust(app: App, rest: Rest) -> None:
+def _adjust(app: App, job_id: JobId, rest: Rest) -> None:
     own = begin()
     try:
         number = app.previews.adjust(rest, actor=person())
@@ -192,6 +214,8 @@ def _adjust(app: App, rest: Rest) -> None:
         own.complain(fault)
     else:
         own.adjusted += 1
+        for name, nothing in (("template", KEPT), ("variables", ""), ("turns", None)):
+            st.session_state[_field(name, job_id)] = nothing
         own.notify(f"{counted(number, 'item')} adjusted.")
 
 

@@ -98,15 +98,21 @@ def _draw_offer(app: App, kind: Kind, draft: Draft, uses: int) -> None:
             args=(app, kind, key_of(draft), not is_active),
             disabled=not app.may(Action.EDIT_SCAFFOLDING),
         )
+        if not uses:
+            _draw_removal(app, kind, key_of(draft))
+
+
+def _draw_removal(app: App, kind: Kind, key: str) -> None:
+    """Ask before something is deleted that nothing uses; what is used can only be offered no more."""
+    with st.popover(
+        "Delete it…", key=f"scaffolding-removal-{key}", disabled=not app.may(Action.EDIT_SCAFFOLDING)
+    ):
+        st.markdown(f"Nothing uses **{label_safe(key)}**. Deleted, it is gone for good.")
         st.button(
-            "Delete it",
-            key="scaffolding-remove",
-            disabled=(bool(uses) and not is_active) or not app.may(Action.EDIT_SCAFFOLDING),
-            help=f"Used {counted(uses, 'time')}: it is only not offered any more."
-            if uses
-            else "Nothing uses it.",
+            f"Delete {label_safe(key)}",
+            key=f"scaffolding-remove-{key}",
             on_click=_remove,
-            args=(app, kind, key_of(draft)),
+            args=(app, kind, key),
         )
 
 
@@ -183,7 +189,7 @@ def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
 
 
 def _draw_table_file(app: App, kind: Kind) -> None:
-    with st.expander("All of them as a table"):
+    with st.expander("Download or upload all of them as a CSV"):
         draw_download(
             "Download the CSV",
             lambda: app.scaffolding.to_csv(kind),
