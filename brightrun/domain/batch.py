@@ -147,8 +147,8 @@ class Counts:
 
     @property
     def share(self) -> float:
-        """Ended items as a share of all, 0.0 to 1.0; an empty job counts as 0."""
-        return self.ended / self.total if self.total else 0.0
+        """Items that were brought to their end as a share of all, 0.0 to 1.0; an empty job counts as 0."""
+        return (self.completed + self.failed) / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Job:
     rate_per_minute: float | None = None
     """Items ended per minute, over the latest ones."""
     seconds_left: float | None = None
-    """Until all that may be written now has ended."""
+    """Until all that may be written now has ended; None where nobody has it at hand."""
     next_attempt_at: datetime | None = None
     """Nothing of the job is called before: the API asked to slow down."""
     preview: int | None = None

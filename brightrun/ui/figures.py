@@ -25,7 +25,11 @@ MEANING = {
 def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
     """Draw everything in places that do not move while the job runs; its state stands under the bar."""
     counts = job.now
-    done = f"{counts.ended:,} of {counts.total:,} ended · {counts.share:.0%}{rest_of(job)}"
+    done = (
+        f"{counts.completed + counts.failed:,} of {counts.total:,} ended · {counts.share:.0%}{rest_of(job)}"
+    )
+    if counts.cancelled:
+        done += f" · {counts.cancelled:,} cancelled"
     st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
     draw_state()
     _metrics(

@@ -68,3 +68,31 @@ begin
   where c.job_id = d.job_id;
   return null;
 end $$;
+
+-- A batch that nobody has at hand has no time left that could be told: the last of its tabs was closed.
+create or replace function public.job_view(p_job uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select to_jsonb(j) || to_jsonb(c) || case when j.delivery = 'direct' then jsonb_build_object(
+    'seconds_left', case when j.status in ('queued', 'processing') and (c.processing > 0
+      or greatest(j.next_attempt_at, c.last_ended_at, j.started_at) > clock_timestamp() - interval '15 seconds')
+      then c.pace_seconds * (c.queued + c.processing) end,
+    'rate_per_minute', 60 / nullif(c.pace_seconds, 0))
+  else jsonb_build_object('parts_out', (
+    select count(*) from public.batch_parts p where p.job_id = j.id and p.status <> 'closed')) end
+  from public.batch_jobs j join public.batch_counts c on c.job_id = j.id where j.id = p_job;
+$$;
+
+drop view public.batch_overview;
+create view public.batch_overview with (security_invoker = true) as
+select j.*, c.queued, c.processing, c.completed, c.failed, c.cancelled, c.spent_usd, c.possible_usd,
+  c.reserved_usd,
+  -- How long a part is out says nothing about the next one.
+  case when j.delivery = 'direct' and j.status in ('queued', 'processing') and (c.processing > 0
+    or greatest(j.next_attempt_at, c.last_ended_at, j.started_at) > clock_timestamp() - interval '15 seconds')
+    then c.pace_seconds * (c.queued + c.processing) end as seconds_left,
+  case when j.delivery = 'direct' then 60 / nullif(c.pace_seconds, 0) end as rate_per_minute,
+  case when j.delivery = 'overnight' then (select count(*) from public.batch_parts p
+    where p.job_id = j.id and p.status <> 'closed') else 0 end as parts_out
+from public.batch_jobs j join public.batch_counts c on c.job_id = j.id;
+revoke all on public.batch_overview from public, anon, authenticated;
+grant select on public.batch_overview to authenticated, service_role;

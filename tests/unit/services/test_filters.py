@@ -147,6 +147,25 @@ def test_words_of_a_long_turn_are_found_and_break_nothing(app: App, tmp_path: Pa
     assert app.reviews.count(ConversationFilter(text="needle", status=ConversationStatus.PENDING_REVIEW)) == 1
 
 
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_words_are_found_between_signs(app: App, tmp_path: Path, is_indexed: bool) -> None:
+    """Whoever looks for leaked markup, addresses or amounts finds them by their words, as they stand or in part."""
+    said = "<script>alert(1)</script> and/or https://example.com/way, 10-15 at bob@mail.org &amp; -7 well-known 3.5"
+    talk = [{"role": "user", "content": said}, {"role": "assistant", "content": "Yes."}]
+    (tmp_path / "s.jsonl").write_text(json.dumps({"messages": talk}))
+    app.imports.take(tmp_path / "s.jsonl", actor="ana")
+    if is_indexed:
+        app.reviews.index_texts()
+    asked = (
+        *("script", "<script>", "alert", "<script>alert(1)", "or", "and/or", "example", "example.com"),
+        *("https://example.com/way", "15", "10-15", "bob", "bob@mail.org", "amp", "&amp;", "7", "3.5"),
+        *("well-known", "known", '"well known"', "script -harbour"),
+    )
+    assert [text for text in asked if app.reviews.count(ConversationFilter(text=text)) != 1] == []
+    for text in ("-script", "yes -script", "example.net", "scrip"):
+        assert app.reviews.count(ConversationFilter(text=text)) == 0, text
+
+
 def test_a_search_finds_what_has_not_been_indexed_yet(app: App, tmp_path: Path) -> None:
     """Words written or changed a moment ago are found, and words that are gone are not, indexed or not."""
     talk = [{"role": "user", "content": "About the harbour."}, {"role": "assistant", "content": "Yes."}]

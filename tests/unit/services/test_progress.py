@@ -162,3 +162,27 @@ def test_the_pace_counts_what_a_person_waits_for_and_no_pause(app: App, start: S
         paces.append(60 / (app.batches.process_next(job.id).job.rate_per_minute or 0))
     assert paces[0] > 0.045
     assert paces[1] < 0.2
+
+
+def test_a_batch_nobody_has_at_hand_promises_no_time(app: App, start: Start, dsn: str) -> None:
+    """After the last tab is closed no list and no program counts down; it is counted again when somebody goes on."""
+    job = start(4)
+    assert app.batches.process_next(job.id).job.seconds_left is not None
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "update public.batch_counts set last_ended_at = last_ended_at - interval '1 minute'"
+        )
+        connection.execute("update public.batch_jobs set started_at = started_at - interval '1 minute'")
+    assert app.batches.get(job.id).seconds_left is None
+    assert app.batches.page(limit=1)[0].seconds_left is None
+    assert app.batches.process_next(job.id).job.seconds_left is not None
+    app.batches.pause(job.id, actor="ana")
+    assert app.batches.get(job.id).seconds_left is None
+
+
+def test_a_cancelled_batch_stands_where_it_came_to(app: App, start: Start) -> None:
+    """One of four written and the rest called off is a quarter, not all."""
+    job = start(4)
+    app.batches.process_next(job.id)
+    app.batches.cancel(job.id, actor="ana")
+    assert app.batches.get(job.id).counts.share == 0.25
