@@ -132,6 +132,11 @@ class Scenario:
             turns=int(str(data["turns"])) if data.get("turns") else None,
         )
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it says who asks, how it moves or what happens; an imported conversation may come without."""
+        return bool(self.persona_key or self.arc_key or self.topic_key or self.variables.get(_TOLD_BY))
+
     def title(self) -> str:
         """Return a short name a person can tell it by, at most 80 characters."""
         keys = [k for k in (self.persona_key, self.arc_key, self.topic_key) if k]

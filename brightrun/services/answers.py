@@ -19,7 +19,7 @@ from brightrun.domain.quality import Assessment, assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt, TemplateVersion
-from brightrun.domain.text import word_count
+from brightrun.domain.text import shortened, word_count
 from brightrun.domain.writing import Answer, Shape
 from brightrun.events.event import Event, emit
 from brightrun.services.scenarios import Scenarios
@@ -136,7 +136,7 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
     final, enriched = document_keys(record.key)
     return {
         "conversation_id": record.key,
-        "name": scenario.title(),
+        "name": _name(record),
         "model": record.model,
         "tier": scenario.tier.value,
         "persona_key": scenario.persona_key,
@@ -151,6 +151,17 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
         "enrichment_status": "completed",
         "cost_usd": ledger.get("cost_usd", 0),
     }
+
+
+def _name(record: Record) -> str:
+    """Return what a conversation is told by in a list: an imported one that has no scenario by its first words."""
+    scenario, first = record.cast.scenario, record.turns[0].content if record.turns else ""
+    is_imported = record.item_id is None
+    return (
+        shortened(" ".join(first.split()), 80)
+        if is_imported and not scenario.is_told and first.strip()
+        else scenario.title()
+    )
 
 
 def content_columns(turns: Sequence[Turn], assessment: Assessment) -> dict[str, Any]:

@@ -45,7 +45,7 @@ FIGURES = ("score", "most")
 LENGTHS = ("turns_from", "turns_to", "words_from", "words_to")
 DAYS = ("since", "until")
 CHOICES = (
-    *("persona", "arc", "topic", "tier", "writer", "model", "template", "flag", "blocked"),
+    *("persona", "arc", "topic", "tier", "writer", "model", "template", "flag", "approvable"),
     *FIGURES,
     *LENGTHS,
     *DAYS,
@@ -203,7 +203,7 @@ def _more(app: App) -> ConversationFilter:
         template = _one(
             "Template", "template", {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
         )
-        blocked = _one("Can be approved", "blocked", {"no": "Yes", "yes": "No, a finding blocks it"})
+        blocked = _one("Can be approved", "approvable", {"no": "Yes", "yes": "No, a finding blocks it"})
         with st.container(horizontal=True):
             since, until = _day("Written since", "since"), _day("Until", "until")
     with left:

@@ -59,7 +59,7 @@ def draw_reader(app: App, queue: Queue) -> None:
 
 def _draw_head(app: App, conversation: Conversation) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{label_safe(shortened(conversation.scenario.title(), 80))}**", width="content")
+        st.markdown(f"**{label_safe(shortened(conversation.name, 80))}**", width="content")
         draw_again(app, conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"{conversation.quality_score:.1f} of 10", color="gray")

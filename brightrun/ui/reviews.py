@@ -25,10 +25,10 @@ HEIGHT = 640
 GRID = "review-grid"
 
 COLUMNS: Sequence[dict[str, Any]] = (
-    {"field": "scenario", "headerName": "Scenario", "width": 250, "tooltipField": "scenario"},
+    {"field": "scenario", "headerName": "Scenario", "width": 220, "tooltipField": "scenario"},
     {"field": "score", "headerName": "Score", "width": 78, "type": "numericColumn"},
+    {"field": "findings", "headerName": "Findings", "width": 140, "tooltipField": "findings"},
     {"field": "opening", "headerName": "Begins with", "width": 300, "tooltipField": "opening"},
-    {"field": "findings", "headerName": "Findings", "width": 130, "tooltipField": "findings"},
     {"field": "status", "headerName": "Status", "width": 130},
     {"field": "persona", "headerName": "Persona", "width": 140},
     {"field": "arc", "headerName": "Arc", "width": 170},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import resource
 import signal
@@ -103,6 +104,25 @@ def test_the_usual_shapes_become_the_same_turns(app: App, tmp_path: Path, name: 
     turns = app.reviews.read(ConversationId(row["id"])).turns
     assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT]
     assert turns[1].content == "Hello."
+
+
+def test_an_import_without_a_scenario_is_told_by_its_first_words(app: App, tmp_path: Path) -> None:
+    """A reviewer tells imported conversations apart, and is not offered to have one written again by nothing."""
+    path = tmp_path / "own.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"messages": [{"role": "user", "content": said}, *ANSWER], "score": math.nan}) + "\n"
+            for said in ("How do I fry eggs?", "How do I boil eggs?")
+        )
+    )
+    found = app.imports.take(path, actor="ana")
+    rows = app.reviews.page(ConversationFilter(import_id=found.id))
+    assert {row["name"] for row in rows} == {"How do I fry eggs?", "How do I boil eggs?"}
+    with pytest.raises(InvalidInput, match="imported without a scenario"):
+        app.revisions.plan(ConversationId(rows[0]["id"]), "Shorter.")
+
+
+ANSWER = [{"role": "assistant", "content": "In a pan."}]
 
 
 def test_alpaca_history_comes_before_the_question(app: App, tmp_path: Path) -> None:
