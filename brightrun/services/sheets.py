@@ -53,7 +53,7 @@ def read_sheet(data: bytes, name: str) -> Sheet:
         )
     header, rows, lines, blank = _parsed(text, make, name)
     if blank:
-        notes.append(f"{blank} blank rows were left out.")
+        notes.append(f"{blank:,} blank rows were left out." if blank > 1 else "1 blank row was left out.")
     return Sheet(name, header, rows, tuple(notes), lines)
 
 

@@ -39,6 +39,14 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of scenarios that was brought."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
     """The page a deed leads to."""
 
@@ -79,6 +87,7 @@ class Desk:
     undo: Undo | None = None
     editing: Editing | None = None
     goal: Goal | None = None
+    upload: Upload | None = None
     acting: Acting | None = None
     reading: Seen | None = None
     """The conversation being read, as it was when that began."""
@@ -92,6 +101,8 @@ class Desk:
     """The last event of each component that was acted on: components repeat it at every run."""
     adjusted: int = 0
     """How often the rest of a preview was adjusted here: what was planned before is stale."""
+    published: int = 0
+    """How many templates were published here: the editor of a new one begins empty after each."""
     watched: set[JobId] = field(default_factory=set)
     """Jobs that were open when this session last looked at them."""
     _asked: Hashable | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,11 +11,11 @@ from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Tier
-from brightrun.domain.template import Template
+from brightrun.domain.template import Template, TemplateVersion
 from brightrun.services.drafts import TemplateDraft, from_file
 from brightrun.services.prompts import ARC, BUILT_IN, PERSONA, RESERVED
 from brightrun.ui.frame import show_error
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import counted, label_safe, words
 
 TEXTS = {
@@ -51,87 +53,89 @@ def draw_upload(app: App) -> None:
 
 
 def draw_editor(app: App, template: Template | None) -> None:
-    """Let a person edit the next version; nothing is published while anything is wrong with it."""
+    """Let a person edit the next version; nothing is published while anything is wrong with it.
+
+    No form: what is typed in one reaches nobody before it is sent, and a look at another page would lose it.
+    """
     version = template.version if template else None
-    prefix = f"edit-{version.id if version else NEW}"
+    prefix = f"edit-{version.id}" if version else f"edit-{NEW}-{desk().published}"
     locked = not app.may(Action.PUBLISH_TEMPLATE)
-    with st.form(prefix, border=False):
-        left, middle, right = st.columns([3, 3, 2])
-        key = left.text_input(
-            "Key: small letters, digits, _",
-            value=template.template_key if template else "",
-            disabled=locked or template is not None,
-            key=f"{prefix}-key",
+    looks: dict[str, Any] = {"disabled": locked, "persist_state": "session"}
+    changed: dict[str, object] = _draw_names(template, prefix, looks)
+    for field, label in TEXTS.items():
+        changed[field] = st.text_area(
+            label,
+            value=getattr(version, field) if version else "",
+            height=120 if field == "dataset_system_text" else 260,
+            key=f"{prefix}-{field}",
+            **looks,
         )
-        name = middle.text_input(
-            "Name", value=template.name if template else "", key=f"{prefix}-name", disabled=locked
-        )
-        tier = right.selectbox(
-            "Tier",
-            list(Tier),
-            index=list(Tier).index(template.tier) if template else 0,
-            format_func=words,
-            key=f"{prefix}-tier",
-            disabled=locked,
-        )
-        texts = {
-            field: st.text_area(
-                label,
-                value=getattr(version, field) if version else "",
-                height=120 if field == "dataset_system_text" else 260,
-                key=f"{prefix}-{field}",
-                disabled=locked,
-            )
-            for field, label in TEXTS.items()
-        }
-        needs, may = st.columns(2)
-        required = needs.text_input(
-            "Variables it needs, with commas between",
-            value=", ".join(version.required) if version else "",
-            key=f"{prefix}-required",
-            disabled=locked,
-        )
-        optional = may.text_input(
-            "Variables it may do without",
-            value=", ".join(version.optional) if version else "",
-            key=f"{prefix}-optional",
-            disabled=locked,
-        )
-        low, high = st.columns(2)
-        fewest = low.number_input(
-            "Words of an assistant turn, at least",
-            1,
-            4000,
-            version.words_min if version else 60,
-            key=f"{prefix}-min",
-            disabled=locked,
-        )
-        most = high.number_input(
-            "at most",
-            1,
-            4000,
-            version.words_max if version else 180,
-            key=f"{prefix}-max",
-            disabled=locked,
-        )
-        _draw_variables()
-        if not st.form_submit_button(
-            "Publish the next version" if template else "Publish",
-            type="primary",
-            disabled=locked,
-        ):
-            return
-    changed: dict[str, object] = {
-        "template_key": key,
-        "name": name,
-        "tier": tier,
-        **texts,
+    declared = _draw_declared(version, prefix, looks)
+    _draw_variables()
+    if st.button(
+        "Publish the next version" if template else "Publish",
+        type="primary",
+        key=f"{prefix}-publish",
+        disabled=locked,
+    ):
+        publish(app, _kept(template, {*declared["required"], *declared["optional"]}) | changed | declared)
+
+
+def _draw_names(template: Template | None, prefix: str, looks: dict[str, Any]) -> dict[str, object]:
+    left, middle, right = st.columns([3, 3, 2])
+    key = left.text_input(
+        "Key: small letters, digits, _",
+        value=template.template_key if template else "",
+        key=f"{prefix}-key",
+        **(looks | {"disabled": looks["disabled"] or template is not None}),
+    )
+    name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name", **looks)
+    tier = right.selectbox(
+        "Tier",
+        list(Tier),
+        index=list(Tier).index(template.tier) if template else 0,
+        format_func=words,
+        key=f"{prefix}-tier",
+        **looks,
+    )
+    return {"template_key": key, "name": name, "tier": tier}
+
+
+def _draw_declared(version: TemplateVersion | None, prefix: str, looks: dict[str, Any]) -> dict[str, Any]:
+    """Draw which variables the texts read, and how long an answer is to be."""
+    needs, may = st.columns(2)
+    required = needs.text_area(
+        "Variables it needs, with commas between",
+        value=", ".join(version.required) if version else "",
+        height=100,
+        key=f"{prefix}-required",
+        **looks,
+    )
+    optional = may.text_area(
+        "Variables it may do without",
+        value=", ".join(version.optional) if version else "",
+        height=100,
+        key=f"{prefix}-optional",
+        **looks,
+    )
+    low, high = st.columns(2)
+    fewest = low.number_input(
+        "Words of an assistant turn, at least",
+        1,
+        4000,
+        version.words_min if version else 60,
+        key=f"{prefix}-min",
+        **looks,
+    )
+    most = high.number_input(
+        "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max", **looks
+    )
+    return {
         "required": _names(required),
         "optional": _names(optional),
         "words_min": int(fewest),
         "words_max": int(most),
     }
-    publish(app, _kept(template, {*_names(required), *_names(optional)}) | changed)
 
 
 def publish(app: App, values: dict[str, object]) -> None:
@@ -155,6 +159,7 @@ def publish(app: App, values: dict[str, object]) -> None:
     except BrightRunError as fault:
         show_error(fault)
         return
+    own.published += 1
     own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
     own.moves["template"] = published.template_key
     st.rerun()

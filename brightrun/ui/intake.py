@@ -15,7 +15,9 @@ from brightrun.domain.scenario import Scenario
 from brightrun.domain.text import shortened
 from brightrun.services.scenarios import AXES, Planned, guess_mapping, read_sheet
 from brightrun.services.sheets import Sheet
+from brightrun.ui.desk import Upload
 from brightrun.ui.frame import show_error
+from brightrun.ui.session import desk
 from brightrun.ui.spaces import draw_space, draw_top_up
 from brightrun.ui.text import counted, label_safe, plain
 
@@ -24,6 +26,9 @@ FILE = "A CSV file"
 REJECTED = "What was rejected"
 LEFT_OUT = "(leave out)"
 SAMPLE_ROWS = 5
+FILE_KEY = "intake-file"
+TYPES = ["csv", "tsv", "txt", "xlsx", "xls", "ods"]
+"""Workbooks among them, so that they are told to be saved as CSV, and do not leave the file before in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ def draw_intake(app: App) -> Intake | None:
         default=SCAFFOLDING,
         required=True,
         key="intake-way",
+        persist_state="session",
         label_visibility="collapsed",
     )
     ways = {FILE: _from_file, REJECTED: _from_rejection}
@@ -68,32 +74,57 @@ def _from_rejection(app: App) -> Intake | None:
 
 
 def _from_file(app: App) -> Intake | None:
-    uploaded = st.file_uploader(
-        "A CSV file, one scenario a row, at most 10 MB", type=["csv", "tsv", "txt"], key="intake-file"
-    )
-    if uploaded is None:
+    found = _draw_file()
+    if found is None:
         st.caption(
             "The first line names the columns. Each column becomes a variable a template can read; columns "
             "called persona, arc, topic or tier are looked up in the scaffolding."
         )
         return None
     try:
-        data = uploaded.getvalue()
-        sheet = _read(data, uploaded.name)
+        sheet = _read(found.data, found.name)
         _draw_sample(sheet)
         mapping = _draw_mapping(app, sheet)
-        digest = hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(found.data).hexdigest()
         planned = _planned(app, digest, tuple(sorted(mapping.items())), sheet)
     except BrightRunError as fault:
         show_error(fault)
         return None
     return Intake(
         repr((digest, sorted(mapping.items()))),
-        shortened(plain(uploaded.name.rsplit(".", 1)[0]), 80),
+        shortened(plain(found.name.rsplit(".", 1)[0]), 80),
         planned.scenarios,
         planned.duplicates,
-        planned.notes,
+        [note for note in planned.notes if note not in sheet.notes],
     )
+
+
+def _draw_file() -> Upload | None:
+    """Draw where a file is brought, and the one that was before the reader looked at another page."""
+    own = desk()
+    uploaded = st.file_uploader(
+        "A CSV file, one scenario a row, at most 10 MB",
+        type=TYPES,
+        key=FILE_KEY,
+        on_change=_keep,
+    )
+    if uploaded is None and own.upload is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{label_safe(own.upload.name, limit=80)}**, as you brought it before", width="content"
+            )
+            st.button("Take it away", key="intake-forget", type="tertiary", on_click=_forget)
+    return own.upload
+
+
+def _keep() -> None:
+    """Keep what was brought: the field itself forgets it when another page is opened."""
+    brought = st.session_state.get(FILE_KEY)
+    desk().upload = Upload(brought.name, brought.getvalue()) if brought is not None else None
+
+
+def _forget() -> None:
+    desk().upload = None
 
 
 @st.cache_resource(max_entries=2, scope="session", show_spinner="Reading the file…")
@@ -143,6 +174,7 @@ def _draw_column(place: int, column: str, sheet: Sheet, guess: str, wanted: Sequ
         options,
         format_func=_variable,
         key=f"map-{place}-{hashlib.sha256(repr(sheet.columns).encode()).hexdigest()[:12]}",
+        persist_state="session",
         accept_new_options=True,
         label_visibility="collapsed",
     )

@@ -302,5 +302,6 @@ def _start(app: App, plan: Plan, title: str, shown: str, preview: int | None) ->
     except BrightRunError as fault:
         show_error(fault)
         return
+    own.upload = None  # it has become a batch: the next one is not begun from it by chance
     own.goal = Goal(Place.BATCH.value, {"job": job.id})
     st.rerun()

@@ -183,21 +183,36 @@ def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> N
     )
     newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{template.id}")
     changed = _difference(by_number[int(older)], by_number[int(newer)])
-    st.code("\n".join(changed) or "The texts are the same.", language="diff", wrap_lines=True)
+    st.code(
+        "\n".join(changed) or "They are the same, but for how variables are described.",
+        language="diff",
+        wrap_lines=True,
+    )
 
 
 def _difference(older: TemplateVersion, newer: TemplateVersion) -> list[str]:
+    before, after = _parts(older), _parts(newer)
     return [
         line
-        for field in TEXTS
+        for part in before
         for line in difflib.unified_diff(
-            getattr(older, field).splitlines(),
-            getattr(newer, field).splitlines(),
-            f"v{older.version} {field}",
-            f"v{newer.version} {field}",
+            before[part],
+            after[part],
+            f"v{older.version} {part}",
+            f"v{newer.version} {part}",
             lineterm="",
         )
     ]
+
+
+def _parts(version: TemplateVersion) -> dict[str, list[str]]:
+    """Return what an editor changes, by what it is called there, as lines."""
+    texts = {label: getattr(version, field).splitlines() for field, label in TEXTS.items()}
+    return texts | {
+        "Variables it needs": list(version.required),
+        "Variables it may do without": list(version.optional),
+        "Words of an assistant turn": [f"{version.words_min} to {version.words_max}"],
+    }
 
 
 def _set_active(app: App, template: Template) -> None:

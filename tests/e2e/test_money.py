@@ -66,7 +66,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     assert api.requests == []
 
     budget = page.get_by_role("textbox", name="Budget in dollars")
-    for typed, told in (("-1", "no amount of dollars"), ("1,000", "one way only"), ("0", "more than $0")):
+    for typed, told in (("-1", "is no amount"), ("1,000", "one way only"), ("0", "more than $0")):
         budget.fill(typed)
         budget.press("Enter")
         expect(page.get_by_text(told).first).to_be_visible()
@@ -83,6 +83,11 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     press(page.get_by_role("link", name="Add its price on the System page"))
     expect(page.get_by_role("heading", name="Prices")).to_be_visible()
     assert site.app.batches.count() == 0
+    press(page.get_by_role("link", name="New batch"))
+    expect(page.get_by_text("as you brought it before")).to_be_visible()
+    expect(page.get_by_text("There is no price for the model")).to_be_visible()
+    press(page.get_by_role("button", name="Take it away"))
+    expect(page.get_by_text("The first line names the columns")).to_be_visible()
 
 
 def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
@@ -132,7 +137,7 @@ def test_a_batch_stopped_by_its_budget_is_given_more_and_goes_on(
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_disabled()
     amount = page.get_by_role("textbox", name="Budget in dollars")
     enough = amount.input_value()
-    for typed, told in (("ten", "no amount of dollars"), ("", "No budget was typed")):
+    for typed, told in (("ten", "is no amount"), ("", "No budget was typed")):
         page.get_by_role("textbox", name="Budget in dollars").fill(typed)
         press(page.get_by_role("button", name="Set the budget and go on"))
         expect(page.get_by_text(told)).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def test_a_template_is_built_published_and_carried_on(
     page.get_by_role("textbox", name="Variables it needs").fill("scenario, persona_name")
     press(page.get_by_role("button", name="Publish", exact=True))
     expect(page.get_by_text("Did you mean scenario?")).to_be_visible()
+    press(page.get_by_role("link", name="Batches"))
+    expect(page.get_by_role("heading", name="Batches")).to_be_visible()
+    press(page.get_by_role("link", name="Templates"))
+    choose(page, "Template", "A new template", exact=True)
+    expect(order).to_have_value(re.compile("scenrio"))
     order.fill("About {{ scenario }}.{% for i in 'abc' %} {{ persona_name }}{% endfor %}")
     press(page.get_by_role("button", name="Publish", exact=True))
     expect(page.get_by_text("Harbour desk v1 is published.").first).to_be_visible()
@@ -54,5 +60,5 @@ def test_a_template_is_built_published_and_carried_on(
         page.get_by_text("renders to more than").or_(page.get_by_text("s of computing")).first
     ).to_be_visible()
     press(page.get_by_role("tab", name="Versions"))
-    expect(page.get_by_text("+++ v2 user_text")).to_be_visible()
+    expect(page.get_by_text("+++ v2 Order sent to the writer")).to_be_visible()
     shoot(page, "template-versions-light")
