@@ -106,6 +106,10 @@ def set_price(
             None,
         )
         said = {name: value for name, value in given.items() if value is not None}
+        if base is not None and not said and base.effective_from == day:
+            raise InvalidInput(
+                "Nothing was said to change.", remedy="Give --input, --output or what else is new."
+            )
         price = replace(_price(base, model, above, said, day), effective_from=day)
         brightrun.prices.save(price, actor=brightrun.settings.person)
         if as_json:

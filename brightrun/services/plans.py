@@ -50,6 +50,8 @@ class Plan:
     """What the prompts of each template version keep to."""
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+    """Scenarios that cannot be written and were left out for that, each with its reason."""
 
     def templates(self) -> Counter[str]:
         """Return how many items each template will write."""
@@ -84,9 +86,11 @@ class Planner:
         *,
         template: str = AUTO,
         choices: Sequence[Choice] | None = None,
+        leave_out: bool = False,
     ) -> Plan:
         """Choose, render and price every scenario; problems are listed, not raised.
 
+        leave_out: what cannot be written is left out instead of keeping the others from starting.
         choices: the template of each scenario, where that is decided; else `template` is for all of them.
         Raises InvalidInput for what concerns all of them: too many, a budget no job may have, or a model without
         a price.
@@ -106,14 +110,14 @@ class Planner:
         pool = self._templates.all(active_only=True) if fixed is None and choices is None else []
         decided: Sequence[Choice | None] = choices or [_by_hand(fixed)] * len(scenarios)
         items: list[PlannedItem] = []
-        problems: list[str] = []
+        faults: list[str] = []
         for number, (scenario, choice) in enumerate(zip(scenarios, decided, strict=True), start=1):
             try:
                 items.append(self._item(scenario, options, choice, pool))
             except InvalidInput as fault:
-                problems.append(f"Scenario {number} ({scenario.title()}): {fault}")
-                if len(problems) >= MAX_PROBLEMS:
-                    problems.append("More scenarios were not looked at.")
+                faults.append(f"Scenario {number} ({scenario.title()}): {fault}")
+                if len(faults) >= MAX_PROBLEMS and not leave_out:
+                    faults.append("More scenarios were not looked at.")
                     break
         parts = [(item.choice.template.version, item.prompt) for item in items]
         estimate, terms = self._estimator.estimate(parts, options, known)
@@ -123,8 +127,9 @@ class Planner:
             items=items,
             estimate=estimate,
             terms=terms,
-            problems=problems,
+            problems=() if leave_out else faults,
             notes=notes,
+            left_out=faults if leave_out else (),
         )
 
     def price(self, version: TemplateVersion, prompt: Prompt, options: JobOptions) -> Estimate:

@@ -106,6 +106,11 @@ def _check(price: Price) -> None:
             "A model that costs nothing would make every budget useless.",
             remedy="Give the price per million tokens, for input, for output and for what is read from the cache.",
         )
+    if price.cache_read_usd > price.input_usd:
+        raise InvalidInput(
+            f"Reading from the cache (${price.cache_read_usd:g}) cannot cost more than input (${price.input_usd:g}).",
+            remedy="Correct the figures: the three may have been given in another order.",
+        )
     factors = (price.cache_write_factor, price.cache_write_hour_factor)
     if not all(1 <= factor <= MAX_FACTOR for factor in factors) or not 0 < price.batch_factor <= 1:
         raise InvalidInput(

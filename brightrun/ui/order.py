@@ -28,6 +28,7 @@ from brightrun.ui.spaces import TEMPLATE
 from brightrun.ui.text import counted, dollars, label_safe, plain
 
 SHOWN_PROBLEMS = 5
+LEAVE_OUT = "order-leave-out"
 
 
 def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
@@ -104,20 +105,22 @@ def draw_delivery(key: str) -> Delivery:
 
 def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limit: int | None) -> None:
     """Show what would be written and paid, and start it on request."""
+    leave_out = bool(st.session_state.get(LEAVE_OUT))
     try:
         _require_possible(options.turns, limit)
-        plan = _plan(app, intake.key, template, options, limit, _versions(app), intake.scenarios[:limit])
+        scenarios = intake.scenarios[:limit]
+        plan = _plan(app, intake.key, template, options, limit, leave_out, _versions(app), scenarios)
     except BrightRunError as fault:
         show_error(fault)
         if options.writer is WriterName.CLAUDE and not app.prices.has(options.model):
             st.page_link(Place.SYSTEM.value, label="Add its price on the System page")
         return
     _draw_figures(plan, intake)
-    _draw_problems(plan.problems)
+    _draw_problems(plan)
     _draw_templates(plan)
     for note in (*intake.notes, *plan.notes):
         st.caption(label_safe(note))
-    shown = repr((intake.key, template, options, limit, plan.estimate))
+    shown = repr((intake.key, template, options, limit, leave_out, plan.estimate))
     _draw_start(app, plan, intake, hashlib.sha256(shown.encode()).hexdigest()[:12])
 
 
@@ -142,10 +145,11 @@ def _plan(
     template: str,
     options: JobOptions,
     limit: int | None,
+    leave_out: bool,
     versions: tuple[str, ...],
     _scenarios: Sequence[Scenario],
 ) -> Plan:
-    return _app.planner.plan(_scenarios, options, template=template)
+    return _app.planner.plan(_scenarios, options, template=template, leave_out=leave_out)
 
 
 def _versions(app: App) -> tuple[str, ...]:
@@ -206,13 +210,19 @@ def _draw_figures(plan: Plan, intake: Intake) -> None:
     draw_estimate(estimate)
 
 
-def _draw_problems(problems: Sequence[str]) -> None:
+def _draw_problems(plan: Plan) -> None:
+    problems = [*plan.problems, *plan.left_out]
     if not problems:
         return
-    st.error(
-        f"**{counted(len(problems), 'scenario')} cannot be written, so nothing starts yet.** "
-        "Change the mapping, the template or the choice on the left."
-    )
+    number = counted(len(problems), "scenario")
+    if plan.left_out:
+        st.warning(f"**{number} cannot be written and will be left out.**")
+    else:
+        st.error(
+            f"**{number} cannot be written, so nothing starts yet.** "
+            "Change the mapping, the template or the choice on the left."
+        )
+    st.checkbox("Go on without what cannot be written", key=LEAVE_OUT)
     for problem in problems[:SHOWN_PROBLEMS]:
         st.text(f"• {problem}")
     if len(problems) > SHOWN_PROBLEMS:

@@ -78,6 +78,22 @@ def test_the_generator_counts_and_prices_before_anything_starts(open_page: OpenP
     assert app.batches.count() == 0
 
 
+def test_a_file_with_a_row_that_cannot_be_written_goes_on_without_it(open_page: OpenPage, app: App) -> None:
+    """An analyst sees which row is left out and starts the others; the file has become a batch afterwards."""
+    page = open_page("generate")
+    page.segmented_control(key="intake-way").set_value("A CSV file").run()
+    table = b"scenario,mood\nBook a table,calm\n,tense\nCancel it,calm\n"
+    page.file_uploader(key="intake-file").set_value(("own.csv", table, "text/csv")).run()
+    assert "cannot be written, so nothing starts yet" in said(page)
+    page.checkbox(key="order-leave-out").check().run()
+    assert "1 scenario cannot be written and will be left out" in said(page)
+    next(b for b in page.button if b.label == "Start batch of 2").click().run()
+    assert [job.counts.total for job in app.batches.page(limit=5)] == [2]
+    again = open_page("generate")
+    again.segmented_control(key="intake-way").set_value("A CSV file").run()
+    assert "as you brought it before" not in said(again)
+
+
 def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> None:
     """The start button creates exactly the batch that was shown, in the name of whoever pressed it."""
     page = open_page("generate")

@@ -92,7 +92,10 @@ def test_a_model_without_a_price_is_refused_until_it_has_one(shell: Shell, sheet
     assert "--cache-read" in refused
     free = ("prices", "set", "claude-next-1", "--input", "0", "--output", "5", "--cache-read", "0.1")
     assert "costs nothing" in shell.run(*free, code=1)
+    dear = ("prices", "set", "claude-next-1", "--input", "1", "--output", "5", "--cache-read", "50")
+    assert "cannot cost more than input" in shell.run(*dear, code=1)
     shell.run("prices", "set", "claude-next-1", "--input", "1", "--output", "5", "--cache-read", "0.1")
+    assert "Nothing was said to change" in shell.run("prices", "set", "claude-next-1", code=1)
     assert json_of(shell, *order)["worst_cost"] > 0
 
 

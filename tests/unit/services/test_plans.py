@@ -53,6 +53,17 @@ def test_a_plan_names_every_problem_and_creates_nothing(app: App) -> None:
     assert app.batches.count() == 0
 
 
+def test_what_cannot_be_written_can_be_left_out(app: App) -> None:
+    """Of a long file nobody has to mend twenty blank rows first: the others start, and each left out is named."""
+    blank = scenarios(1)[0].__class__(variables={"weather": "rain"})
+    plan = app.planner.plan([*scenarios(2), *[blank] * 30], options(), leave_out=True)
+    plan.require()
+    assert (len(plan.items), len(plan.left_out), plan.problems) == (2, 30, ())
+    assert plan.left_out[-1].startswith("Scenario 32")
+    with pytest.raises(InvalidInput, match="nothing to write"):
+        app.planner.plan([blank], options(), leave_out=True).require()
+
+
 def test_too_many_scenarios_are_refused(app: App) -> None:
     """A job has an upper size, said with the number that was given."""
     with pytest.raises(InvalidInput, match=f"{MAX_ITEMS + 1:,}"):
