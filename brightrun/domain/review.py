@@ -218,6 +218,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """A reviewer's newest decision that can still be taken back, and on how many it was."""
+
+    operation_id: str
+    decision: Decision
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """One entry of a conversation's append-only history."""
 

@@ -10,7 +10,7 @@ from brightrun.domain.conversation import Conversation, ConversationStatus
 from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId, parse_uuid
 from brightrun.domain.person import Action
-from brightrun.domain.review import ConversationFilter, Decision, Review, Seen, Verdict, read_reasons
+from brightrun.domain.review import ConversationFilter, Decision, Last, Review, Seen, Verdict, read_reasons
 from brightrun.domain.text import clean
 from brightrun.services.rights import needs
 from brightrun.stores import conversations
@@ -147,6 +147,10 @@ class Reviews:
     def undo(self, operation_id: str, *, reviewer: str) -> tuple[int, int]:
         """Take a decision back; returns how many rows were undone, and how many others had changed since."""
         return store.undo(self._db, operation_id, reviewer=person_name(reviewer))
+
+    def last(self, *, reviewer: str) -> Last | None:
+        """Return a reviewer's newest decision of the last hour that can still be taken back."""
+        return store.last(self._db, reviewer=person_name(reviewer))
 
     def reasons(self) -> list[str]:
         """Return the reasons a conversation may be rejected for."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 from brightrun import saol
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
-from brightrun.domain.review import ConversationFilter, Decision, Refusal, Review, Seen, Verdict
+from brightrun.domain.review import ConversationFilter, Decision, Last, Refusal, Review, Seen, Verdict
 
 
 def decide(
@@ -79,6 +79,12 @@ def undo(db: saol.Database, operation_id: str, *, reviewer: str) -> tuple[int, i
         db, "undo_decision", {"p_operation": operation_id, "p_reviewer": reviewer}
     ).value()
     return int(data["undone"]), int(data["kept"])
+
+
+def last(db: saol.Database, *, reviewer: str) -> Last | None:
+    """Return a reviewer's newest decision of the last hour that nothing has followed."""
+    data = saol.agent_execute_rpc(db, "last_decision", {"p_reviewer": reviewer}).value()
+    return data and Last(data["operation_id"], Decision(data["decision"]), int(data["number"]))
 
 
 def history(db: saol.Database, conversation_id: ConversationId) -> list[Review]:

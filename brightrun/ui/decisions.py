@@ -178,13 +178,18 @@ def _draw_reason(app: App, reason_key: str, note_key: str) -> tuple[str | None, 
 
 
 def _tell(own: Desk, verdict: Verdict, decision: Decision) -> None:
-    done = f"{words(decision.value)}: {counted(verdict.decided, 'conversation')}"
+    done = _done(decision, verdict.decided)
     if not verdict.decided and verdict.refused:
         return
     if verdict.decided:
         own.undo = Undo(verdict.operation_id, done)
     blocked = f" {verdict.blocked:,} with blocking findings were left alone." if verdict.blocked else ""
     own.notify(f"{done}.{blocked}")
+
+
+def _done(decision: Decision, number: int) -> str:
+    said = LABELS[decision] if decision is Decision.PENDING_REVIEW else words(decision.value)
+    return f"{said}: {counted(number, 'conversation')}"
 
 
 def _tell_refused(own: Desk, verdict: Verdict) -> None:
@@ -202,14 +207,19 @@ def _tell_refused(own: Desk, verdict: Verdict) -> None:
 
 
 def draw_undo(app: App) -> None:
-    offer = desk().undo
+    own = desk()
+    if own.undo is None and not own.is_undo_known:
+        own.is_undo_known = True
+        found = app.reviews.last(reviewer=person())
+        own.undo = Undo(found.operation_id, _done(found.decision, found.number)) if found else None
+    offer = own.undo
     if offer is not None:
         st.button(f"Undo “{offer.label}”", key="undo", type="tertiary", on_click=_undo, args=(app, offer))
 
 
 def _undo(app: App, offer: Undo) -> None:
     own, reviewer = begin(), person()
-    own.undo = None
+    own.undo, own.is_undo_known = None, False
     try:
         undone, kept = app.reviews.undo(offer.operation_id, reviewer=reviewer)
     except BrightRunError as fault:

@@ -85,6 +85,8 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
     notices: list[Notice] = field(default_factory=list)
     undo: Undo | None = None
+    is_undo_known: bool = False
+    """Whether the database was asked what can be taken back: a page that was loaded again knows nothing of it."""
     editing: Editing | None = None
     goal: Goal | None = None
     upload: Upload | None = None

@@ -15,7 +15,7 @@ from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, Writ
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
-from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.drafts import own_variables
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -168,6 +168,24 @@ def test_a_decision_applies_to_the_conversation_being_read(open_page: OpenPage, 
     assert page.query_params["id"] in (second["id"], [second["id"]])
     page.button(key="undo").click().run()
     assert app.reviews.read(first["id"]).status is ConversationStatus.PENDING_REVIEW
+
+
+def test_what_was_decided_is_taken_back_after_a_reload_too(open_page: OpenPage, app: App) -> None:
+    """Whoever rejected the wrong ones and loaded the page again undoes that, and then what was decided before it."""
+    write(app, 4)
+    first, *rest = app.reviews.page(ConversationFilter())
+    app.reviews.decide([Seen(first["id"], first["row_version"])], Decision.APPROVED, reviewer="ana")
+    seen = [Seen(row["id"], row["row_version"]) for row in rest[:2]]
+    app.reviews.decide(seen, Decision.REJECTED, reviewer="ana")
+    app.reviews.decide([Seen(rest[2]["id"], rest[2]["row_version"])], Decision.REJECTED, reviewer="ben")
+    page = open_page("review")
+    assert page.button(key="undo").label == "Undo “Rejected: 2 conversations”"
+    page.button(key="undo").click().run()
+    assert page.button(key="undo").label == "Undo “Approved: 1 conversation”"
+    page.button(key="undo").click().run()
+    assert not [button for button in page.button if button.key == "undo"]
+    found = {row["id"]: row["status"] for row in app.reviews.page(ConversationFilter())}
+    assert [found[row["id"]] for row in (first, *rest)] == ["pending_review"] * 3 + ["rejected"]
 
 
 def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, app: App) -> None:
