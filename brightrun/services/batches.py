@@ -95,9 +95,9 @@ class Batches:
         return store.open_jobs(self._db)
 
     @needs(Action.RUN_BATCH)
-    def pause(self, job_id: JobId, *, actor: str, reason: str = "Paused by hand.") -> Job:
+    def pause(self, job_id: JobId, *, actor: str, reason: str | None = None) -> Job:
         """Stop handing out items; the one in flight is kept. Raises NotAllowed for an ended job."""
-        return self._act("pause_job", job_id, "paused", reason=reason, actor=actor)
+        return self._act("pause_job", job_id, "paused", reason=reason or f"By hand, by {actor}.", actor=actor)
 
     @needs(Action.RUN_BATCH)
     def resume(self, job_id: JobId, *, actor: str) -> Job:

@@ -69,10 +69,8 @@ def problems_of(draft: TemplateDraft) -> list[str]:
     found += [
         f"{name} is declared as required but never used." for name in sorted(set(draft.required) - used)
     ]
-    found += [
-        f"{name} is declared as something it may do without, and never used."
-        for name in sorted(set(draft.optional) - used)
-    ]
+    if spare := sorted(set(draft.optional) - used):
+        found.append(f"Declared as something it may do without, and never used: {', '.join(spare)}.")
     both = sorted(set(draft.required) & set(draft.optional))
     found += [f"{name} is declared both as needed and as something it may do without." for name in both]
     found += _described(draft)

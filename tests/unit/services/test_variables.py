@@ -50,7 +50,7 @@ def test_descriptions_travel_and_are_linted() -> None:
         "mood is described twice",
         "colour is described, but neither",
         "topic_name is described, but Bright",
-        "tone is declared as something it may do without, and never used",
+        "Declared as something it may do without, and never used: tone",
     ):
         assert said in problems
 
