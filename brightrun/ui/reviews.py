@@ -26,9 +26,15 @@ GRID = "review-grid"
 
 COLUMNS: Sequence[dict[str, Any]] = (
     {"field": "scenario", "headerName": "Scenario", "width": 220, "tooltipField": "scenario"},
-    {"field": "score", "headerName": "Score", "width": 78, "type": "numericColumn"},
-    {"field": "findings", "headerName": "Findings", "width": 140, "tooltipField": "findings"},
+    {
+        "field": "score",
+        "headerName": "Score",
+        "width": 92,
+        "type": "numericColumn",
+        "tooltipField": "findings",
+    },
     {"field": "opening", "headerName": "Begins with", "width": 300, "tooltipField": "opening"},
+    {"field": "findings", "headerName": "Findings", "width": 140, "tooltipField": "findings"},
     {"field": "status", "headerName": "Status", "width": 130},
     {"field": "persona", "headerName": "Persona", "width": 140},
     {"field": "arc", "headerName": "Arc", "width": 170},
@@ -176,7 +182,7 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "id": str(row["id"]),
         "scenario": plain(row["name"]),
         "opening": plain(row["first_words"] or ""),
-        "score": f"{float(row['quality_score']):.1f}",
+        "score": f"{_mark(row)}{float(row['quality_score']):.1f}",
         "findings": ("Blocked: " if row["has_blockers"] else "") + findings,
         "status": words(row["status"]),
         "persona": words(row["persona_key"] or "–"),
@@ -191,6 +197,11 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "reviewer": plain(row["reviewed_by"] or ""),
         "written": f"{datetime.fromisoformat(row['created_at']).astimezone():%d %b, %H:%M}",
     }
+
+
+def _mark(row: dict[str, Any]) -> str:
+    """Return the sign of what was found, which stands in sight where the column of findings does not."""
+    return "✕ " if row["has_blockers"] else "⚠ " if row["flags"] else ""
 
 
 def _template(row: dict[str, Any]) -> str:
