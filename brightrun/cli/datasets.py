@@ -17,7 +17,7 @@ from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Dataset, DatasetOptions
 from brightrun.domain.errors import InvalidInput, SetupFault
-from brightrun.domain.formats import Format
+from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
 from brightrun.services.exports import Export
@@ -194,13 +194,18 @@ def _tell(app: App, dataset: Dataset) -> None:
 
 
 def _tell_splits(written: Export, chosen: Format) -> None:
-    """Say what one file mixes, which whoever trains on all of it must know."""
+    """Say how many rows the file has, and what it mixes, which whoever trains on all of it must know."""
     there = [f"{count:,} {split}" for split, count in written.splits.items() if count]
-    if len(there) < 2 or chosen in (Format.FOLDER, Format.ZIP):
+    if chosen in (Format.FOLDER, Format.ZIP):
         return
-    err.print(
-        f"One file holds {', '.join(there)} rows; --format folder writes a file for each.", style="yellow"
-    )
+    unit = "conversations" if chosen in (Format.JSON, Format.CSV) else "rows"
+    if len(there) > 1:
+        err.print(
+            f"One file holds {', '.join(there)} {unit}; --format folder writes a file for each.",
+            style="yellow",
+        )
+    elif chosen in UNEVEN:
+        err.print(f"The file holds {written.rows:,} row{'' if written.rows == 1 else 's'}.")
 
 
 def _json(dataset: Dataset) -> dict[str, object]:

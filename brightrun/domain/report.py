@@ -197,6 +197,22 @@ def offers(report: Mapping[str, Any], chosen: Format) -> bool:
     return chosen is not Format.DPO or bool(report["preference_pairs"])
 
 
+def rows_of(report: Mapping[str, Any], chosen: Format) -> int | None:
+    """Return how many rows the file of a format has; None where only writing it tells."""
+    rows, skipped = int(report["rows"]), int(report.get("skipped_turns", 0))
+    match chosen:
+        case Format.PROMPT_COMPLETION:
+            return int(report["assistant_turns"]) - skipped
+        case Format.DPO:
+            return int(report["preference_pairs"])
+        case Format.KTO:
+            return int(report["labels"]["true"]) + int(report["labels"]["false"])
+        case Format.BEDROCK:
+            # An answer kept out of training may take the word that a row was counted for along.
+            return None if skipped else rows - int(report["bedrock_reserved"])
+    return rows
+
+
 def hash_of(text: str) -> int:
     """Return a number for a text that is the same in every process."""
     return zlib.crc32(" ".join(text.lower().split()).encode())

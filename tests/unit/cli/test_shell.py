@@ -184,6 +184,21 @@ def test_a_filter_knows_a_job_by_the_beginning_of_its_id(shell: Shell, sheet: Pa
     assert "not a job id" in shell.run("review", "--filter", "job=", "--reject", code=1)
 
 
+def test_a_decision_under_a_filter_tells_what_of_the_job_still_waits(
+    dsn: str, sheet: Path, tmp_path: Path
+) -> None:
+    """Whoever approves the best of a job is not told that nothing waits while the others of it do."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    job = str(shell.json("generate", "--scenarios", str(sheet))["id"])
+    shell.run("process", job)
+    told = shell.json("review", job, "--min-score", "10", "--approve")
+    waiting = shell.json("review", job)["matching"]
+    assert (told["waiting"], bool(waiting)) == (waiting, True)
+    assert f"of the job {waiting:,} still wait" in shell.run("review", job, "--max-score", "0", "--reject")
+    said = shell.run("review", "--filter", "max_score=0", "--reject")
+    assert f"0 rejected; in all {waiting:,} still wait" in said
+
+
 def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str, tmp_path: Path) -> None:
     """A program learns why fewer rows left than were approved, and never gets an empty file as a success."""
     seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
@@ -229,8 +244,17 @@ def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> Non
     said = f"One file holds {splits['train']} train, {splits['validation']} validation rows; --format folder"
     assert said in shell.ended(*again)[2]
     assert "One file" not in shell.ended(*again, "--format", "folder")[2]
+    labelled = shell.json(*again, "--format", "prompt_completion")
+    assert labelled["rows"] == 60
+    assert (
+        f"holds {labelled['splits']['train']} train"
+        in shell.ended(*again, "--format", "prompt_completion")[2]
+    )  # type: ignore[index]
+    assert "validation conversations; --format" in shell.ended(*again, "--format", "csv")[2]
     alone = ("export", "--out", str(tmp_path / "out"), "--name", "whole", "--validation", "0")
     assert "One file" not in shell.ended(*alone)[2]
+    whole = ("export", "--out", str(tmp_path / "out"), "--dataset", "whole", "--format", "prompt_completion")
+    assert "The file holds 60 rows." in shell.ended(*whole)[2]
 
 
 def test_writing_a_frozen_dataset_again_refuses_what_only_a_new_one_can_follow(

@@ -28,6 +28,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, SetupFault
 from brightrun.domain.formats import Format
+from brightrun.domain.report import rows_of
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.clusters import shingles
 from brightrun.services.datasets import PLACED_MEANWHILE
@@ -210,6 +211,28 @@ def test_a_correction_becomes_a_preference_pair(app: App, dsn: str, tmp_path: Pa
     assert pair["rejected"][0]["content"] != "Corrected answer."  # type: ignore[index]
     assert [m["role"] for m in pair["prompt"]] == ["system", "user", "assistant", "user"]  # type: ignore[union-attr]
     assert app.datasets.report(app.datasets.get(dataset.id))["preference_pairs"] == 1
+
+
+@pytest.mark.parametrize("chosen", [*SINGLE, Format.DPO])
+def test_the_rows_told_beside_a_file_are_its_own(app: App, dsn: str, tmp_path: Path, chosen: Format) -> None:
+    """Whoever plans a training run by the rows they were told finds exactly these in the file."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(9)])
+    rows = {row["first_words"].split()[-1]: row["id"] for row in app.reviews.page(ConversationFilter())}
+    app.corrections.correct(rows["2"], 4, "Corrected answer.", corrector="ana")
+    app.corrections.mark(rows["3"], 2, train=False, corrector="ana")
+    app.corrections.correct(rows["4"], 2, "User: what a Nova job refuses.", corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    seen = [Seen(row["id"], row["row_version"]) for row in app.reviews.page(ConversationFilter(), limit=2)]
+    app.reviews.decide(seen, Decision.REJECTED, reviewer="ana")
+    dataset = app.datasets.freeze(
+        ConversationFilter(), name="rows", actor="ana", options=DatasetOptions(validation=0.4)
+    )
+    export = app.exports.write(dataset, chosen, tmp_path)
+    told = rows_of(app.datasets.report(app.datasets.get(dataset.id)), chosen)
+    assert export.rows == sum(export.splits.values())
+    assert told in (None, export.rows)
+    if export.files[0].suffix == ".jsonl":
+        assert export.rows == len(lines(export.files[0]))
 
 
 def test_a_verdict_on_a_turn_reaches_the_files_recipes_and_the_preflight(
