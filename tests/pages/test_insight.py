@@ -43,7 +43,7 @@ def test_every_part_opens_by_its_address(open_page: OpenPage, app: App) -> None:
         "Rejections": "is the most frequent reason",
         "Score": "nothing can be said about the score",
         "Cost": "No call of a paid writer is on record",
-        "Reviewers": "1 person made 4 decisions that stand",
+        "Reviewers": "1 person made 4 decisions that were not undone",
         "Coverage": "combinations of persona, arc and topic",
         "Variety": "figures beside their limits",
     }.items():
