@@ -116,7 +116,7 @@ def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: P
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     one = app.exports.write(dataset, chosen, tmp_path / "one")
     app.exports.write(dataset, chosen, tmp_path / "two")
-    assert one.rows == 12
+    assert one.rows == (24 if chosen is Format.PROMPT_COMPLETION else 12)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert one.files[0].stat().st_size > 0
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
@@ -302,13 +302,30 @@ def test_pairs_are_refused_where_nothing_was_corrected(app: App, dsn: str, tmp_p
 
 def test_the_manifest_tells_how_varied_the_whole_set_is(app: App, dsn: str, tmp_path: Path) -> None:
     """Each figure of the set stands beside its limit in the manifest and with its verdict on the card."""
-    seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
+    seed_conversations(dsn, [Seed(number=n, words=400) for n in range(30)])
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
     variety = json.loads((folder / "manifest.json").read_text())["report"]["variety"]
     assert variety["sample_rows"] == 30
     assert set(variety["figures"]["self_bleu"]) == {"value", "at_most"}
-    assert variety["verdict"] in (folder / "README.md").read_text()
+    readme = (folder / "README.md").read_text()
+    assert variety["verdict"] in readme
+    assert 'Filter: `{"status":"approved"}`.' in readme
+    live = {tell.figure.value: round(tell.value, 3) for tell in app.diversity.of_approved().tells}
+    assert {name: live[name] for name in variety["figures"]} == {
+        name: figure["value"] for name, figure in variety["figures"].items()
+    }
+
+
+def test_a_card_that_left_with_figures_twice_stays_as_it_was(app: App, dsn: str) -> None:
+    """What was published before the figures stood there once is made again word for word."""
+    seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
+    manifest = app.datasets.manifest(app.datasets.freeze(ConversationFilter(), name="first", actor="ana"))
+    report = manifest["report"]
+    report["variety"]["figures"] = dict(sorted(report["variety"]["figures"].items()))
+    older = card({**manifest, "report": {**report, "set": {"compression_ratio": 3.1}}}, {})
+    assert '`{"status":"approved"}`, status approved.' in older
+    assert older.index("opener share") < older.index("self bleu") < older.index("vendi")
 
 
 def test_decisions_become_labels(app: App, dsn: str, tmp_path: Path) -> None:
