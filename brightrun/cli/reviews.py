@@ -43,7 +43,9 @@ def review(
         if sum((job is not None, bool(given), everything)) != 1:
             raise InvalidInput("Say what is meant.", remedy="Give exactly one of JOB, --filter and --all.")
         with opened() as app:
-            chosen = ConversationFilter.parse(given or (), find_job=app.batches.find)
+            chosen = ConversationFilter.parse(
+                given or (), find_job=app.batches.find, find_import=app.imports.find
+            )
             waiting = chosen.narrowed(
                 status=chosen.status or ConversationStatus.PENDING_REVIEW,
                 min_score=chosen.min_score if min_score is None else min_score,
