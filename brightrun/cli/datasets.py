@@ -87,14 +87,22 @@ def export(
                     purpose=chosen,
                     progress=progress,
                 )
+        repeated = app.datasets.repeated(frozen) if dataset is None else None
         with _bar(as_json=as_json) as progress:
             written = app.exports.write(frozen, chosen, folder, progress)
         if as_json:
             files = [str(path) for path in written.files]
             told = {"dataset": frozen.id, "left_out": written.left_out, "duplicates": frozen.duplicate_count}
-            emit({"rows": written.rows, "splits": dict(written.splits), "files": files, **told})
+            same = {"same_as": f"{repeated.name}@{repeated.version}"} if repeated else {}
+            emit({"rows": written.rows, "splits": dict(written.splits), "files": files, **told, **same})
             return
         _tell(app, frozen)
+        if repeated:
+            err.print(
+                f"Its approved conversations and splits are those of {repeated.name}@{repeated.version}.",
+                style="yellow",
+                markup=False,
+            )
         _tell_splits(written, chosen)
         for path in written.files:
             print(path)
@@ -113,6 +121,9 @@ def datasets(
             return
         if as_json:
             emit({"datasets": [_json(dataset) for dataset in app.datasets.every()]})
+            return
+        if not app.datasets.count():
+            out.print("No dataset is frozen yet. Freeze what is approved: brightrun export --out DIR")
             return
         for dataset in app.datasets.every():
             out.print(
@@ -171,7 +182,10 @@ def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:
         rows = [{"kind": row.kind, "id": row.key, "name": row.name} for row in found.rows]
         emit({"counts": dict(found.counts), "rows": rows})
         return
-    out.print(", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())))
+    if found.differs:
+        out.print(", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())))
+    else:
+        out.print(found.sameness())
     for row in found.rows:
         out.print(f"{row.kind}  {row.key}  {row.name}", markup=False, soft_wrap=True)
 

@@ -166,12 +166,16 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         "Earlier dataset", others, format_func=lambda d: f"{d.name} v{d.version}", key="older"
     )
     found = app.datasets.compare(older, dataset)
+    if not found.differs:
+        st.info(found.sameness())
+        return
     columns = st.columns(4)
     for column, kind in zip(columns, ("added", "removed", "changed", "moved"), strict=True):
         column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}")
     if found.rows:
         rows = [{"": row.kind, "Begins": row.name, "Conversation": row.key} for row in found.rows]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(found.sameness())
 
 
 def _draw_line(dataset: Dataset) -> None:

@@ -199,6 +199,19 @@ def test_freezing_lists_the_dataset_with_its_demo_mark(open_page: OpenPage, app:
     assert app.datasets.all()[0].demo_count == 2
 
 
+def test_two_datasets_that_say_the_same_are_called_so(open_page: OpenPage, app: App) -> None:
+    """Whoever compares two equal datasets reads that they are, and how many conversations they share."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    page = open_page("datasets")
+    page.button(key="dataset-freeze").click().run()
+    page = open_page("datasets")
+    page.button(key="dataset-freeze").click().run()
+    newest = app.datasets.all()[0]
+    assert app.datasets.repeated(newest) is not None
+    assert "both hold the same 2 conversations" in said(open_page("datasets", dataset=newest.id))
+
+
 def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app: App) -> None:
     """Whoever takes answers by the turn is told how many there are, not how many conversations."""
     write(app, 2)
