@@ -37,6 +37,6 @@ with told():
         case View.COVERAGE:
             draw_coverage(app, app.insight.coverage(scope), scope)
         case View.VARIETY:
-            draw_variety(app)
+            draw_variety(app, scope)
         case View.JUDGE:
             draw_calibration(app.judging.calibration(scope))

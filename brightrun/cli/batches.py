@@ -175,11 +175,15 @@ def status(
             out.print("No batch job yet. Create one: brightrun generate --scenarios FILE.csv")
 
 
-def log(job: JobArgument) -> None:
+def log(job: JobArgument, as_json: Json = False) -> None:
     """Print the log of a job."""
-    with reported(), opened() as app:
+    with reported(as_json=as_json), opened() as app:
         job_id = app.batches.find(job)
-        print(terminal_safe(app.batches.log_text(job_id)), end="")
+        text = app.batches.log_text(job_id)
+        if as_json:
+            emit({"job": job_id, "lines": text.splitlines()})
+        else:
+            print(terminal_safe(text), end="")
         try:
             app.batches.publish_log(job_id)
         except StorageFault as fault:

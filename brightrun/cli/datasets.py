@@ -17,7 +17,7 @@ from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Dataset, DatasetOptions
 from brightrun.domain.errors import InvalidInput, SetupFault
-from brightrun.domain.formats import Format
+from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
 from brightrun.services.exports import Export
@@ -87,14 +87,22 @@ def export(
                     purpose=chosen,
                     progress=progress,
                 )
+        repeated = app.datasets.repeated(frozen) if dataset is None else None
         with _bar(as_json=as_json) as progress:
             written = app.exports.write(frozen, chosen, folder, progress)
         if as_json:
             files = [str(path) for path in written.files]
             told = {"dataset": frozen.id, "left_out": written.left_out, "duplicates": frozen.duplicate_count}
-            emit({"rows": written.rows, "splits": dict(written.splits), "files": files, **told})
+            same = {"same_as": f"{repeated.name}@{repeated.version}"} if repeated else {}
+            emit({"rows": written.rows, "splits": dict(written.splits), "files": files, **told, **same})
             return
         _tell(app, frozen)
+        if repeated:
+            err.print(
+                f"Its approved conversations and splits are those of {repeated.name}@{repeated.version}.",
+                style="yellow",
+                markup=False,
+            )
         _tell_splits(written, chosen)
         for path in written.files:
             print(path)
@@ -113,6 +121,9 @@ def datasets(
             return
         if as_json:
             emit({"datasets": [_json(dataset) for dataset in app.datasets.every()]})
+            return
+        if not app.datasets.count():
+            out.print("No dataset is frozen yet. Freeze what is approved: brightrun export --out DIR")
             return
         for dataset in app.datasets.every():
             out.print(
@@ -171,7 +182,10 @@ def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:
         rows = [{"kind": row.kind, "id": row.key, "name": row.name} for row in found.rows]
         emit({"counts": dict(found.counts), "rows": rows})
         return
-    out.print(", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())))
+    if found.differs:
+        out.print(", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())))
+    else:
+        out.print(found.sameness())
     for row in found.rows:
         out.print(f"{row.kind}  {row.key}  {row.name}", markup=False, soft_wrap=True)
 
@@ -194,13 +208,18 @@ def _tell(app: App, dataset: Dataset) -> None:
 
 
 def _tell_splits(written: Export, chosen: Format) -> None:
-    """Say what one file mixes, which whoever trains on all of it must know."""
+    """Say how many rows the file has, and what it mixes, which whoever trains on all of it must know."""
     there = [f"{count:,} {split}" for split, count in written.splits.items() if count]
-    if len(there) < 2 or chosen in (Format.FOLDER, Format.ZIP):
+    if chosen in (Format.FOLDER, Format.ZIP):
         return
-    err.print(
-        f"One file holds {', '.join(there)} rows; --format folder writes a file for each.", style="yellow"
-    )
+    unit = "conversations" if chosen in (Format.JSON, Format.CSV) else "rows"
+    if len(there) > 1:
+        err.print(
+            f"One file holds {', '.join(there)} {unit}; --format folder writes a file for each.",
+            style="yellow",
+        )
+    elif chosen in UNEVEN:
+        err.print(f"The file holds {written.rows:,} row{'' if written.rows == 1 else 's'}.")
 
 
 def _json(dataset: Dataset) -> dict[str, object]:

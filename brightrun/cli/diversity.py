@@ -33,7 +33,7 @@ def diversity(
         return
     out.print(f"{found.total:,} conversations. {escape(found.story())}")
     if found.tells:
-        table = Table("figure", "value", "limit", "", "meaning")
+        table = Table("figure", "value", "limit", "", "counts", "meaning")
         for tell in found.tells:
             bound = f"{'at least' if tell.limit.is_least else 'at most'} {tell.limit.value:g}"
             table.add_row(
@@ -41,6 +41,7 @@ def diversity(
                 f"{tell.value:.3f}",
                 bound,
                 "warns" if tell.warns else "",
+                "yes" if tell.limit.counts else "no",
                 tell.limit.meaning,
             )
         print_table(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -17,12 +18,16 @@ from brightrun.services.slots import MOST_SLOTS
 
 def worker(
     slots: Annotated[int, typer.Option(min=1, max=MOST_SLOTS, help="Items in hand at the same time.")] = 8,
+    as_json: Json = False,
 ) -> None:
     """Write open batches until a signal ends it: one of any number of processes, on any number of machines.
 
     What it has in hand is finished and kept; the rest belongs to the others.
     """
-    with reported(), open_crew(open_settings(), slots) as (_, crew):
+    with reported(as_json=as_json), open_crew(open_settings(), slots) as (_, crew):
+        if as_json:  # at once: what it writes stands in `workers`, and a signal ends it
+            emit({"process": os.getpid(), "slots": slots})
+            sys.stdout.flush()
         err.print(
             f"Worker {os.getpid()} with {slots} slots. It ends by Ctrl-C or SIGTERM, and loses nothing."
         )

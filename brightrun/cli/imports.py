@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,15 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn
+from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, out, reported
+from brightrun.cli.console import Json, emit, err, opened, out, print_table, reported
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.imports import Import, ImportLine, Outcome
 from brightrun.services.imports import Watch
 
 SHOWN_LINES = 20
+LISTED = 50
 ALL_LINES = 1_000_000
 
 
@@ -40,10 +43,11 @@ def import_file(
                 found = app.imports.take(file, name=name, actor=app.settings.person, watch=watch)
             limit = ALL_LINES if as_json else SHOWN_LINES
             left = {
-                o: app.imports.lines(found.id, o, limit=limit) for o in (Outcome.REFUSED, Outcome.DUPLICATE)
+                o: app.imports.lines(found.id, o, limit=limit, noted=o is Outcome.IMPORTED)
+                for o in (Outcome.REFUSED, Outcome.DUPLICATE, Outcome.IMPORTED)
             }
         if as_json:
-            listed = {o.value: [{"line": e.line, "reason": e.reason} for e in left[o]] for o in left}
+            listed = {o.value: [{"line": e.line, "reason": found.told(e)} for e in left[o]] for o in left}
             emit(asdict(found) | {"lines": listed})
         else:
             _print(found, left)
@@ -51,14 +55,32 @@ def import_file(
         raise typer.Exit(1)
 
 
+def imports(as_json: Json = False) -> None:
+    """List the latest imports, newest first."""
+    with reported(as_json=as_json), opened() as app:
+        found = app.imports.page(limit=LISTED)
+    if as_json:
+        emit({"imports": [asdict(one) for one in found]})
+        return
+    if not found:
+        out.print("Nothing has been imported. Bring a file in: brightrun import FILE")
+        return
+    table = Table("id", "name", "entries", "imported", "refused", "here already", "when (UTC)", box=None)
+    for one in found:
+        counts = (one.entries, one.imported, one.refused, one.duplicates)
+        when = one.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(one.id[:8], escape(one.name), *(f"{count:,}" for count in counts), when)
+    print_table(table)
+
+
 def _print(found: Import, left: Mapping[Outcome, Sequence[ImportLine]]) -> None:
     out.print(
         f"{found.imported:,} of {found.entries:,} entries imported, {found.refused:,} refused, "
         f"{found.duplicates:,} here already, {found.blank:,} blank."
     )
-    for entry in [*left[Outcome.REFUSED], *left[Outcome.DUPLICATE]]:
-        out.print(f"  line {entry.line:,}: {escape(entry.reason or '')}")
-    hidden = found.refused + found.duplicates - sum(len(lines) for lines in left.values())
+    for entry in [*left[Outcome.REFUSED], *left[Outcome.DUPLICATE], *left[Outcome.IMPORTED]]:
+        out.print(f"  {found.unit} {entry.line:,}: {escape(found.told(entry))}")
+    hidden = found.refused + found.duplicates - len(left[Outcome.REFUSED]) - len(left[Outcome.DUPLICATE])
     if hidden:
         out.print(f"  and {hidden:,} more; --json lists all.")
     if found.imported:

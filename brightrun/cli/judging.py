@@ -37,7 +37,9 @@ def judge(
     with reported(as_json=as_json), opened() as app:
         if (job is None) == (not given):
             raise InvalidInput("Say what is to be judged.", remedy="Give either JOB or --filter.")
-        chosen = ConversationFilter.parse(given or (), find_job=app.batches.find)
+        chosen = ConversationFilter.parse(
+            given or (), find_job=app.batches.find, find_import=app.imports.find
+        )
         if job:
             chosen = chosen.narrowed(job_id=app.batches.find(job))
         options = JobOptions(

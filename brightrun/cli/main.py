@@ -69,6 +69,7 @@ COMMANDS = {
         datasets.push,
         insight.insight,
         diversity.diversity,
+        imports.imports,
         migration.migrate,
         diversity.duplicates,
         system.check,

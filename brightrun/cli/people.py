@@ -44,28 +44,40 @@ def add(
     email: Email,
     role: RoleName = "viewer",
     name: Annotated[str, typer.Option(help="What the person is called.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Put somebody on the list, or give somebody on it another role."""
-    with reported(), opened() as brightrun:
+    with reported(as_json=as_json), opened() as brightrun:
         person = brightrun.people.add(email, role_of(role), name=name, actor=brightrun.settings.person)
+    if as_json:
+        emit(_json(person))
+        return
     out.print(f"{escape(person.email)} may come in as {person.role}.")
 
 
 @app.command("role")
 def set_role(
-    email: Email, role: Annotated[str, typer.Argument(help="viewer, reviewer, author or admin.")]
+    email: Email,
+    role: Annotated[str, typer.Argument(help="viewer, reviewer, author or admin.")],
+    as_json: Json = False,
 ) -> None:
     """Give somebody on the list another role; it counts at their next click."""
-    with reported(), opened() as brightrun:
+    with reported(as_json=as_json), opened() as brightrun:
         person = brightrun.people.set_role(email, role_of(role), actor=brightrun.settings.person)
+    if as_json:
+        emit(_json(person))
+        return
     out.print(f"{escape(person.email)} is {person.role} now.")
 
 
 @app.command()
-def remove(email: Email) -> None:
+def remove(email: Email, as_json: Json = False) -> None:
     """Take somebody off the list; what they did keeps their name."""
-    with reported(), opened() as brightrun:
+    with reported(as_json=as_json), opened() as brightrun:
         brightrun.people.remove(email, actor=brightrun.settings.person)
+    if as_json:
+        emit({"removed": email.strip().lower()})
+        return
     out.print(f"{escape(email.strip().lower())} may not come in any more.")
 
 

@@ -19,10 +19,10 @@ app = typer.Typer(help="Show what each model costs; add, correct and look back."
 
 
 @app.callback(invoke_without_command=True)
-def prices(context: typer.Context) -> None:
+def prices(context: typer.Context, as_json: Json = False) -> None:
     """Show what each model costs; add, correct and look back."""
     if context.invoked_subcommand is None:
-        show()
+        show(as_json=as_json)
 
 
 @app.command("list")

@@ -43,7 +43,9 @@ def review(
         if sum((job is not None, bool(given), everything)) != 1:
             raise InvalidInput("Say what is meant.", remedy="Give exactly one of JOB, --filter and --all.")
         with opened() as app:
-            chosen = ConversationFilter.parse(given or (), find_job=app.batches.find)
+            chosen = ConversationFilter.parse(
+                given or (), find_job=app.batches.find, find_import=app.imports.find
+            )
             waiting = chosen.narrowed(
                 status=chosen.status or ConversationStatus.PENDING_REVIEW,
                 min_score=chosen.min_score if min_score is None else min_score,
@@ -60,7 +62,7 @@ def review(
                 reason=reason,
                 note=note,
             )
-            left = app.reviews.count(waiting)
+            left = app.reviews.count(_whole(waiting))
         if as_json:
             emit(
                 {
@@ -72,9 +74,25 @@ def review(
                 }
             )
             return
-        out.print(f"{verdict.decided} {'approved' if approve else 'rejected'}, {left} still wait for review.")
+        out.print(
+            f"{verdict.decided:,} {'approved' if approve else 'rejected'}; "
+            f"{_owner(waiting)}{left:,} still {'waits' if left == 1 else 'wait'} for review."
+        )
         if verdict.blocked:
             out.print(f"{verdict.blocked} have a blocking finding and cannot be approved.")
+
+
+def _whole(chosen: ConversationFilter) -> ConversationFilter:
+    """Return what waits of the job or import that was named, or of everything: whatever else the filter asked for."""
+    return ConversationFilter(
+        status=ConversationStatus.PENDING_REVIEW, job_id=chosen.job_id, import_id=chosen.import_id
+    )
+
+
+def _owner(chosen: ConversationFilter) -> str:
+    """Say of what the rest is counted."""
+    named = [word for word, it in (("job", chosen.job_id), ("import", chosen.import_id)) if it]
+    return f"of the {' and the '.join(named)} " if named else "in all "
 
 
 def _tell_count(number: int, chosen: ConversationFilter, *, as_json: bool) -> None:

@@ -59,10 +59,20 @@ def show(kind: KindArgument, as_json: Json = False) -> None:
 def export(
     kind: KindArgument,
     out: OutOption = None,
+    as_json: Json = False,
 ) -> None:
     """Write everything of a kind as a CSV that `import` takes and a spreadsheet opens."""
-    with reported(), opened() as brightrun:
-        write_out(out, brightrun.scaffolding.to_csv(kind))
+    with reported(as_json=as_json), opened() as brightrun:
+        data = brightrun.scaffolding.to_csv(kind)
+        if out is not None or not as_json:
+            write_out(out, data)
+        if as_json:
+            emit(
+                {
+                    "kind": kind,
+                    **({"file": str(out)} if out is not None else {"text": data.decode("utf-8-sig")}),
+                }
+            )
 
 
 @app.command("import")
@@ -89,17 +99,15 @@ def bring(
 
 
 @app.command("off")
-def off(kind: KindArgument, key: KeyArgument) -> None:
+def off(kind: KindArgument, key: KeyArgument, as_json: Json = False) -> None:
     """Stop offering one; batches that use it go on."""
-    with reported(), opened() as brightrun:
-        brightrun.scaffolding.offer(kind, key, active=False)
+    _offer(kind, key, active=False, as_json=as_json)
 
 
 @app.command("on")
-def on(kind: KindArgument, key: KeyArgument) -> None:
+def on(kind: KindArgument, key: KeyArgument, as_json: Json = False) -> None:
     """Offer one again."""
-    with reported(), opened() as brightrun:
-        brightrun.scaffolding.offer(kind, key, active=True)
+    _offer(kind, key, active=True, as_json=as_json)
 
 
 @app.command("remove")
@@ -114,3 +122,10 @@ def remove(kind: KindArgument, key: KeyArgument, as_json: Json = False) -> None:
         err.print(
             f"{key} is deleted." if gone else f"{key} is used {uses} times: it is not offered any more."
         )
+
+
+def _offer(kind: Kind, key: str, *, active: bool, as_json: bool) -> None:
+    with reported(as_json=as_json), opened() as brightrun:
+        brightrun.scaffolding.offer(kind, key, active=active)
+        if as_json:
+            emit({"kind": kind, "key": key, "is_active": active})

@@ -22,10 +22,11 @@ def app(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to serve on.")] = 8501,
     address: Annotated[str, typer.Option(help="The address to serve on.")] = "127.0.0.1",
     headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Start the web app."""
     settings = open_settings()
-    with reported():
+    with reported(as_json=as_json):
         _require_free(address, port)
         with opened(settings):
             err.print("The database is ready.")  # a fault is told here, not on a page
@@ -34,6 +35,9 @@ def app(
             *("--server.port", str(port), "--server.address", address),
             *("--server.headless", "true" if headless or not sys.stdin.isatty() else "false"),
         ]
+        if as_json:  # at once: the app is there until somebody stops it
+            emit({"address": f"http://{address}:{port}"})
+            sys.stdout.flush()
         err.print(f"Bright Run: http://{address}:{port}  (Ctrl-C stops it)")
         try:
             code = _serve(command)

@@ -31,10 +31,10 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def templates(context: typer.Context) -> None:
+def templates(context: typer.Context, as_json: Json = False) -> None:
     """List templates; write them to files and publish them from there."""
     if context.invoked_subcommand is None:
-        show()
+        show(as_json=as_json)
 
 
 @app.command("list")
@@ -75,9 +75,10 @@ def export(
     template: Annotated[str, typer.Argument(help="A template's key, name or id.")],
     version: Annotated[int | None, typer.Option(min=1, help="An earlier version.")] = None,
     out: OutOption = None,
+    as_json: Json = False,
 ) -> None:
     """Write a template to a file that `import` takes, here or elsewhere."""
-    with reported(), opened() as brightrun:
+    with reported(as_json=as_json), opened() as brightrun:
         found = brightrun.templates.find(template)
         versions = {v.version: v for v in brightrun.templates.versions(found.id)}
         chosen = versions.get(version or found.version.version)
@@ -86,8 +87,13 @@ def export(
                 f"{found.template_key} has no version {version}.",
                 remedy=f"There are: {', '.join(map(str, sorted(versions)))}.",
             )
-        write_out(out, to_file(draft_of(found, chosen)))
-        if out is not None:
+        data = to_file(draft_of(found, chosen))
+        if out is not None or not as_json:
+            write_out(out, data)
+        if as_json:
+            held = {"file": str(out)} if out is not None else {"text": data.decode()}
+            emit({"template_key": found.template_key, "version": chosen.version, **held})
+        elif out is not None:
             err.print(f"{found.template_key} v{chosen.version} is in {escape(str(out))}.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from brightrun.domain.dataset import Split
+from brightrun.domain.diversity import Figure
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 HUB_CONFIGS = ("messages", "prompt_completion", "dpo", "kto")
@@ -76,7 +77,7 @@ rows = load_dataset("PATH OR HUB ID OF THIS FOLDER", "messages")
 
 ## How rows were chosen
 
-Filter: `{orjson.dumps(manifest["filter"], option=orjson.OPT_SORT_KEYS).decode()}`, status approved.
+Filter: `{orjson.dumps(manifest["filter"], option=orjson.OPT_SORT_KEYS).decode()}`{", status approved" * _is_older(report)}.
 {manifest["duplicates"]} exact duplicates were left out, the oldest kept.{_near(manifest)}
 {_dropped(report)}
 
@@ -160,10 +161,17 @@ def _variety(report: Mapping[str, Any]) -> str:
     figures = report.get("variety", {}).get("figures")
     if not figures:
         return ""
-    listed = ", ".join(f"{name.replace('_', ' ')} {found['value']}" for name, found in figures.items())
+    # What is kept as JSON comes back in an order of its own.
+    names = list(figures) if _is_older(report) else [figure for figure in Figure if figure in figures]
+    listed = ", ".join(f"{name.replace('_', ' ')} {figures[name]['value']}" for name in names)
     return (
         f"\n| variety | {report['variety']['verdict']} Of {report['variety']['sample_rows']} rows: {listed} |"
     )
+
+
+def _is_older(report: Mapping[str, Any]) -> bool:
+    """Whether it was counted when the set's figures stood there twice: its card stays, byte for byte, as it left."""
+    return "set" in report
 
 
 def _sides(manifest: Mapping[str, Any]) -> str:

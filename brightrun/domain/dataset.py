@@ -168,3 +168,19 @@ class Comparison:
 
     counts: Mapping[str, int]
     rows: Sequence[Difference]
+
+    @property
+    def same(self) -> int:
+        """Conversations that stand in both, in one version and on one side."""
+        return self.counts.get("same", 0)
+
+    @property
+    def differs(self) -> bool:
+        return any(count for kind, count in self.counts.items() if kind != "same")
+
+    def sameness(self) -> str:
+        """Say how much of the two is the same."""
+        many = f"{self.same:,} conversation{'' if self.same == 1 else 's'}"
+        if not self.differs:
+            return f"Nothing differs: both hold the same {many}, on the same sides of the split."
+        return f"{many} {'is' if self.same == 1 else 'are'} the same in both."

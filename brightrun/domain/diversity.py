@@ -25,6 +25,21 @@ class Figure(StrEnum):
     COVERAGE = "coverage_entropy"
 
 
+LABELS = {
+    Figure.DISTINCT_2: "Different word pairs",
+    Figure.DISTINCT_3: "Different word triples",
+    Figure.VENDI: "Really different conversations",
+    Figure.NEIGHBOUR_P95: "Likeness to the nearest other",
+    Figure.GZIP: "How far the text packs",
+    Figure.SELF_BLEU: "Likeness of the answers",
+    Figure.OPENER: "Answers that begin alike",
+    Figure.REPEATED: "Answers said more than once",
+    Figure.NEAR_DUPLICATES: "Near-duplicates",
+    Figure.COVERAGE: "Evenness of combinations",
+}
+"""What a figure is called by people; its value is its name in files and for programs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """From where on a figure warns; `is_least` where smaller is worse."""
@@ -87,6 +102,10 @@ class Tell:
         return LIMITS[self.figure]
 
     @property
+    def label(self) -> str:
+        return LABELS[self.figure]
+
+    @property
     def warns(self) -> bool:
         return self.value < self.limit.value if self.limit.is_least else self.value > self.limit.value
 
@@ -116,7 +135,9 @@ class Diversity:
         if not self.tells:
             return f"Fewer than {FEWEST} conversations: too few to say how varied they are."
         counted = sum(tell.limit.counts for tell in self.tells)
-        warned = f"{self.warnings} of {counted} figures warn"
+        warned = (
+            f"{self.warnings} of the {counted} figures that count {'warns' if self.warnings == 1 else 'warn'}"
+        )
         if self.is_templated:
             return f"These conversations sound alike: {warned}. A model trained on them learns the pattern."
         return f"These conversations are varied enough: {warned}."

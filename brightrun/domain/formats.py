@@ -241,6 +241,10 @@ SHAPES: Mapping[Format, Shape] = {
 """The formats that are lines of JSON."""
 
 
+UNEVEN = (Format.PROMPT_COMPLETION, Format.DPO, Format.KTO, Format.BEDROCK)
+"""Those whose rows are not one for each conversation."""
+
+
 def verdicts_by_format(within: int) -> dict[str, str]:
     """Return, by format, what becomes of answers that a reviewer keeps out of training.
 

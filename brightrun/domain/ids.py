@@ -36,7 +36,10 @@ NO_TEMPLATE = TemplateVersionId(CHOOSE_FOR_ME)
 
 def parse_uuid(text: str, noun: str) -> str:
     """Return `text` as a canonical UUID, or raise InvalidInput naming the noun."""
+    article = "an" if noun[:1] in "aeiou" else "a"
     try:
         return str(UUID(text.strip()))
     except ValueError as exc:
-        raise InvalidInput(f"{text!r} is not a {noun} id.", remedy=f"Give the {noun}'s full id.") from exc
+        raise InvalidInput(
+            f"{text!r} is not {article} {noun} id.", remedy=f"Give the {noun}'s full id."
+        ) from exc

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +15,7 @@ from brightrun.domain.conversation import MAX_TURNS, Role, Turn
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, ImportId
 from brightrun.domain.scenario import Scenario, Tier
-from brightrun.domain.text import clean
+from brightrun.domain.text import UNSTORABLE, clean, is_storable
 
 IMPORT_WRITER = "import"
 """Who wrote an imported conversation, in the place where a batch names its writer."""
@@ -36,7 +37,12 @@ _KEYS = {
     "arc": ("arc_key", "emotional_arc", "arc"),
     "topic": ("topic_key", "training_topic", "topic"),
 }
-REMEDY = "Give `messages` with role and content, `conversations` with from and value, or `instruction` and `output`."
+REMEDY = (
+    "Read are `messages` with role and content, `conversations` with from and value, and `instruction` with `output`, "
+    "each entry a whole conversation."
+)
+NAMED = 6
+"""Fields of an entry that are named where none of them is read."""
 
 
 class Outcome(StrEnum):
@@ -66,6 +72,15 @@ class Import:
     created_at: datetime
     completed_at: datetime | None
 
+    @property
+    def unit(self) -> str:
+        """What its entries are counted by: in a JSON list by their place, in any other file by their line."""
+        return "entry" if self.file_name.lower().removesuffix(".gz").endswith(".json") else "line"
+
+    def told(self, line: ImportLine) -> str:
+        """Return what is said of an entry; the database calls the place of another one in this file its line."""
+        return re.sub(r"is line (\d+) of this file", rf"is {self.unit} \1 of this file", line.reason or "")
+
 
 @dataclass(frozen=True, slots=True)
 class ImportLine:
@@ -86,6 +101,8 @@ class Told:
     turns: tuple[Turn, ...]
     scenario: Scenario
     model: str
+    note: str | None = None
+    """What had to be changed in its text to keep it; None where nothing was."""
 
     def digest(self) -> str:
         """Return a hash that two conversations share exactly when they say the same."""
@@ -113,17 +130,54 @@ def read_entry(entry: Any, known: Mapping[str, Collection[str]]) -> Told:
         tuple(turns),
         _scenario(entry, known),
         clean(model).strip()[:200] or UNKNOWN_MODEL if isinstance(model, str) else UNKNOWN_MODEL,
+        _note(entry),
     )
 
 
+def _note(entry: Any) -> str | None:
+    """Say what no database and no trainer can hold and is therefore not as the file has it; None for nothing."""
+    odd = [found for text in _texts(entry) if not is_storable(text) for found in UNSTORABLE.findall(text)]
+    halves = sum(found >= "\ud800" for found in odd)
+    told = []
+    if controls := len(odd) - halves:
+        told.append(f"{controls:,} control character{'s were' if controls > 1 else ' was'} taken out")
+    if halves:
+        told.append(f"{halves:,} half character{'s' if halves > 1 else ''} became \ufffd")
+    return f"Taken with changes: {' and '.join(told)}." if told else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text within a value, names of fields too."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+
+
 def _talk(entry: Mapping[str, Any]) -> tuple[str, list[Turn]]:
-    system = _text(entry.get("system"), "system") if entry.get("system") else ""
+    system = _text(entry.get("system"), "`system`") if entry.get("system") else ""
     for name in ("messages", "conversations", "conversation"):
         if entry.get(name) is not None:
             return _messages(_listed(entry[name], name), system)
     if entry.get("instruction") is not None or entry.get("output") is not None:
         return system, _alpaca(entry)
-    raise InvalidInput("It has no messages.", remedy=REMEDY)
+    raise InvalidInput(f"It has no messages{_instead(entry)}.", remedy=REMEDY)
+
+
+def _instead(entry: Mapping[str, Any]) -> str:
+    """Say what an entry has in their place: who gave another shape sees that it is one."""
+    names = [f"`{clean(str(name))[:40]}`" for name in entry]
+    if not names:
+        return ""
+    if {"role", "content"} <= entry.keys():
+        return ": it is one turn of a conversation"
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f", but {', '.join(names[:NAMED])}{rest}"
 
 
 def _messages(listed: Sequence[Any], system: str) -> tuple[str, list[Turn]]:
@@ -149,7 +203,7 @@ def _content(value: Any, number: int) -> str:
     """Return a message's text, also where it comes as a list of text parts."""
     if isinstance(value, list) and value and all(_is_text_part(part) for part in value):
         value = "\n".join(part["text"] for part in value)
-    return _text(value, f"message {number}")
+    return _text(value, f"Message {number}")
 
 
 def _is_text_part(part: Any) -> bool:
@@ -162,15 +216,15 @@ def _alpaca(entry: Mapping[str, Any]) -> list[Turn]:
     for number, pair in enumerate(_listed(history, "history") if history else (), 1):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise InvalidInput(f"Entry {number} of `history` is no pair of question and answer.")
-        turns.append(Turn(Role.USER, _text(pair[0], f"history {number}")))
-        turns.append(Turn(Role.ASSISTANT, _text(pair[1], f"history {number}")))
-    asked = [_text(entry[name], name) for name in ("instruction", "input") if entry.get(name)]
+        turns.append(Turn(Role.USER, _text(pair[0], f"Entry {number} of `history`")))
+        turns.append(Turn(Role.ASSISTANT, _text(pair[1], f"Entry {number} of `history`")))
+    asked = [_text(entry[name], f"`{name}`") for name in ("instruction", "input") if entry.get(name)]
     if not asked:
         raise InvalidInput("`instruction` is empty.", remedy=REMEDY)
     if not entry.get("output"):
         raise InvalidInput("`output` is empty.", remedy=REMEDY)
     turns.append(Turn(Role.USER, "\n".join(asked)))
-    turns.append(Turn(Role.ASSISTANT, _text(entry["output"], "output")))
+    turns.append(Turn(Role.ASSISTANT, _text(entry["output"], "`output`")))
     return turns
 
 
@@ -188,7 +242,7 @@ def _listed(value: Any, name: str) -> list[Any]:
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(f"The {what} has no text.", remedy=REMEDY)
+        raise InvalidInput(f"{what} has no text.", remedy=REMEDY)
     return clean(value).strip()
 
 

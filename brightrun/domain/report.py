@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +10,11 @@ from brightrun.domain.canonical import BYTES_A_TOKEN, Mend, Prepared, estimate_t
 from brightrun.domain.dataset import Row, Split
 from brightrun.domain.formats import SHAPES, Format, is_reserved
 from brightrun.domain.imports import IMPORT_WRITER
-from brightrun.domain.text import words
 
 LENGTHS = (1024, 2048, 4096, 8192)
 """Sequence lengths that trainers are usually given, in tokens."""
 NAMED = 200
 """Rows left out that are named one by one; the rest is counted."""
-SAMPLE = 300
-"""Rows that the set-level figures are taken from."""
-OPENER_WORDS = 4
 MAX_STRATA = 500
 """Values of one kind that are counted one by one."""
 
@@ -42,7 +37,6 @@ class Survey:
         self._score = self._cost = 0.0
         self._score_low, self._score_high = 10.0, 0.0
         self._pairs = {Format.DPO: 0, Format.KTO: 0}
-        self._set = _SetFigures()
 
     def add(self, row: Row, prepared: Prepared) -> None:
         """Count one conversation and what the rules made of it."""
@@ -101,7 +95,6 @@ class Survey:
             "skipped_within": self._figures["skipped_within"],
             "preference_pairs": self._pairs[Format.DPO],
             "labels": {"true": rows, "false": self._figures["rejected"]},
-            "set": self._set.to_json(),
         }
 
     def _add_row(self, row: Row) -> None:
@@ -127,7 +120,6 @@ class Survey:
         self._score_low = min(self._score_low, row.quality_score)
         self._score_high = max(self._score_high, row.quality_score)
         self._pairs[Format.DPO] += sum(1 for _ in SHAPES[Format.DPO].lines(row))
-        self._set.add(row)
 
     def _stratify(self, name: str, value: str, split: str) -> None:
         strata = self._strata[name]
@@ -155,51 +147,25 @@ class Survey:
         return 0
 
 
-class _SetFigures:
-    """Tells of a set that was made by a mould; from its first rows, free to compute."""
-
-    def __init__(self) -> None:
-        self._rows = 0
-        self._openers: Counter[str] = Counter()
-        self._answers: Counter[int] = Counter()
-        self._plain = 0
-        self._packed = 0
-        self._packer = zlib.compressobj(6)
-
-    def add(self, row: Row) -> None:
-        if self._rows >= SAMPLE:
-            return
-        self._rows += 1
-        for place in range(1, len(row.spoken), 2):
-            text = row.spoken[place]["content"]
-            self._openers[" ".join(words(text)[:OPENER_WORDS])] += 1
-            self._answers[hash_of(text)] += 1
-            data = text.encode()
-            self._plain += len(data)
-            self._packed += len(self._packer.compress(data))
-
-    def to_json(self) -> dict[str, Any]:
-        answers = sum(self._answers.values())
-        if not answers:
-            return {"sample_rows": 0}
-        self._packed += len(self._packer.flush())
-        repeated = sum(count for count in self._answers.values() if count > 1)
-        return {
-            "sample_rows": self._rows,
-            "compression_ratio": round(self._plain / max(self._packed, 1), 2),
-            "commonest_opener_share": round(self._openers.most_common(1)[0][1] / answers, 3),
-            "repeated_answer_share": round(repeated / answers, 3),
-        }
-
-
 def offers(report: Mapping[str, Any], chosen: Format) -> bool:
     """Return whether a format has anything to say of a dataset: pairs need an answer that was corrected."""
     return chosen is not Format.DPO or bool(report["preference_pairs"])
 
 
-def hash_of(text: str) -> int:
-    """Return a number for a text that is the same in every process."""
-    return zlib.crc32(" ".join(text.lower().split()).encode())
+def rows_of(report: Mapping[str, Any], chosen: Format) -> int | None:
+    """Return how many rows the file of a format has; None where only writing it tells."""
+    rows, skipped = int(report["rows"]), int(report.get("skipped_turns", 0))
+    match chosen:
+        case Format.PROMPT_COMPLETION:
+            return int(report["assistant_turns"]) - skipped
+        case Format.DPO:
+            return int(report["preference_pairs"])
+        case Format.KTO:
+            return int(report["labels"]["true"]) + int(report["labels"]["false"])
+        case Format.BEDROCK:
+            # An answer kept out of training may take the word that a row was counted for along.
+            return None if skipped else rows - int(report["bedrock_reserved"])
+    return rows
 
 
 def _whole(found: Mapping[str, Counter[str]]) -> dict[str, int]:

@@ -93,13 +93,18 @@ class ConversationFilter:
 
     @classmethod
     def parse(
-        cls, pairs: Sequence[str], *, find_job: Callable[[str], JobId] | None = None
+        cls,
+        pairs: Sequence[str],
+        *,
+        find_job: Callable[[str], JobId] | None = None,
+        find_import: Callable[[str], ImportId] | None = None,
     ) -> ConversationFilter:
         """Return the filter of `key=value` pairs; raises InvalidInput naming what cannot be read.
 
-        `find_job` knows a job by the beginning of its id; without it the whole id is asked for.
+        `find_job` and `find_import` know one by the beginning of its id; without them the whole id is asked for.
         """
-        read = {**_READ, "job_id": find_job} if find_job else _READ
+        found_by = {"job_id": find_job, "import_id": find_import}
+        read = {**_READ, **{name: find for name, find in found_by.items() if find}}
         values: dict[str, object] = {}
         for pair in pairs:
             name, mark, value = pair.partition("=")

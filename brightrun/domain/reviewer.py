@@ -11,7 +11,7 @@ FEW_PAIRS = 30
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """How much and how fast one person decided; undone decisions do not count."""
+    """How much and how fast one person decided; undone decisions do not count, those that were followed by another do."""
 
     name: str
     decisions: int
@@ -73,18 +73,21 @@ class Desks:
             return "Nobody has decided on anything here."
         total = sum(person.decisions for person in self.people)
         who = "1 person" if len(self.people) == 1 else f"{len(self.people):,} people"
-        what = "1 decision that stands" if total == 1 else f"{total:,} decisions that stand"
+        what = "1 decision that was not undone" if total == 1 else f"{total:,} decisions that were not undone"
         timed = [p for p in self.people if p.median_seconds is not None]
         pace = ", ".join(f"{p.name} {_seconds(p.median_seconds)}" for p in timed[:3])
         return f"{who} made {what}." + (f" Median time for one conversation: {pace}." if pace else "")
 
     def agreement_sentence(self) -> str:
         if not self.agreements:
-            return "No version was decided on by two people, so nothing can be said about agreement."
+            return (
+                "No version was decided on one by one by two people, so nothing can be said about agreement; "
+                "decisions in bulk do not count for it."
+            )
         rows = sum(pair.rows for pair in self.agreements)
         alike = sum(pair.alike for pair in self.agreements)
         return (
-            f"Where two people decided on the same version, they agree in {alike:,} of {rows:,} cases "
+            f"Where two people decided one by one on the same version, they agree in {alike:,} of {rows:,} cases "
             f"({alike / rows:.0%}). The second could see what the first had said."
         )
 

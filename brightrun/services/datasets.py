@@ -220,6 +220,13 @@ class Datasets:
         """Return what was added, removed, changed or moved to another split from one to the other."""
         return store.compare(self._db, older.id, newer.id, limit=DIFFERENCES)
 
+    def repeated(self, dataset: Dataset) -> Dataset | None:
+        """Return the version before of the same name, where this one says nothing else."""
+        earlier = [each for each in store.named(self._db, dataset.name) if each.version < dataset.version]
+        if not earlier or _made(earlier[0]) != _made(dataset):
+            return None
+        return None if self.compare(earlier[0], dataset).differs else earlier[0]
+
     def prepared(self, dataset: Dataset, progress: Progress | None = None) -> Iterator[tuple[Row, Prepared]]:
         """Yield every frozen conversation with what the rules make of it, in the order of the dataset."""
         total = dataset.row_count + dataset.rejected_count
@@ -276,6 +283,11 @@ def _counted(entries: Iterator[T], total: int, progress: Progress | None) -> Ite
         yield entry
         if progress and (number % PROGRESS_ROWS == 0 or number == total):
             progress(number, total)
+
+
+def _made(dataset: Dataset) -> tuple[object, ...]:
+    """What two datasets share that may be the same, seen without looking at their rows."""
+    return dataset.options, dataset.row_count, dataset.rejected_count
 
 
 def slug(dataset: Dataset) -> str:

@@ -6,12 +6,14 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
 
 from brightrun import saol
 from brightrun.domain.diversity import FEWEST, Diversity, Figure, Tell
 from brightrun.domain.ids import JobId, TemplateVersionId
+from brightrun.domain.insight import Scope
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.text import words
 from brightrun.services.duplicates import near_duplicates
@@ -24,6 +26,7 @@ TOKENS = 10_000
 """Words that lexical figures look at: they shrink as a text grows, so all sets get the same number."""
 BLEU_TURNS = 60
 OPENER_WORDS = 4
+EVERYTHING = Scope()
 
 Gram = tuple[str, ...]
 
@@ -39,24 +42,29 @@ class Diversities:
         """Return how varied the conversations of a batch are."""
         return self._measure(store.said(self._db, [("job_id", "eq", job_id)]))
 
-    def of_version(self, version_id: TemplateVersionId) -> Diversity:
-        """Return how varied what a template version wrote is."""
-        return self._measure(store.said(self._db, [("template_version_id", "eq", version_id)]))
+    def of_version(self, version_id: TemplateVersionId, scope: Scope = EVERYTHING) -> Diversity:
+        """Return how varied what a template version wrote is, of a scope."""
+        return self._measure(
+            store.said(self._db, [("template_version_id", "eq", version_id), *_within(scope)])
+        )
 
-    def of_approved(self) -> Diversity:
-        """Return how varied everything approved is: what the next dataset would hold."""
-        return self._measure(store.said(self._db, [("status", "eq", "approved")]))
+    def of_approved(self, scope: Scope = EVERYTHING) -> Diversity:
+        """Return how varied everything approved of a scope is: of all, what the next dataset would hold."""
+        return self._measure(store.said(self._db, [("status", "eq", "approved"), *_within(scope)]))
 
     def _measure(self, said: Sequence[Said]) -> Diversity:
         return measure(said, likeness=self._likeness)
 
 
 def measure(said: Sequence[Said], *, likeness: float = STANDARD.likeness) -> Diversity:
-    """Return the figures of conversations; the ids decide which of many are sampled."""
+    """Return the figures of conversations; their keys decide which of many are sampled, and whose words come first.
+
+    They are the same here and in a dataset, so that one set has one measure wherever it is asked for.
+    """
     if len(said) < FEWEST:
         return Diversity(len(said), len(said))
     pairs = near_duplicates([(one.id, one.text) for one in said], likeness=likeness)
-    sample = sorted(said, key=lambda one: one.id)[:SAMPLE]
+    sample = sorted(said, key=lambda one: one.key or one.id)[:SAMPLE]
     answers = _budgeted(answer for one in sample for answer in one.answers)
     vendi, neighbour = _likeness([one.text for one in sample])
     doubled = {key for pair in pairs for key in pair[:2]}
@@ -75,6 +83,20 @@ def measure(said: Sequence[Said], *, likeness: float = STANDARD.likeness) -> Div
     if evenness is not None:
         tells.append(Tell(Figure.COVERAGE, evenness))
     return Diversity(len(said), len(sample), tells, pairs)
+
+
+def _within(scope: Scope) -> list[tuple[str, str, object]]:
+    """Return the conditions of a scope; its days are of UTC, both included, as the other figures count them."""
+    found: list[tuple[str, str, object]] = []
+    if scope.job_id:
+        found.append(("job_id", "eq", scope.job_id))
+    if scope.writer:
+        found.append(("writer", "eq", scope.writer))
+    if scope.since:
+        found.append(("created_at", "gte", f"{scope.since}T00:00:00Z"))
+    if scope.until:
+        found.append(("created_at", "lt", f"{scope.until + timedelta(days=1)}T00:00:00Z"))
+    return found
 
 
 def _budgeted(texts: Iterable[str]) -> list[str]:

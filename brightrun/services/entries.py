@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -21,6 +22,7 @@ from brightrun.services.tables import (
     HEAD,
     UTF_16,
     Make,
+    is_utf_8,
     later_encoding,
     make_of,
     names_of,
@@ -40,6 +42,9 @@ _READ = 1 << 20
 _BUFFER = 1 << 16
 _PIECE = 1 << 12
 _ASCII = bytes(range(128))
+_JSON_BEGINS = (b"{", b"[", b'"', b" ", b"\n", b"\r", b"\t")
+_TAB = 9
+"""Below it no letter of a text file stands."""
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
@@ -101,12 +106,14 @@ def entries(path: Path) -> Iterator[Entry]:
     readers = {".jsonl": _lines, ".json": _items, ".csv": _rows}
     kind = kind_of(path.name)
     with _opened(path) as file:
-        last = 0
+        last, any_said = 0, False
         try:
-            wide = kind != ".csv" and _is_wide(file)
-            for entry in _refused_wide() if wide else readers[kind](file):
-                last = entry.line
+            fault = None if kind == ".csv" else _unreadable(file)
+            for entry in [Entry(1, b"", fault=fault)] if fault else readers[kind](file):
+                last, any_said = entry.line, any_said or bool(entry.raw or entry.fault)
                 yield entry
+            if not any_said:
+                yield Entry(last + 1, b"", fault="Below the line that names the columns there is no row.")
         except _BROKEN as fault:
             yield Entry(last + 1, b"", fault=f"The file breaks off here: {str(fault)[:200]}.")
 
@@ -121,15 +128,31 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _is_wide(file: IO[bytes]) -> bool:
-    """Whether this is JSON in UTF-16, marked as such or not: its first letter has a zero beside it."""
-    first = file.read(2)
+def require_content(path: Path, name: str) -> None:
+    """Raise InvalidInput where a file holds nothing, or nothing but blanks."""
+    # One that cannot be unpacked is told so where its entries are read.
+    with suppress(*_BROKEN), _opened(path) as file:
+        first = file.read(_READ)
+        block = first.removeprefix(codecs.BOM_UTF8)
+        while block and not block.strip():
+            block = file.read(_READ)
+        if not block:
+            what = "nothing but blanks" if first else "nothing"
+            raise InvalidInput(
+                f"{name} is empty: it holds {what}.", remedy="Check that it is the right file."
+            )
+
+
+def _unreadable(file: IO[bytes]) -> str | None:
+    """Say why this is no text that JSON could stand in; None where it may be."""
+    head = file.read(_PIECE)
     file.seek(0)
-    return first in UTF_16 or (len(first) == 2 and first.count(0) == 1)
-
-
-def _refused_wide() -> Iterator[Entry]:
-    yield Entry(1, b"", fault="The file is UTF-16. Save it as UTF-8 and try again.")
+    # Marked as UTF-16 or not: where JSON begins, its first letter has a zero beside it.
+    if head[:2] in UTF_16 or (head[:2].count(0) == 1 and head[:2].strip(b"\0") in _JSON_BEGINS):
+        return "The file is UTF-16. Save it as UTF-8 and try again."
+    if any(byte < _TAB for byte in head) and not is_utf_8(head, whole=False):
+        return f"The file holds binary data, no text. {REMEDY}"
+    return None
 
 
 def _lines(file: IO[bytes]) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -40,7 +41,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Files written from one dataset; `rows` counts conversations, or parts of them where they were cut."""
+    """Files written from one dataset; `rows` are the file's own, of `json`, `csv`, folder and zip the conversations'."""
 
     dataset: Dataset
     rows: int
@@ -69,15 +70,15 @@ class Exports:
         with _told(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
+            counts: Mapping[str, int] = report["splits"]
             if chosen is Format.FOLDER:
                 files = self._write_folder(dataset, folder, progress)
             elif chosen is Format.ZIP:
                 files = [self._write_zip(dataset, folder, progress)]
             else:
-                files = self._write_one(dataset, chosen, folder, progress)
-        rows, left_out = int(report["rows"]), int(report["left_out"])
-        splits = {split.value: int(report["splits"][split.value]) for split in Split}
-        return Export(dataset, rows, left_out, splits, tuple(files))
+                files, counts = self._write_one(dataset, chosen, folder, progress)
+        splits = {split.value: int(counts[split.value]) for split in Split}
+        return Export(dataset, sum(splits.values()), int(report["left_out"]), splits, tuple(files))
 
     def ready(self, dataset: Dataset, chosen: Format) -> Path | None:
         """Return the file of our own with this format, where it has been written already."""
@@ -141,18 +142,19 @@ class Exports:
 
     def _write_one(
         self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None
-    ) -> list[Path]:
+    ) -> tuple[list[Path], Counter[str]]:
+        """Return what was written, and how many rows of each split the file has."""
         name = file_name(dataset, chosen)
         with hidden(folder) as part:
             sinks = [sink_for(chosen, part, name, lambda: self._datasets.manifest(dataset))]
             if chosen not in (Format.JSON, Format.CSV):
                 sinks.append(sidecar(part, sidecar_name(name)))
-            written = _pour(self._datasets.rows(dataset, progress), sinks)
+            written, counts = _pour(self._datasets.rows(dataset, progress), sinks)
             self._require_free(dataset, folder, {entry.path: entry.sha256 for entry in written})
             for entry in reversed(written):  # the sidecar first: where the file stands, it stands too
                 (part / entry.path).replace(folder / entry.path)
         _sync(folder)
-        return [folder / entry.path for entry in written]
+        return [folder / entry.path for entry in written], counts
 
     def _write_folder(self, dataset: Dataset, folder: Path, progress: Progress | None) -> list[Path]:
         target = folder / slug(dataset)
@@ -226,13 +228,16 @@ def _require_any(dataset: Dataset, report: Mapping[str, Any], chosen: Format) ->
         )
 
 
-def _pour(rows: Iterable[Row], sinks: list[Sink]) -> list[Written]:
-    """Write every row into every sink; whatever happens, no file stays open."""
+def _pour(rows: Iterable[Row], sinks: list[Sink]) -> tuple[list[Written], Counter[str]]:
+    """Write every row into every sink, and count the first one's by split; whatever happens, no file stays open."""
+    counts: Counter[str] = Counter()
+    first, *beside = sinks
     try:
         for row in rows:
-            for sink in sinks:
+            counts[row.split] += first.add(row)
+            for sink in beside:
                 sink.add(row)
-        return [sink.finish() for sink in sinks]
+        return [sink.finish() for sink in sinks], counts
     finally:
         for sink in sinks:
             sink.drop()

@@ -26,7 +26,7 @@ from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
 from brightrun.services.answers import conversation_row, document_keys
-from brightrun.services.entries import Entry, digest_of, entries
+from brightrun.services.entries import Entry, digest_of, entries, require_content
 from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.stores import conversations
@@ -87,7 +87,9 @@ class Imports:
         title = " ".join((name or shown).replace("\0", "").split())
         if not title or len(title) > MAX_NAME:
             raise InvalidInput(f"An import's name has 1 to {MAX_NAME} characters.", remedy="Give another.")
-        found = store.open_import(self._db, name=title, file_name=shown, digest=digest_of(path), actor=actor)
+        digest = digest_of(path)
+        require_content(path, shown)
+        found = store.open_import(self._db, name=title, file_name=shown, digest=digest, actor=actor)
         for after, chunk in _chunks(entries(path)):
             if after + len(chunk) <= found.entries:
                 continue
@@ -112,9 +114,29 @@ class Imports:
             raise NotFound(f"There is no import {import_id}.", remedy="Go back to the list.")
         return found
 
-    def lines(self, import_id: ImportId, outcome: Outcome, *, limit: int = 100) -> list[ImportLine]:
-        """Return the entries that became this, in the file's order."""
-        return store.lines(self._db, import_id, outcome, limit=limit)
+    def find(self, text: str) -> ImportId:
+        """Return the import that a name, an id or an unambiguous beginning of one names; raises NotFound."""
+        wanted = text.strip()
+        found = store.ids_named(self._db, wanted, limit=6)
+        digits = wanted.lower().replace("-", "")
+        if not found and 0 < len(digits) <= 32 and all(c in "0123456789abcdef" for c in digits):
+            low, high = (parse_uuid(digits.ljust(32, fill), "import") for fill in "0f")
+            found = store.ids_between(self._db, low, high, limit=6)
+        if not found:
+            raise NotFound(f"There is no import {text!r}.", remedy="`brightrun imports` lists them.")
+        if len(found) > 1:
+            listed = ", ".join(import_id[:13] for import_id in found[:5])
+            raise NotFound(
+                f"{text!r} fits more than one import: {listed}{'…' if len(found) > 5 else ''}",
+                remedy="Give the beginning of one's id.",
+            )
+        return found[0]
+
+    def lines(
+        self, import_id: ImportId, outcome: Outcome, *, limit: int = 100, noted: bool = False
+    ) -> list[ImportLine]:
+        """Return the entries that became this, in the file's order; `noted` leaves out what nothing is said of."""
+        return store.lines(self._db, import_id, outcome, limit=limit, noted=noted)
 
     def _take_chunk(self, found: Import, after: int, chunk: Sequence[Entry]) -> Import:
         """Take what of a chunk is not taken yet; whoever else did so meanwhile is believed."""
@@ -164,7 +186,7 @@ class Imports:
             (final, orjson.dumps(final_document(record))),
             (enriched, orjson.dumps(enrich(record))),
         )
-        return _Read(entry.line, Outcome.IMPORTED, row=row, files=files)
+        return _Read(entry.line, Outcome.IMPORTED, told.note, row=row, files=files)
 
     def _without_known(self, read: Sequence[_Read]) -> list[_Read]:
         """Turn what is here already into duplicates before any of its files is written."""

@@ -35,7 +35,9 @@ class Written:
 class Sink(Protocol):
     """Takes rows and ends as a whole file."""
 
-    def add(self, row: Row) -> None: ...
+    def add(self, row: Row) -> int:
+        """Write what a row becomes in this file; returns how many rows of it that are."""
+        ...
 
     def finish(self) -> Written:
         """Write what is left, wait for the disk, and say what the file is."""
@@ -91,10 +93,12 @@ class Lines:
         self._shape = SHAPES[chosen]
         self._rows = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row) -> int:
+        before = self._rows
         for line in self._shape.encode(row):
             self._file.write(line)
             self._rows += 1
+        return self._rows - before
 
     def finish(self) -> Written:
         return self._file.finish(self._rows)
@@ -123,13 +127,14 @@ class Plain:
         self._decisions = decisions
         self._rows = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row) -> int:
         if row.decision not in self._decisions:
-            return
+            return 0
         if self._rows and self._separator:
             self._file.write(self._separator)
         self._file.write(self._each(row))
         self._rows += 1
+        return 1
 
     def finish(self) -> Written:
         self._file.write(self._tail)
@@ -156,13 +161,14 @@ class Parquet:
         self._group: list[Row] = []
         self._rows = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row) -> int:
         if row.decision != "approved":
-            return
+            return 0
         self._group.append(row.without_tail())
         self._rows += 1
         if len(self._group) == PARQUET_ROWS:
             self._flush()
+        return 1
 
     def finish(self) -> Written:
         if self._group or not self._rows:

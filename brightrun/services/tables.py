@@ -60,7 +60,7 @@ def later_encoding(text: bytes, *, whole: bool) -> str:
 
     What is no text, or UTF-8 with broken letters, stays UTF-8: it is told where the rows before it end.
     """
-    if _is_utf_8(text, whole=whole) or _is_binary(text) or _is_damaged(text):
+    if is_utf_8(text, whole=whole) or _is_binary(text) or _is_damaged(text):
         return "utf-8-sig"
     return "cp1252"
 
@@ -131,7 +131,7 @@ def _encoding(head: bytes, name: str, *, whole: bool) -> str:
         return "utf-16"
     if b"\0" in head:
         raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
-    if _is_utf_8(head, whole=whole):
+    if is_utf_8(head, whole=whole):
         return "utf-8-sig"
     if _is_binary(head):
         raise InvalidInput(f"{name} is no CSV: it holds binary data.", remedy=REMEDY)
@@ -140,7 +140,8 @@ def _encoding(head: bytes, name: str, *, whole: bool) -> str:
     return "cp1252"
 
 
-def _is_utf_8(text: bytes, *, whole: bool) -> bool:
+def is_utf_8(text: bytes, *, whole: bool) -> bool:
+    """Whether these bytes are UTF-8; of a part, up to a letter that it may end within."""
     try:
         # A part may end within a letter; a whole file, and its end, may not.
         codecs.getincrementaldecoder("utf-8-sig")().decode(text, final=whole)

@@ -23,11 +23,15 @@ class Said:
     answers: Sequence[str]
     cell: str = ""
     """Its persona, arc and topic; empty where it has none of them."""
+    key: str = ""
+    """What a sample is taken by, where that is not the id: the key a dataset knows it by."""
 
 
 def said(db: saol.Database, where: Sequence[tuple[str, str, object]]) -> list[Said]:
     """Return what matches, by id, at most the first 20,000."""
-    rows = conversations.every(db, where, ["id", "turns", "persona_key", "arc_key", "topic_key"])
+    rows = conversations.every(
+        db, where, ["id", "conversation_id", "turns", "persona_key", "arc_key", "topic_key"]
+    )
     return [_said(row) for row in islice(rows, MOST)]
 
 
@@ -35,4 +39,5 @@ def _said(row: Mapping[str, Any]) -> Said:
     contents = [turn["content"] for turn in row["turns"]]
     answers = [turn["content"] for turn in row["turns"] if turn["role"] == "assistant"]
     keys = [row["persona_key"], row["arc_key"], row["topic_key"]]
-    return Said(str(row["id"]), "\n".join(contents), answers, " ".join(map(str, keys)) if any(keys) else "")
+    cell = " ".join(map(str, keys)) if any(keys) else ""
+    return Said(str(row["id"]), "\n".join(contents), answers, cell, str(row["conversation_id"]))

@@ -69,12 +69,32 @@ def get(db: saol.Database, import_id: ImportId) -> Import | None:
     return _import(rows[0]) if rows else None
 
 
-def lines(db: saol.Database, import_id: ImportId, outcome: Outcome, *, limit: int) -> list[ImportLine]:
-    """Return the entries that became this, in the file's order."""
+def ids_named(db: saol.Database, name: str, *, limit: int) -> list[ImportId]:
+    """Return imports of a name, newest first."""
+    return _ids(db, [("name", "eq", name)], limit)
+
+
+def ids_between(db: saol.Database, low: str, high: str, *, limit: int) -> list[ImportId]:
+    """Return imports whose ids lie between two, both included, newest first."""
+    return _ids(db, [("id", "gte", low), ("id", "lte", high)], limit)
+
+
+def _ids(db: saol.Database, where: Sequence[tuple[str, str, object]], limit: int) -> list[ImportId]:
+    newest = saol.Order("created_at", descending=True)
+    found = saol.agent_query(db, "imports", select=["id"], where=where, order_by=[newest], limit=limit)
+    return [ImportId(row["id"]) for row in found.rows()]
+
+
+def lines(
+    db: saol.Database, import_id: ImportId, outcome: Outcome, *, limit: int, noted: bool = False
+) -> list[ImportLine]:
+    """Return the entries that became this, in the file's order; `noted` leaves out what nothing is said of."""
+    # Every text is like this one, and no text is not.
+    said: list[tuple[str, str, object]] = [("reason", "like", "%")] if noted else []
     found = saol.agent_query(
         db,
         "import_lines",
-        where=[("import_id", "eq", import_id), ("outcome", "eq", outcome.value)],
+        where=[("import_id", "eq", import_id), ("outcome", "eq", outcome.value), *said],
         order_by=[saol.Order("entry")],
         limit=limit,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,8 +11,8 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, Split
-from brightrun.domain.formats import Format
-from brightrun.domain.report import offers
+from brightrun.domain.formats import UNEVEN, Format
+from brightrun.domain.report import offers, rows_of
 from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.freezing import with_bar
@@ -128,9 +129,8 @@ def draw_files(app: App, dataset: Dataset) -> None:
         "Format", offered, index=offered.index(Format.ZIP), format_func=LABELS.__getitem__, key="format"
     )
     st.caption(f"{_about(chosen)}")
-    mixed = [f"{count:,} {split}" for split, count in report["splits"].items() if count]
-    if len(mixed) > 1 and chosen not in (Format.FOLDER, Format.ZIP):
-        st.caption(f"One file holds {', '.join(mixed)} rows; the ZIP has a file for each.")
+    if chosen is not Format.ZIP:
+        st.caption(_holding(report, chosen))
     if not report["rows"]:
         st.info("No row passed the checks, so there is nothing to download.")
         return
@@ -166,12 +166,16 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         "Earlier dataset", others, format_func=lambda d: f"{d.name} v{d.version}", key="older"
     )
     found = app.datasets.compare(older, dataset)
+    if not found.differs:
+        st.info(found.sameness())
+        return
     columns = st.columns(4)
     for column, kind in zip(columns, ("added", "removed", "changed", "moved"), strict=True):
         column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}")
     if found.rows:
         rows = [{"": row.kind, "Begins": row.name, "Conversation": row.key} for row in found.rows]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.caption(found.sameness())
 
 
 def _draw_line(dataset: Dataset) -> None:
@@ -211,6 +215,20 @@ def _draw_near_duplicates(dataset: Dataset) -> None:
         with st.expander("Which ones nearly repeat which"):
             table = pd.DataFrame(near["named"]).rename(columns={"id": "Left out", "near": "Nearly repeats"})
             st.dataframe(table, hide_index=True)
+
+
+def _holding(report: Mapping[str, Any], chosen: Format) -> str:
+    """Say what one file holds: its own rows where they are known before it is written, and what they come from."""
+    mixed = [f"{count:,} {split}" for split, count in report["splits"].items() if count]
+    apart = "; the ZIP has a file for each." if len(mixed) > 1 else "."
+    if chosen not in (*UNEVEN, Format.JSON, Format.CSV):
+        return f"One file holds {', '.join(mixed)} {'rows' if report['rows'] != 1 else 'row'}{apart}"
+    source = f"{', '.join(mixed)} {'conversations' if report['rows'] != 1 else 'conversation'}"
+    if chosen is Format.KTO and report["labels"]["false"]:
+        source += f" and {report['labels']['false']:,} rejected"
+    rows = rows_of(report, chosen) if chosen in UNEVEN else None
+    holds = f"holds {counted(rows, 'row')}, made of" if rows is not None else "is made of"
+    return f"One file {holds} {source}{apart}"
 
 
 def _size(size: int) -> str:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import ItemStatus, Job, JobKind
-from brightrun.domain.diversity import FEWEST, Diversity, Tell
+from brightrun.domain.batch import Job, JobKind
+from brightrun.domain.diversity import FEWEST, TEMPLATED, Diversity, Tell
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId, TemplateVersionId
+from brightrun.domain.insight import Scope
+from brightrun.ui.diversity_chart import limits
 from brightrun.ui.session import begin, desk
-from brightrun.ui.text import counted, words
-from brightrun.ui.theme import ITEM_SHADES
+from brightrun.ui.text import counted
 
 MEASURED = "diversity-measured"
 APPROVED = "approved"
 SHOWN_PAIRS = 50
-WIDEST = 3.0
-"""A bar ends here: how far beyond its limit a figure is matters little by then."""
 
 
 def draw_diversity(app: App, job: Job) -> None:
@@ -50,8 +48,8 @@ def draw_diversity(app: App, job: Job) -> None:
         _draw_found(_measured(app, job.id, job.counts.completed))
 
 
-def draw_variety(app: App) -> None:
-    """Let a person choose a template version, or everything approved, and see how varied that is."""
+def draw_variety(app: App, scope: Scope) -> None:
+    """Let a person choose a template version, or all that is approved, and see how varied it is within the scope."""
     versions = {row["id"]: f"{row['name']} v{row['version']}" for row in app.reviews.facets()["templates"]}
     chosen = st.selectbox(
         "Of what",
@@ -60,14 +58,16 @@ def draw_variety(app: App) -> None:
         key="diversity-of",
         width=420,
     )
+    if scope != Scope():
+        st.caption("Of that, only what the filter above leaves.")
     asked = st.button("Measure", key="diversity-measure", help="Reads what was written; costs nothing.")
-    own = desk()
+    own, wanted = desk(), f"{chosen} {scope.to_json()}"
     if asked:
-        own.heard[MEASURED] = str(chosen)
-    if own.heard.get(MEASURED) != chosen:
-        st.caption("Ten figures beside their limits say whether conversations differ enough to train on.")
+        own.heard[MEASURED] = wanted
+    if own.heard.get(MEASURED) != wanted:
+        st.caption("Figures beside their limits say whether conversations differ enough to train on.")
         return
-    _draw_found(_measured_version(app, str(chosen)))
+    _draw_found(_measured_version(app, str(chosen), scope))
 
 
 def _mark(app: App, job: Job) -> None:
@@ -93,61 +93,37 @@ def _measured(_app: App, job_id: str, completed: int) -> Diversity:
 
 
 @st.cache_resource(max_entries=4, ttl=60, scope="session", show_spinner="Reading what was written…")
-def _measured_version(_app: App, chosen: str) -> Diversity:
+def _measured_version(_app: App, chosen: str, scope: Scope) -> Diversity:
     if chosen == APPROVED:
-        return _app.diversity.of_approved()
-    return _app.diversity.of_version(TemplateVersionId(chosen))
+        return _app.diversity.of_approved(scope)
+    return _app.diversity.of_version(TemplateVersionId(chosen), scope)
 
 
 def _draw_figures(found: Diversity) -> None:
-    rows = [
+    st.altair_chart(
+        limits(found.tells), alt="How far each figure is from its limit, and on which side of it."
+    )
+    table = [
         {
-            "figure": words(tell.figure.value),
-            "share": min(_share(tell), WIDEST),
-            "is": "beyond its limit" if tell.warns else "within its limit",
-            "value": f"{tell.value:.2f}",
-            "limit": f"{'at least' if tell.limit.is_least else 'at most'} {tell.limit.value:g}",
-            "meaning": tell.limit.meaning,
-            "source": tell.limit.source,
+            "Figure": tell.label,
+            "Value": f"{tell.value:.3g}",
+            "Limit": _bound(tell),
+            "": "beyond" if tell.warns else "within",
+            "Counts": "yes" if tell.limit.counts else "no",
+            "What it is": tell.limit.meaning,
+            "Where its limit comes from": tell.limit.source,
         }
         for tell in found.tells
     ]
-    table = pd.DataFrame(rows)
-    base = alt.Chart(table).encode(
-        y=alt.Y("figure:N", sort=None, title=None, axis=alt.Axis(labelLimit=200)),
-        tooltip=["figure", "value", "limit", "meaning", "source"],
-    )
-    colour = alt.Color(
-        "is:N",
-        scale=alt.Scale(
-            domain=["within its limit", "beyond its limit"],
-            range=[ITEM_SHADES[ItemStatus.COMPLETED], ITEM_SHADES[ItemStatus.PROCESSING]],
-        ),
-        legend=alt.Legend(orient="top", title=None),
-    )
-    scale = alt.Scale(domain=[0, WIDEST])
-    bars = base.mark_bar(height=14).encode(
-        x=alt.X("share:Q", title="share of its limit (1 = the limit)", scale=scale), color=colour
-    )
-    numbers = base.mark_text(align="left", dx=6).encode(x=alt.X("share:Q", scale=scale), text="value:N")
-    limit = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_rule(strokeDash=[4, 3]).encode(x="x:Q")
-    st.altair_chart((bars + numbers + limit).properties(height=alt.Step(26)))
-    st.dataframe(
-        table[["figure", "value", "limit", "meaning"]].rename(columns=words),
-        hide_index=True,
-        height="content",
-    )
+    st.dataframe(pd.DataFrame(table), hide_index=True, height="content")
     st.caption(
-        f"Measured on {found.measured:,} of {found.total:,} conversations, the same number of words for every set; "
-        "point at a bar for the source of its limit."
+        f"Measured on {found.measured:,} of {found.total:,} conversations, the same number of words for every set. "
+        f"Where {TEMPLATED} or more of those that count are beyond their limit, the set sounds alike."
     )
 
 
-def _share(tell: Tell) -> float:
-    """Return how near a figure is to its limit: 1 is there, more is beyond."""
-    if tell.limit.is_least:
-        return tell.limit.value / tell.value if tell.value else WIDEST
-    return tell.value / tell.limit.value if tell.limit.value else (WIDEST if tell.value else 0.0)
+def _bound(tell: Tell) -> str:
+    return f"{'at least' if tell.limit.is_least else 'at most'} {tell.limit.value:g}"
 
 
 def _draw_pairs(found: Diversity) -> None:

@@ -124,6 +124,10 @@ def _freeze(app: App, chosen: ConversationFilter, options: DatasetOptions, name:
     except BrightRunError as fault:
         show_error(fault)
         return
-    own.notify(f"{label_safe(dataset.name)} v{dataset.version} holds {counted(dataset.row_count, 'row')}.")
+    repeated = app.datasets.repeated(dataset)
+    same = f" They are those of v{repeated.version}, on the same sides of the split." if repeated else ""
+    own.notify(
+        f"{label_safe(dataset.name)} v{dataset.version} holds {counted(dataset.row_count, 'conversation')}.{same}"
+    )
     set_place("dataset", dataset.id)
     st.rerun()

@@ -13,7 +13,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.imports import Import, Outcome
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.session import begin, person, place, set_place
-from brightrun.ui.text import counted, label_safe, plain
+from brightrun.ui.text import counted, label_safe, plain, words
 
 KINDS = ["jsonl", "ndjson", "json", "csv", "gz"]
 MAX_MEGABYTES = 200
@@ -81,12 +81,20 @@ def _draw_import(app: App, found: Import) -> None:
             label=f"Review the {counted(found.imported, 'conversation')}",
             query_params={"import": found.id},
         )
-    for outcome, title in ((Outcome.REFUSED, "Refused"), (Outcome.DUPLICATE, "Here already")):
-        lines = app.imports.lines(found.id, outcome, limit=SHOWN_LINES)
+    titles = {
+        Outcome.REFUSED: "Refused",
+        Outcome.DUPLICATE: "Here already",
+        Outcome.IMPORTED: "Taken with changes",
+    }
+    for outcome, title in titles.items():
+        noted = outcome is Outcome.IMPORTED
+        lines = app.imports.lines(found.id, outcome, limit=SHOWN_LINES, noted=noted)
         if lines:
             st.subheader(title)
             st.dataframe(
-                pd.DataFrame([{"Line": line.line, "Reason": plain(line.reason or "")} for line in lines]),
+                pd.DataFrame(
+                    [{words(found.unit): line.line, "Reason": plain(found.told(line))} for line in lines]
+                ),
                 hide_index=True,
                 width="stretch",
             )

@@ -18,6 +18,8 @@ CHARTED = 25
 """More rows than this are for the table."""
 ROW = 30
 CELL = 34
+LEAST_COLUMNS = 4
+"""As wide as one of so many a cell is at most: one alone across the page would look like a bar."""
 ACCENT = "#0d9488"
 FAINT = 0.4
 DECISIONS = {"approved": "Approved", "needs_revision": "Needs revision", "rejected": "Rejected"}
@@ -100,12 +102,13 @@ def matrix(
     """
     known = {(cell.row, cell.column): cell for cell in cells}
     full = [known.get((row, column), Count(row, column, 0)) for row in rows for column in columns]
+    room = [" " * number for number in range(1, LEAST_COLUMNS - len(columns) + 1)]
     most = max((cell.number for cell in full), default=0)
     frame = _frame(full)
     frame["said"] = [f"{c.row}, {c.column}: {c.note or f'{c.number:,}'}" for c in full]
     base = alt.Chart(frame).encode(
-        x=alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(
-            orient="top", labelAngle=-35, labelLimit=170, labelColor=ink(), domain=False, ticks=False, labelOverlap=False, labelFlush=False, labelFontSize=12)),
+        x=alt.X("column:N", title=None, scale=alt.Scale(domain=[*columns, *room]), axis=alt.Axis(
+            values=list(columns), orient="top", labelAngle=0 if len(columns) == 1 else -35, labelLimit=170, labelColor=ink(), domain=False, ticks=False, labelOverlap=False, labelFlush=False, labelFontSize=12)),
         y=_rows("row", rows),
         description="said:N",
         tooltip=[alt.Tooltip("row:N", title=titles[0]), alt.Tooltip("column:N", title=titles[1]),

@@ -49,10 +49,11 @@ def draw_reviewers(desks: Desks) -> None:
             for word, number in (("approved", p.approved), ("rejected", p.rejected), ("needs_revision", p.revision))
         ]),
         key="insight-people",
-        alt="How many decisions each person made, by what was decided.",
+        alt="How many decisions each person made that were not undone, by what was decided.",
     )  # fmt: skip
     st.caption(
-        "Decisions that were undone do not count. Pace is the middle of the times between a decision on one conversation "
+        "Decisions that were undone do not count; those on what was sent back to the queue or decided on again later do. "
+        "Pace is the middle of the times between a decision on one conversation "
         "and the decision before it, with pauses of more than five minutes left out; decisions in bulk have no pace."
     )
     draw_table([_person_cells(person) for person in desks.people])

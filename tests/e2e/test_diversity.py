@@ -31,7 +31,7 @@ def test_a_batch_tells_how_varied_it_is(
     press(page.get_by_text("How varied is it?"))
     press(page.get_by_role("button", name="Measure"))
     expect(page.get_by_text("These conversations").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("figures warn").first).to_be_visible()
+    expect(page.get_by_text("figures that count").first).to_be_visible()
     expect(page.get_by_text("Measured on 20 of 20 conversations")).to_be_visible()
     page.get_by_text("How varied is it?").scroll_into_view_if_needed()
     shoot(page, "diversity-light")

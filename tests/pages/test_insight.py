@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import psycopg
 
 from brightrun.bootstrap import App
+from brightrun.domain.insight import Scope
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from tests.pages.conftest import OpenPage
 from tests.pages.test_pages import said, write
 from tests.planting import plant
+from tests.seed import Seed, seed_conversations
 
 UNESCAPED = re.compile(r"(?<!\\)(!\[|<script|\$x|:material)")
 HOSTILE = "![x](http://evil.example/a.png) <script>alert(1)</script> $x^2$ :material/bolt:"
@@ -43,12 +46,33 @@ def test_every_part_opens_by_its_address(open_page: OpenPage, app: App) -> None:
         "Rejections": "is the most frequent reason",
         "Score": "nothing can be said about the score",
         "Cost": "No call of a paid writer is on record",
-        "Reviewers": "1 person made 4 decisions that stand",
+        "Reviewers": "1 person made 4 decisions that were not undone",
         "Coverage": "combinations of persona, arc and topic",
-        "Variety": "figures beside their limits",
+        "Variety": "Figures beside their limits",
     }.items():
         text = said(open_page("insight", show=view)).replace("\\", "")
         assert sentence in text, view
+
+
+def test_variety_is_measured_of_what_the_address_names(open_page: OpenPage, app: App, dsn: str) -> None:
+    """Whoever narrows the page to a batch, a writer or days gets the variety of these conversations alone."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(25)])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update public.conversations set created_at = '2026-03-02T23:59:00Z'")
+    job = write(app, 21)
+    app.reviews.decide_matching(ConversationFilter(job_id=job.id), Decision.APPROVED, reviewer="bo")
+
+    def measured(**query: str) -> str:
+        page = open_page("insight", show="Variety", **query)
+        page.button(key="diversity-measure").click().run()
+        return re.findall(r"of ([\d,]+) conversations", said(page))[-1]
+
+    assert measured() == "46"
+    assert measured(job=job.id) == "21"
+    day = date(2026, 3, 2)
+    for scope in (Scope(writer="claude"), Scope(since=day, until=day), Scope(until=day)):
+        assert app.diversity.of_approved(scope).total == 25
+    assert app.diversity.of_approved(Scope(since=date(2026, 3, 3))).total == 21
 
 
 def test_an_address_narrows_the_figures(open_page: OpenPage, app: App, dsn: str) -> None:

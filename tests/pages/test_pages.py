@@ -13,6 +13,8 @@ from streamlit.testing.v1.element_tree import Button
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.dataset import DatasetOptions
+from brightrun.domain.formats import Format
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision, Seen
@@ -229,6 +231,33 @@ def test_freezing_lists_the_dataset_with_its_demo_mark(open_page: OpenPage, app:
     page.button(key="dataset-freeze").click().run()
     assert "approved v1" in said(page)
     assert app.datasets.all()[0].demo_count == 2
+
+
+def test_two_datasets_that_say_the_same_are_called_so(open_page: OpenPage, app: App) -> None:
+    """Whoever compares two equal datasets reads that they are, and how many conversations they share."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    page = open_page("datasets")
+    page.button(key="dataset-freeze").click().run()
+    page = open_page("datasets")
+    page.button(key="dataset-freeze").click().run()
+    newest = app.datasets.all()[0]
+    assert app.datasets.repeated(newest) is not None
+    assert "both hold the same 2 conversations" in said(open_page("datasets", dataset=newest.id))
+
+
+def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app: App) -> None:
+    """Whoever takes answers by the turn is told how many there are, not how many conversations."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    options = DatasetOptions(validation=0)
+    dataset = app.datasets.freeze(ConversationFilter(), name="rows", actor="ana", options=options)
+    page = open_page("datasets", dataset=dataset.id)
+    page.selectbox(key="format").set_value(Format.PROMPT_COMPLETION).run()
+    turns = app.datasets.report(app.datasets.get(dataset.id))["assistant_turns"]
+    assert f"One file holds {turns} rows, made of 2 train conversations." in said(page)
+    page.selectbox(key="format").set_value(Format.MESSAGES).run()
+    assert "One file holds 2 train rows." in said(page)
 
 
 def test_every_dataset_can_be_reached_however_many_there_are(open_page: OpenPage, app: App) -> None:

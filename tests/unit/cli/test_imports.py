@@ -23,6 +23,24 @@ def test_an_import_that_took_nothing_is_no_success(tmp_path: Path, dsn: str) -> 
     assert (known["imported"], known["duplicates"]) == (0, 1)
 
 
+def test_an_import_is_listed_and_named_in_a_filter(tmp_path: Path, dsn: str) -> None:
+    """The list shows what can be given as a filter; before the first import it says how to make one."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    assert "brightrun import FILE" in shell.run("imports")
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert "empty.jsonl is empty" in shell.run("import", str(empty), code=1)
+    good = tmp_path / "good.json"
+    good.write_text('[{"instruction": "Say hi", "output": "Hi"}, 17]')
+    said = shell.run("import", str(good), "--name", "Autumn")
+    assert "entry 2: It is no object." in said
+    (listed,) = shell.json("imports")["imports"]  # type: ignore[misc]
+    assert listed["name"] == "Autumn"
+    assert listed["id"][:8] in shell.run("imports")
+    for wanted in ("Autumn", listed["id"][:8]):
+        assert shell.json("review", "--filter", f"import={wanted}")["matching"] == 1
+
+
 def test_a_folder_is_called_a_folder(tmp_path: Path, dsn: str) -> None:
     """Who names a folder is told to name the files in it."""
     said = Shell(tmp_path / "home", DATABASE_URL=dsn).run("import", str(tmp_path), code=1)

@@ -8,9 +8,12 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from brightrun.cli.main import shell as build
 from brightrun.domain.batch import MAX_SEED
 from brightrun.saol.server.launcher import EmbeddedServer
 from tests.faults.ledger import until
@@ -184,6 +187,21 @@ def test_a_filter_knows_a_job_by_the_beginning_of_its_id(shell: Shell, sheet: Pa
     assert "not a job id" in shell.run("review", "--filter", "job=", "--reject", code=1)
 
 
+def test_a_decision_under_a_filter_tells_what_of_the_job_still_waits(
+    dsn: str, sheet: Path, tmp_path: Path
+) -> None:
+    """Whoever approves the best of a job is not told that nothing waits while the others of it do."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    job = str(shell.json("generate", "--scenarios", str(sheet))["id"])
+    shell.run("process", job)
+    told = shell.json("review", job, "--min-score", "10", "--approve")
+    waiting = shell.json("review", job)["matching"]
+    assert (told["waiting"], bool(waiting)) == (waiting, True)
+    assert f"of the job {waiting:,} still wait" in shell.run("review", job, "--max-score", "0", "--reject")
+    said = shell.run("review", "--filter", "max_score=0", "--reject")
+    assert f"0 rejected; in all {waiting:,} still wait" in said
+
+
 def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str, tmp_path: Path) -> None:
     """A program learns why fewer rows left than were approved, and never gets an empty file as a success."""
     seed_conversations(dsn, [Seed(number=1), Seed(number=2), Seed(number=1)])
@@ -199,6 +217,53 @@ def test_an_export_tells_of_duplicates_and_refuses_a_file_without_pairs(dsn: str
     assert "nothing was frozen" in said
     assert not list(out.glob("*dpo*"))
     assert [frozen["name"] for frozen in shell.json("datasets")["datasets"]] == ["twice"]  # type: ignore[attr-defined]
+
+
+def test_every_command_takes_json() -> None:
+    """A program may ask every command for JSON, those that only change something too."""
+    missing: list[str] = []
+
+    def walk(command: Any, path: str) -> None:
+        options = {option for parameter in command.params for option in parameter.opts}
+        if "--json" not in options and (not hasattr(command, "commands") or command.invoke_without_command):
+            missing.append(path)
+        for name, below in getattr(command, "commands", {}).items():
+            walk(below, f"{path} {name}".strip())
+
+    walk(typer.main.get_command(build()), "")
+    assert missing == [""], "only brightrun itself, which says its help or version"
+
+
+def test_what_changes_something_answers_a_program(dsn: str, tmp_path: Path) -> None:
+    """People, texts and what is offered are changed by commands whose answer is one object."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    assert shell.json("people", "add", "zz@b.co")["role"] == "viewer"
+    assert shell.json("people", "role", "zz@b.co", "admin")["role"] == "admin"
+    assert shell.json("people", "add", "yy@b.co", "--role", "author")["role"] == "author"
+    assert shell.json("people", "remove", "yy@b.co") == {"removed": "yy@b.co"}
+    shown = shell.json("scaffolding", "list", "persona")["all"]
+    key = shown[0]["persona_key"]  # type: ignore[index]
+    assert shell.json("scaffolding", "off", "persona", key)["is_active"] is False
+    assert shell.json("scaffolding", "on", "persona", key)["is_active"] is True
+    assert key in str(shell.json("scaffolding", "export", "persona")["text"])
+    out = tmp_path / "template.md"
+    assert shell.json("templates", "export", "open_scenario", "--out", str(out))["file"] == str(out)
+    assert shell.json("templates", "export", "open_scenario")["text"] == out.read_text()
+    assert shell.json("templates") == shell.json("templates", "list")
+
+
+def test_the_same_dataset_once_more_is_called_so(dsn: str, tmp_path: Path) -> None:
+    """Freezing again without a change is no error, and nobody takes it for news; before the first there is a hint."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    assert "brightrun export --out DIR" in shell.run("datasets")
+    seed_conversations(dsn, [Seed(number=1), Seed(number=2)])
+    order = ("export", "--out", str(tmp_path / "out"), "--name", "tone")
+    assert "same_as" not in shell.json(*order)
+    assert shell.json(*order)["same_as"] == "tone@1"
+    assert "those of tone@2" in shell.ended(*order)[2]
+    said = shell.run("datasets", "--compare", "tone@1", "tone@3")
+    assert "Nothing differs: both hold the same 2 conversations" in said
+    assert "same_as" not in shell.json(*order, "--validation", "0.5")
 
 
 def test_an_export_whose_place_is_taken_freezes_nothing(dsn: str, tmp_path: Path) -> None:
@@ -229,8 +294,17 @@ def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> Non
     said = f"One file holds {splits['train']} train, {splits['validation']} validation rows; --format folder"
     assert said in shell.ended(*again)[2]
     assert "One file" not in shell.ended(*again, "--format", "folder")[2]
+    labelled = shell.json(*again, "--format", "prompt_completion")
+    assert labelled["rows"] == 60
+    assert (
+        f"holds {labelled['splits']['train']} train"
+        in shell.ended(*again, "--format", "prompt_completion")[2]
+    )  # type: ignore[index]
+    assert "validation conversations; --format" in shell.ended(*again, "--format", "csv")[2]
     alone = ("export", "--out", str(tmp_path / "out"), "--name", "whole", "--validation", "0")
     assert "One file" not in shell.ended(*alone)[2]
+    whole = ("export", "--out", str(tmp_path / "out"), "--dataset", "whole", "--format", "prompt_completion")
+    assert "The file holds 60 rows." in shell.ended(*whole)[2]
 
 
 def test_writing_a_frozen_dataset_again_refuses_what_only_a_new_one_can_follow(

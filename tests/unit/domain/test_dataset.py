@@ -191,15 +191,14 @@ def test_every_text_comes_back_from_the_csv(texts: list[str]) -> None:
     assert [c[1:] if c.startswith("'") and c[1:].startswith(guards) else c for c in found] == texts
 
 
-def test_the_report_says_how_long_and_how_alike_the_rows_are() -> None:
-    """Rows over each length are counted, and a set from one mould shows by its repeated answers."""
+def test_the_report_says_how_long_the_rows_are() -> None:
+    """Rows over each length are counted, and what stands on which side."""
     survey = Survey()
     for _ in range(3):
         made = row("Hello?", "word " * 1200)
         survey.add(made, prepare(made, PLAIN))
     report = survey.to_json()
     assert report["tokens"]["over"] == {"1024": 3, "2048": 0, "4096": 0, "8192": 0}
-    assert report["set"]["repeated_answer_share"] == 1.0
     assert report["splits"] == {"train": 3, "validation": 0, "test": 0}
 
 

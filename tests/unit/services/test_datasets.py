@@ -28,6 +28,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, SetupFault
 from brightrun.domain.formats import Format
+from brightrun.domain.report import rows_of
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.clusters import shingles
 from brightrun.services.datasets import PLACED_MEANWHILE
@@ -115,7 +116,7 @@ def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: P
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     one = app.exports.write(dataset, chosen, tmp_path / "one")
     app.exports.write(dataset, chosen, tmp_path / "two")
-    assert one.rows == 12
+    assert one.rows == (24 if chosen is Format.PROMPT_COMPLETION else 12)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert one.files[0].stat().st_size > 0
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
@@ -212,6 +213,28 @@ def test_a_correction_becomes_a_preference_pair(app: App, dsn: str, tmp_path: Pa
     assert app.datasets.report(app.datasets.get(dataset.id))["preference_pairs"] == 1
 
 
+@pytest.mark.parametrize("chosen", [*SINGLE, Format.DPO])
+def test_the_rows_told_beside_a_file_are_its_own(app: App, dsn: str, tmp_path: Path, chosen: Format) -> None:
+    """Whoever plans a training run by the rows they were told finds exactly these in the file."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(9)])
+    rows = {row["first_words"].split()[-1]: row["id"] for row in app.reviews.page(ConversationFilter())}
+    app.corrections.correct(rows["2"], 4, "Corrected answer.", corrector="ana")
+    app.corrections.mark(rows["3"], 2, train=False, corrector="ana")
+    app.corrections.correct(rows["4"], 2, "User: what a Nova job refuses.", corrector="ana")
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    seen = [Seen(row["id"], row["row_version"]) for row in app.reviews.page(ConversationFilter(), limit=2)]
+    app.reviews.decide(seen, Decision.REJECTED, reviewer="ana")
+    dataset = app.datasets.freeze(
+        ConversationFilter(), name="rows", actor="ana", options=DatasetOptions(validation=0.4)
+    )
+    export = app.exports.write(dataset, chosen, tmp_path)
+    told = rows_of(app.datasets.report(app.datasets.get(dataset.id)), chosen)
+    assert export.rows == sum(export.splits.values())
+    assert told in (None, export.rows)
+    if export.files[0].suffix == ".jsonl":
+        assert export.rows == len(lines(export.files[0]))
+
+
 def test_a_verdict_on_a_turn_reaches_the_files_recipes_and_the_preflight(
     app: App, dsn: str, tmp_path: Path
 ) -> None:
@@ -279,13 +302,30 @@ def test_pairs_are_refused_where_nothing_was_corrected(app: App, dsn: str, tmp_p
 
 def test_the_manifest_tells_how_varied_the_whole_set_is(app: App, dsn: str, tmp_path: Path) -> None:
     """Each figure of the set stands beside its limit in the manifest and with its verdict on the card."""
-    seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
+    seed_conversations(dsn, [Seed(number=n, words=400) for n in range(30)])
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     folder = app.exports.write(dataset, Format.FOLDER, tmp_path).files[0]
     variety = json.loads((folder / "manifest.json").read_text())["report"]["variety"]
     assert variety["sample_rows"] == 30
     assert set(variety["figures"]["self_bleu"]) == {"value", "at_most"}
-    assert variety["verdict"] in (folder / "README.md").read_text()
+    readme = (folder / "README.md").read_text()
+    assert variety["verdict"] in readme
+    assert 'Filter: `{"status":"approved"}`.' in readme
+    live = {tell.figure.value: round(tell.value, 3) for tell in app.diversity.of_approved().tells}
+    assert {name: live[name] for name in variety["figures"]} == {
+        name: figure["value"] for name, figure in variety["figures"].items()
+    }
+
+
+def test_a_card_that_left_with_figures_twice_stays_as_it_was(app: App, dsn: str) -> None:
+    """What was published before the figures stood there once is made again word for word."""
+    seed_conversations(dsn, [Seed(number=n, words=40) for n in range(30)])
+    manifest = app.datasets.manifest(app.datasets.freeze(ConversationFilter(), name="first", actor="ana"))
+    report = manifest["report"]
+    report["variety"]["figures"] = dict(sorted(report["variety"]["figures"].items()))
+    older = card({**manifest, "report": {**report, "set": {"compression_ratio": 3.1}}}, {})
+    assert '`{"status":"approved"}`, status approved.' in older
+    assert older.index("opener share") < older.index("self bleu") < older.index("vendi")
 
 
 def test_decisions_become_labels(app: App, dsn: str, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ import pytest
 from brightrun import saol
 from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus, Role
-from brightrun.domain.errors import InvalidInput
+from brightrun.domain.errors import InvalidInput, NotFound
 from brightrun.domain.ids import ConversationId
-from brightrun.domain.imports import Import, Outcome
+from brightrun.domain.imports import Import, Outcome, read_entry
 from brightrun.domain.review import ConversationFilter, Decision
 from brightrun.services.entries import MAX_ENTRY
 
@@ -188,7 +188,9 @@ def test_the_rules_judge_an_import_but_not_what_nobody_asked_for(app: App, tmp_p
         ("latin.jsonl", '{"messages": "é"}'.encode("latin-1"), "not UTF-8"),
         ("long.jsonl", b"[" * (MAX_ENTRY + 5) + b"\n", "longer than"),
         ("deep.jsonl", b"[" * 200_000, "no JSON"),
-        ("empty.csv", b"", "empty"),
+        ("header.csv", b"instruction,output\n\n", "no row"),
+        ("bytes.jsonl", bytes(range(256)) * 20, "binary data"),
+        ("picture.json", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)), "binary data"),
     ],
 )  # fmt: skip
 def test_a_broken_file_is_told_where_it_breaks(
@@ -201,6 +203,83 @@ def test_a_broken_file_is_told_where_it_breaks(
     refused = app.imports.lines(found.id, Outcome.REFUSED)
     assert told in (refused[-1].reason or "")
     assert found.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", b""),
+        ("a.csv", b"\xef\xbb\xbf \r\n"),
+        ("a.json", b" \n"),
+        ("a.jsonl.gz", gzip.compress(b"\n" * 9)),
+    ],
+)
+def test_an_empty_file_is_an_error_and_no_import(app: App, tmp_path: Path, name: str, data: bytes) -> None:
+    """Whoever exported nothing by mistake is told that the file is empty; the list of imports stays without it."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InvalidInput, match=rf"{name} is empty"):
+        app.imports.take(path, actor="ana")
+    assert not app.imports.page()
+
+
+def test_what_had_to_be_changed_is_said_of_its_line(app: App, tmp_path: Path) -> None:
+    """A character that nothing can hold is taken out or replaced, and whoever imports it is told of which line."""
+    odd = talk(1, note="a\0b")
+    odd["messages"][1]["content"] = "Half \ud83d and bell \x07\x07."  # type: ignore[index]
+    found = app.imports.take(write_lines(tmp_path / "odd.jsonl", [talk(2), odd]), actor="ana")
+    (noted,) = app.imports.lines(found.id, Outcome.IMPORTED, noted=True)
+    assert noted.line == 2
+    assert noted.reason == (
+        "Taken with changes: 3 control characters were taken out and 1 half character became \ufffd."
+    )
+
+
+def test_the_place_in_a_list_is_called_an_entry(app: App, tmp_path: Path) -> None:
+    """A list on one line has no second line: its entries are counted by their place, also where one is doubled."""
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps([talk(1), talk(1)]))
+    found = app.imports.take(path, actor="ana")
+    (double,) = app.imports.lines(found.id, Outcome.DUPLICATE)
+    assert (found.unit, double.line) == ("entry", 2)
+    assert found.told(double) == "The same conversation is entry 1 of this file."
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"prompt": "Hi", "completion": "Hello"}, "It has no messages, but `prompt`, `completion`. Read are"),
+        (
+            {"conversation_id": "1", "role": "user", "content": "Hi"},
+            "it is one turn of a conversation. Read are",
+        ),
+        ({"messages": [{"role": "user", "content": 7}]}, "Message 1 has no text."),
+        ({"instruction": "Hi", "output": 7}, "`output` has no text."),
+    ],
+)
+def test_a_shape_that_is_not_read_is_told_which_are(entry: dict[str, object], said: str) -> None:
+    """Whoever gives another shape sees what of it was found, and which shapes would be read."""
+    with pytest.raises(InvalidInput) as caught:
+        read_entry(entry, {"persona": (), "arc": (), "topic": ()})
+    assert said in f"{caught.value.message} {caught.value.remedy}"
+
+
+def test_an_import_is_found_by_its_name_or_the_beginning_of_its_id(app: App, tmp_path: Path) -> None:
+    """Nobody has to copy a whole id; a name that two imports have is not guessed at."""
+    one = app.imports.take(write_lines(tmp_path / "one.jsonl", [talk(1)]), actor="ana", name="Spring set")
+    other = app.imports.take(write_lines(tmp_path / "two.jsonl", [talk(2)]), actor="ana", name="twice")
+    app.imports.take(write_lines(tmp_path / "three.jsonl", [talk(3)]), actor="ana", name="twice")
+    assert [app.imports.find(text) for text in ("Spring set", one.id, other.id[:13])] == [
+        one.id,
+        one.id,
+        other.id,
+    ]
+    with pytest.raises(NotFound, match="more than one import"):
+        app.imports.find("twice")
+    with pytest.raises(NotFound, match="no import 'nope'"):
+        app.imports.find("nope")
+    chosen = ConversationFilter.parse(["import=Spring set"], find_import=app.imports.find)
+    assert app.reviews.count(chosen) == 1
 
 
 def test_a_file_of_another_kind_is_refused_before_anything_is_written(app: App, tmp_path: Path) -> None:

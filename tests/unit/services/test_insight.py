@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
+from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput, WriterUncertain
 from brightrun.domain.ids import JobId
 from brightrun.domain.insight import Dimension, Scope
@@ -228,6 +229,26 @@ def test_kappa_is_the_textbooks(table: dict[tuple[str, str], int]) -> None:
     expected = kappa_by_hand(counts) if counts else None
     found = statistics.kappa(table)
     assert found == (None if expected is None else pytest.approx(expected, abs=1e-9))
+
+
+def test_a_second_person_who_decided_in_bulk_is_not_denied(app: App, dsn: str) -> None:
+    """Two people did decide on the same versions: what is said is why that tells nothing of agreement.
+
+    What was sent back to the queue since is counted, and the words say so: it was not undone.
+    """
+    seen = plant(dsn, [{} for _ in range(3)])
+    for one in seen:
+        decide(app, one, Decision.APPROVED, by="ana")
+    app.reviews.decide_matching(
+        ConversationFilter(status=ConversationStatus.APPROVED),
+        Decision.REJECTED,
+        reviewer="bo",
+        reason="Repetitive",
+    )
+    decide(app, seen[0], Decision.PENDING_REVIEW, by="ana")
+    desks = app.insight.reviewers(ALL)
+    assert "decided on one by one by two people" in desks.agreement_sentence()
+    assert desks.sentence().startswith("2 people made 6 decisions that were not undone")
 
 
 def test_what_one_person_said_in_bulk_and_one_by_one_is_told_apart(app: App, dsn: str) -> None:
