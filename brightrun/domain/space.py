@@ -56,6 +56,12 @@ class AtMost:
     number: int
     parts: Parts
 
+    def cell(self, values: Mapping[str, str]) -> tuple[str, ...] | None:
+        """Return which of its cells a combination fills; None where it speaks of others."""
+        if all(not named or values[axis] in named for axis, named in self.parts.items()):
+            return tuple(values[axis] for axis in self.parts)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
