@@ -15,15 +15,15 @@ from brightrun.domain.space import AtMost, Never, Only, Space, Weight
 
 COVERED = 10_000
 """Covering more pairs, or triples, of values than these takes longer than a page waits; a sample is the way there."""
-ROUNDS = 20
-"""Spreading mostly ends by itself after three or four; what is left then is not worth a wait."""
+ROUGH, FINE = 3, 20
+"""So often each place is looked at at most: groups gain little after three rounds, single values end by themselves."""
 
 Mask = NDArray[np.bool_]
 Combination = dict[str, str]
 Places = tuple[int, ...]
 """One combination, by the place of each value on its axis."""
 Gain = tuple[int, float, int]
-"""What a change makes worse: scenarios too many in a limited cell, lopsided axes, groups held more than once."""
+"""What a change makes worse: scenarios too many in a limited cell, lopsided axes, groups held unequally often."""
 
 
 def cover(space: Space, seed: int, strength: int) -> list[Combination]:
@@ -81,6 +81,7 @@ class _Spread:
             tuple(at[axis][row[name]] for axis, name in enumerate(self._names)) for row in rows
         ]
         self._taken = set(self._rows)
+        self._strict = False
         groups = list(combinations(range(len(self._names)), strength))
         self._groups = [[group for group in groups if axis in group] for axis in range(len(self._names))]
         self._held = {
@@ -93,7 +94,15 @@ class _Spread:
 
     def done(self) -> list[Combination]:
         """Return the combinations when no exchange makes them more even."""
-        for _ in range(ROUNDS):
+        # First values and groups at once, where values may stay a little uneven; then values before all else.
+        self._settle(ROUGH)
+        self._strict = True
+        self._settle(FINE)
+        return [self._combination(row) for row in self._rows]
+
+    def _settle(self, rounds: int) -> None:
+        """Exchange until nothing gets better by it."""
+        for _ in range(rounds):
             # From the end: whoever takes the first so many only keeps what those held.
             moves = [
                 self._move(number, axis)
@@ -102,7 +111,6 @@ class _Spread:
             ]
             if not any(moves):
                 break
-        return [self._combination(row) for row in self._rows]
 
     def _move(self, number: int, axis: int) -> bool:
         """Exchange the value of one combination on one axis for the best there is; False where there is none."""
@@ -120,7 +128,7 @@ class _Spread:
         crowded = sum(self._filled[cell] > self._limits[cell[0]].number for cell in self._cells(row))
         for value in range(len(self._values[axis])):
             lopsided = self._lopsided(axis, row[axis], value)
-            if value == row[axis] or (lopsided > 0 and not crowded):
+            if value == row[axis] or (self._strict and lopsided > 0 and not crowded):
                 continue
             changed = (*row[:axis], value, *row[axis + 1 :])
             if changed in self._taken or not self._mask[changed]:
@@ -128,7 +136,8 @@ class _Spread:
             relieved = self._relieved(row, changed) if self._limits else 0
             if relieved is None:
                 continue
-            gain = (-relieved, lopsided, self._repeated(row, changed, axis))
+            repeated = 2 * self._repeated(row, changed, axis)
+            gain = (-relieved, lopsided, repeated) if self._strict else (-relieved, lopsided + repeated, 0)
             if gain < (0, 0, 0):
                 yield gain, value
 

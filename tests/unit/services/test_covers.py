@@ -111,6 +111,8 @@ def test_no_persona_gets_most_of_a_cover_of_the_scaffolding(app: App, seed: int)
     for axis, values in axes.items():
         shares = Counter(getattr(scenario, f"{axis}_key") for scenario in chosen.scenarios)
         assert max(shares.values()) <= 1.3 * len(chosen.scenarios) / len(values)
+    together = Counter((scenario.persona_key, scenario.arc_key) for scenario in chosen.scenarios)
+    assert max(together.values()) <= 8, "five would be even, and 17 were"
 
 
 def test_a_quota_costs_a_cover_no_more_than_it_must() -> None:
