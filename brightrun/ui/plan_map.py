@@ -34,6 +34,7 @@ def draw_plan_map(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) -
                 list(rows.values()),
                 list(columns.values()),
                 (NAMES[down], NAMES[across], "Planned"),
+                is_narrow=True,
             ),
             alt=f"How many scenarios are planned, {NAMES[down]} × {NAMES[across].lower()}.",
         )
