@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +22,13 @@ from brightrun.cli.console import (
     emit,
     err,
     job_json,
+    missing_key,
     opened,
     out,
     pairs_of,
     read_file,
     reported,
+    show_problems,
 )
 from brightrun.cli.costs import (
     costs_json,
@@ -104,11 +106,13 @@ def generate(
         notes = [*planned.notes, *plan.notes]
         if not dry_run:
             app.writer(options.writer)  # a missing key is said now, not at the first item
-        plan.require()
-        if dry_run:
-            show_plan(plan, planned.duplicates, notes, as_json=as_json)
-            return
         title = name or f"{scenarios.stem} ({len(plan.items)})"
+        app.batches.require(plan, name=title, preview=preview)
+        if dry_run:
+            show_plan(
+                plan, planned.duplicates, notes, as_json=as_json, problems=missing_key(app, options.writer)
+            )
+            return
         job = app.batches.create(plan, name=title, actor=app.settings.person, preview=preview)
         if as_json:
             emit({"id": job.id, "duplicates": planned.duplicates, "notes": notes})
@@ -244,7 +248,10 @@ def reparse(job: JobArgument, as_json: Json = False) -> None:
             err.print(f"Answers read again: {summary(counts)}. Nothing was called, nothing was paid.")
 
 
-def show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -> None:
+def show_plan(
+    plan: Plan, duplicates: int, notes: list[str], *, as_json: bool, problems: Sequence[str] = ()
+) -> None:
+    """Print a plan and its price; `problems` are what a real run would be refused for."""
     estimate = plan.estimate
     if as_json:
         emit(
@@ -254,6 +261,7 @@ def show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -
                 "templates": dict(plan.templates()),
                 **estimate_json(estimate),
                 "notes": notes,
+                "problems": list(problems),
             }
         )
         return
@@ -266,6 +274,7 @@ def show_plan(plan: Plan, duplicates: int, notes: list[str], *, as_json: bool) -
         err.print(escape(line))
     for note in notes:
         err.print(escape(note))
+    show_problems(problems)
 
 
 def _drive(app: App, job: Job, stopping: Stopping, *, quiet: bool) -> Job:

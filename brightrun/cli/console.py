@@ -20,8 +20,8 @@ from rich.text import Text
 
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
-from brightrun.domain.batch import Job
-from brightrun.domain.errors import BrightRunError, InvalidInput
+from brightrun.domain.batch import Job, WriterName
+from brightrun.domain.errors import BrightRunError, InvalidInput, SetupFault
 from brightrun.domain.price import dollars
 from brightrun.domain.text import ACTING, terminal_safe
 
@@ -36,6 +36,7 @@ __all__ = [
     "emit_fault",
     "err",
     "job_json",
+    "missing_key",
     "open_settings",
     "opened",
     "out",
@@ -43,6 +44,7 @@ __all__ = [
     "print_table",
     "read_file",
     "reported",
+    "show_problems",
     "write_out",
 ]
 
@@ -191,6 +193,21 @@ def emit(data: Mapping[str, object]) -> None:
 def emit_fault(message: str, remedy: str) -> None:
     """Print what went wrong as one JSON object on standard error."""
     print(json.dumps({"error": message, "remedy": remedy}), file=sys.stderr)
+
+
+def missing_key(app: App, writer: WriterName) -> list[str]:
+    """Return why a writer cannot start, as a list of sentences: a dry run shows the price without a key too."""
+    try:
+        app.writer(writer)
+    except SetupFault as fault:
+        return [str(fault)]
+    return []
+
+
+def show_problems(problems: Sequence[str]) -> None:
+    """Say beside the price what a real run would be refused for."""
+    for problem in problems:
+        err.print(f"[yellow]Without --dry-run this would be refused: {escape(problem)}[/yellow]")
 
 
 def print_table(table: Table) -> None:

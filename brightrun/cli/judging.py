@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,7 +10,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, out, print_table, reported
+from brightrun.cli.console import (
+    Json,
+    emit,
+    err,
+    missing_key,
+    opened,
+    out,
+    print_table,
+    reported,
+    show_problems,
+)
 from brightrun.cli.costs import estimate_json, estimate_lines
 from brightrun.domain.batch import JobOptions, WriterName
 from brightrun.domain.calibration import Agreement, Calibration
@@ -48,7 +59,7 @@ def judge(
         plan = app.judging.plan(chosen, options, again=again)
         plan.require()
         if dry_run:
-            _show_plan(plan, as_json=as_json)
+            _show_plan(plan, as_json=as_json, problems=missing_key(app, options.writer))
             return
         app.writer(options.writer)  # a missing key is said now, not at the first item
         name = f"Verdicts on {app.batches.get(chosen.job_id).name}" if chosen.job_id else "Verdicts"
@@ -81,13 +92,20 @@ def calibration(
     print_table(table)
 
 
-def _show_plan(plan: JudgePlan, *, as_json: bool) -> None:
+def _show_plan(plan: JudgePlan, *, as_json: bool, problems: Sequence[str] = ()) -> None:
     if as_json:
-        emit({"conversations": len(plan.subjects), "estimate": estimate_json(plan.estimate)})
+        emit(
+            {
+                "conversations": len(plan.subjects),
+                "estimate": estimate_json(plan.estimate),
+                "problems": list(problems),
+            }
+        )
         return
     err.print(f"{len(plan.subjects):,} conversations, judged by {escape(plan.options.model)}.")
     for line in estimate_lines(plan.estimate):
         err.print(escape(line))
+    show_problems(problems)
 
 
 def _json(found: Calibration) -> dict[str, object]:

@@ -8,7 +8,17 @@ import typer
 from rich.markup import escape
 
 from brightrun.bootstrap import App
-from brightrun.cli.console import ConversationArgument, Json, emit, err, opened, out, reported
+from brightrun.cli.console import (
+    ConversationArgument,
+    Json,
+    emit,
+    err,
+    missing_key,
+    opened,
+    out,
+    reported,
+    show_problems,
+)
 from brightrun.cli.costs import estimate_json, estimate_lines
 from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation
@@ -37,11 +47,13 @@ def regenerate(
         plan = app.revisions.plan(found.id, note, Wishes(writer, model, budget, template))
         plan.require()
         if dry_run:
+            problems = missing_key(app, plan.options.writer)
             if as_json:
-                emit(estimate_json(plan.estimate))
+                emit(estimate_json(plan.estimate) | {"problems": problems})
             else:
                 for line in estimate_lines(plan.estimate):
                     out.print(escape(line))
+                show_problems(problems)
             return
         app.writer(plan.options.writer)  # a missing key is said now, not at the first item
         job = app.revisions.start(plan, actor=app.settings.person)

@@ -18,18 +18,16 @@ from brightrun.cli.console import (
     emit,
     err,
     opened,
-    pairs_of,
     reported,
     write_out,
 )
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
-from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, parse_rule
+from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, own_axes, parse_rule
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.spaces import Chosen
 
 ALL = "all"
-MOODS = "mood=calm,tense"
 VALUES = "Keys separated by commas, or `all`."
 
 
@@ -72,7 +70,19 @@ def plan(
         chosen = app.spaces.choose(
             space, method, number=number, seed=seed, strength=strength, leave_out_known=new
         )
+        _require(chosen, out)
         _deliver(chosen.scenarios, out, _figures(space, chosen), _story(chosen), as_json=as_json)
+
+
+def _require(chosen: Chosen, path: Path | None) -> None:
+    """Raise InvalidInput where rules leave nothing; that all is written already is an end and no fault."""
+    if chosen.scenarios or chosen.known:
+        return
+    untouched = f"; {path} is untouched" if path else ""
+    raise InvalidInput(
+        f"Nothing can be planned: the rules leave none of {chosen.total:,} combinations.",
+        remedy=f"Loosen a rule, or choose more values{untouched}.",
+    )
 
 
 def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:
@@ -87,13 +97,7 @@ def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, 
         axis: everything[axis] if text.strip() == ALL else _listed(axis, text, everything[axis])
         for axis, text in given.items()
     }
-    for name, values in pairs_of("--vary", vary, MOODS).items():
-        if not name.isidentifier() or name in SCAFFOLDING or not values:
-            raise InvalidInput(
-                f"--vary {f'{name}={values}'!r} is not a variable with values.",
-                remedy=f"Write: --vary {MOODS}.",
-            )
-        axes[name] = _words(values)
+    axes |= own_axes("--vary", vary, {axis: f"Write --{axis} with its keys instead." for axis in SCAFFOLDING})
     if not any(axes.values()):
         raise InvalidInput("Nothing varies.", remedy="Give --persona, --arc, --topic or --vary, or --top-up.")
     return axes
@@ -125,11 +129,9 @@ def _figures(space: Space, chosen: Chosen) -> dict[str, object]:
 
 
 def _story(chosen: Chosen) -> str:
-    """Say how a choice lies in its space, or why it is empty."""
-    if not chosen.scenarios and chosen.known:
-        return f"Nothing is left to plan: {chosen.known:,} scenarios are written or on their way."
+    """Say how a choice lies in its space, or that all of it is written."""
     if not chosen.scenarios:
-        return f"Nothing can be planned: the rules leave none of {chosen.total:,} combinations."
+        return f"Nothing is left to plan: {chosen.known:,} scenarios are written or on their way."
     told = f"{len(chosen.scenarios):,} scenarios of {chosen.allowed:,} allowed combinations"
     if chosen.groups:
         told += f", holding {chosen.covered:,} of {chosen.groups:,} allowed {grouped(chosen.strength)}"

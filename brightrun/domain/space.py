@@ -56,6 +56,12 @@ class AtMost:
     number: int
     parts: Parts
 
+    def cell(self, values: Mapping[str, str]) -> tuple[str, ...] | None:
+        """Return which of its cells a combination fills; None where it speaks of others."""
+        if all(not named or values[axis] in named for axis, named in self.parts.items()):
+            return tuple(values[axis] for axis in self.parts)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -143,6 +149,33 @@ def parse_rule(text: str) -> Rule:
     except InvalidInput as fault:
         raise InvalidInput(f"The rule {text!r}: {fault.message}", remedy=FORMS) from fault
     raise _unclear(text)
+
+
+def own_axes(source: str, lines: Iterable[str], instead: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return variables of one's own and their values, one a line: `mood: calm, tense` or `mood=calm,tense`.
+
+    source: what the lines are called where a line is refused; instead: the remedy by the name that is not one's
+    own to give. Raises InvalidInput.
+    """
+    axes: dict[str, list[str]] = {}
+    for line in filter(str.strip, lines):
+        name, *rest = (part.strip() for part in re.split("[:=]", line, maxsplit=1))
+        values = [value.strip() for value in "".join(rest).split(",") if value.strip()]
+        if name in SCAFFOLDING:
+            raise InvalidInput(
+                f"{source} names {name!r}, which Bright Run gives itself.", remedy=instead[name]
+            )
+        if not name.isidentifier() or not values:
+            raise InvalidInput(
+                f"{source}: {line.strip()!r} is not a variable with values.",
+                remedy="Write mood=calm,tense or mood: calm, tense.",
+            )
+        if name in axes:  # neither list of values is more meant
+            raise InvalidInput(
+                f"{source} names {name!r} twice.", remedy="Give all its values once; nothing was done."
+            )
+        axes[name] = values
+    return axes
 
 
 def never(parts: Parts) -> Never:

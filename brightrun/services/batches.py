@@ -52,12 +52,9 @@ class Batches:
         self._pause_after_failures = pause_after_failures
         self._pause_after_refusals = pause_after_refusals
 
-    @needs(Action.RUN_BATCH)
-    def create(self, plan: Plan, *, name: str, actor: str, preview: int | None = None) -> Job:
-        """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems.
-
-        preview: how many of its first items are written before a person starts the rest.
-        """
+    @staticmethod
+    def require(plan: Plan, *, name: str, preview: int | None = None) -> str:
+        """Return the name a job would get; raises InvalidInput for what `create` refuses, and creates nothing."""
         plan.require()
         if plan.options.delivery is Delivery.OVERNIGHT and plan.options.writer is not WriterName.CLAUDE:
             raise InvalidInput(
@@ -69,6 +66,15 @@ class Batches:
         name = " ".join(name.split())
         if not 1 <= len(name) <= 255:
             raise InvalidInput("A job needs a name of 1 to 255 characters.")
+        return name
+
+    @needs(Action.RUN_BATCH)
+    def create(self, plan: Plan, *, name: str, actor: str, preview: int | None = None) -> Job:
+        """Accept a plan as a job, whole or not at all; raises InvalidInput when it has problems.
+
+        preview: how many of its first items are written before a person starts the rest.
+        """
+        name = self.require(plan, name=name, preview=preview)
         job = job_row(plan, name, actor) | {
             "max_attempts": self._max_attempts,
             "pause_after_failures": self._pause_after_failures,

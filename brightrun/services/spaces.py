@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
-import covertable
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,17 +15,13 @@ from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.space import AtMost, Method, Never, Only, Parts, Rule, Space, Weight
+from brightrun.services.covers import Combination, Mask, cover, spread
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import Axes, Scenarios
 from brightrun.stores import scenarios as store
 
-COVERED = 10_000
-"""Covering more pairs, or triples, of values than these takes longer than a page waits; a sample is the way there."""
 LOOKED_UP = 2_000
 """So many scenarios are looked up at once."""
-
-Mask = NDArray[np.bool_]
-Combination = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ class Spaces:
         self, space: Space, mask: Mask, method: Method, number: int | None, seed: int, strength: int
     ) -> Iterator[Combination]:
         if method is Method.COVER:
-            return _cover(space, seed, strength)
+            return _cover(space, mask, seed, strength)
         if method is Method.SAMPLE:
             if not number:
                 raise InvalidInput("A sample needs a number.", remedy="Say how many scenarios to draw.")
@@ -208,37 +203,16 @@ def _combinations(space: Space, places: NDArray[np.intp]) -> Iterator[Combinatio
             yield {name: axes[axis][place] for axis, (name, place) in enumerate(zip(names, row, strict=True))}
 
 
-def _cover(space: Space, seed: int, strength: int) -> Iterator[Combination]:
-    sizes = [len(values) for values in space.axes.values()]
-    strength = min(strength, len(sizes))
+def _cover(space: Space, mask: Mask, seed: int, strength: int) -> Iterator[Combination]:
+    """Cover and spread; what overfills a cell is left out where that loses least."""
+    strength = min(strength, len(space.axes))
     if strength < 2:
-        return _combinations(space, np.flatnonzero(_allowed(space)))
-    work = sum(int(np.prod(group)) for group in combinations(sizes, strength))
-    if work > COVERED:
-        raise InvalidInput(
-            f"{work:,} combinations of {strength} values are too many to cover ({COVERED:,}).",
-            remedy="Draw a sample instead, or choose fewer values.",
-        )
-    rows: list[Combination] = covertable.make(
-        {axis: list(values) for axis, values in space.axes.items()},
-        strength=strength,
-        constraints=[_condition(rule) for rule in space.rules if isinstance(rule, Never | Only)],
-        salt=str(seed),
-    )
-    return iter(rows)
-
-
-def _condition(rule: Never | Only) -> dict[str, object]:
-    if isinstance(rule, Never):
-        together = [_among(axis, values) for axis, values in rule.parts.items()]
-        return {"operator": "not", "condition": {"operator": "and", "conditions": together}}
-    elsewhere = {"operator": "not", "condition": _among(rule.axis, rule.values)}
-    others = [_among(axis, values) for axis, values in rule.others.items()]
-    return {"operator": "or", "conditions": [elsewhere, {"operator": "and", "conditions": others}]}
-
-
-def _among(axis: str, values: Iterable[str]) -> dict[str, object]:
-    return {"operator": "in", "left": axis, "values": list(values)}
+        return _combinations(space, np.flatnonzero(mask))
+    rows = cover(space, seed, strength)
+    bare = list(_limited(iter(rows), space))
+    even = list(_limited(iter(spread(space, mask, rows, strength)), space))
+    worth = [(_coverage(space, mask, held, strength)[1], len(held)) for held in (bare, even)]
+    return iter(even if worth[1] >= worth[0] else spread(space, mask, bare, strength))
 
 
 def _limited(offered: Iterator[Combination], space: Space) -> Iterator[Combination]:
@@ -246,11 +220,8 @@ def _limited(offered: Iterator[Combination], space: Space) -> Iterator[Combinati
     limits = [rule for rule in space.rules if isinstance(rule, AtMost)]
     filled = Counter[tuple[int, tuple[str, ...]]]()
     for combination in offered:
-        cells = [
-            (number, tuple(combination[axis] for axis in limit.parts))
-            for number, limit in enumerate(limits)
-            if all(not values or combination[axis] in values for axis, values in limit.parts.items())
-        ]
+        found = [(number, limit.cell(combination)) for number, limit in enumerate(limits)]
+        cells = [(number, cell) for number, cell in found if cell is not None]
         if all(filled[cell] < limits[cell[0]].number for cell in cells):
             filled.update(cells)
             yield combination

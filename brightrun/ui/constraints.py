@@ -32,7 +32,7 @@ TIES = {f"{words(axis)} only with": axis for axis in SCAFFOLDING}
 HELP = {
     NEVER: "Pick values on two axes or more: no scenario holds them all.",
     AT_MOST: "Pick values, or leave an axis empty to leave it out; “each” counts every picked value by itself.",
-    WEIGHT: "Pick values: a random sample draws them so many times as often.",
+    WEIGHT: "Pick values: a random sample draws them so many times as often, a cover where it has places to spare.",
 }
 
 
@@ -73,6 +73,7 @@ def _draw_form(chosen: Mapping[str, Sequence[str]], names: Names) -> None:
                 format_func=partial(_name, names, axis),
                 key=f"rule-{axis}-{turn}",
                 placeholder="Not part of this rule",
+                wrap=True,
             )
         )
         for axis, values in chosen.items()

@@ -20,6 +20,8 @@ ROW = 30
 CELL = 34
 LEAST_COLUMNS = 4
 """As wide as one of so many a cell is at most: one alone across the page would look like a bar."""
+SLANTED = 6
+"""So many slanted names of columns leave room for the cells beside a form."""
 ACCENT = "#0d9488"
 FAINT = 0.4
 DECISIONS = {"approved": "Approved", "needs_revision": "Needs revision", "rejected": "Rejected"}
@@ -95,11 +97,14 @@ def matrix(
     titles: tuple[str, str, str],
     *,
     chosen: str | None = None,
+    is_narrow: bool = False,
 ) -> Chart:
     """Return numbers as cells; a cell with nothing in it stays visible, as an outline with a nought.
 
     `titles` say what rows, columns and numbers are; `chosen` names a selection whose cells come back by their `id`.
+    Where it `is_narrow`, many columns have upright names: slanted ones would take the cells' room.
     """
+    angle = -90 if is_narrow and len(columns) > SLANTED else -35
     known = {(cell.row, cell.column): cell for cell in cells}
     full = [known.get((row, column), Count(row, column, 0)) for row in rows for column in columns]
     room = [" " * number for number in range(1, LEAST_COLUMNS - len(columns) + 1)]
@@ -108,7 +113,7 @@ def matrix(
     frame["said"] = [f"{c.row}, {c.column}: {c.note or f'{c.number:,}'}" for c in full]
     base = alt.Chart(frame).encode(
         x=alt.X("column:N", title=None, scale=alt.Scale(domain=[*columns, *room]), axis=alt.Axis(
-            values=list(columns), orient="top", labelAngle=0 if len(columns) == 1 else -35, labelLimit=170, labelColor=ink(), domain=False, ticks=False, labelOverlap=False, labelFlush=False, labelFontSize=12)),
+            values=list(columns), orient="top", labelAngle=0 if len(columns) == 1 else angle, labelLimit=170, labelColor=ink(), domain=False, ticks=False, labelOverlap=False, labelFlush=False, labelFontSize=12)),
         y=_rows("row", rows),
         description="said:N",
         tooltip=[alt.Tooltip("row:N", title=titles[0]), alt.Tooltip("column:N", title=titles[1]),
@@ -134,7 +139,9 @@ def matrix(
         color=alt.condition(f"datum.number > {0.55 * most}", alt.value(strong), alt.value(ink())),
         opacity=alt.condition("datum.number > 0", alt.value(1), alt.value(0.6)),
     )
-    return _finished(alt.LayerChart(layer=[tiles, texts]), alt.Step(CELL))
+    finished = _finished(alt.LayerChart(layer=[tiles, texts]), alt.Step(CELL))
+    # The last label leans out to the right, and its room is reckoned a letter too narrow.
+    return finished.properties(padding={"left": 5, "top": 5, "right": 18, "bottom": 5})
 
 
 def score_rates(rows: Sequence[Interval]) -> Chart:

@@ -50,7 +50,7 @@ def draw_coverage(app: App, coverage: Coverage, scope: Scope) -> None:
         )
         return
     draw_sentence(coverage.sentence())
-    names = _names(axes)
+    names = axis_names(axes)
     grid = _choose(names)
     _draw_map(coverage, grid, names, scope)
     _draw_rest(coverage, grid)
@@ -159,7 +159,8 @@ def _draw_rest(coverage: Coverage, grid: Grid) -> None:
         st.caption(f"{counted(coverage.left_out, 'rarer combination')} not counted in the map.")
 
 
-def _names(axes: Axes) -> dict[str, dict[str, str]]:
+def axis_names(axes: Axes) -> dict[str, dict[str, str]]:
+    """Return a short name for each key of each axis that no other on its axis has."""
     found = {
         "persona": [(p.name, p.persona_key) for p in axes.personas],
         "arc": [(a.name, a.arc_key) for a in axes.arcs],

@@ -62,7 +62,7 @@ def _from_scaffolding(app: App) -> Intake | None:
     if found is None or not found[1].scenarios:
         return None
     key, made = found
-    return Intake(key, f"{counted(len(made.scenarios), 'combination')} of the scaffolding", made.scenarios)
+    return Intake(key, "Combinations of the scaffolding", made.scenarios)
 
 
 def _from_rejection(app: App) -> Intake | None:
@@ -70,7 +70,7 @@ def _from_rejection(app: App) -> Intake | None:
     if not emptied:
         return None
     key = repr([scenario.fingerprint() for scenario in emptied])
-    return Intake(key, f"Top-up of {counted(len(emptied), 'scenario')}", emptied)
+    return Intake(key, "Top-up of what was rejected", emptied)
 
 
 def _from_file(app: App) -> Intake | None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
-from brightrun.domain.space import SCAFFOLDING, Method, Rule, grouped
+from brightrun.domain.space import SCAFFOLDING, Method, Rule, grouped, own_axes
 from brightrun.services.drafts import own_variables
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import Axes
 from brightrun.services.spaces import Chosen
 from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.plan_map import draw_plan_map
 from brightrun.ui.session import place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
 from brightrun.ui.variables import draw_axes
@@ -29,8 +28,13 @@ METHODS = {
 }
 TEMPLATE = "order-template"
 """Where the template that is chosen for the batch is kept."""
-LONGEST_AXIS = 40
-"""More rows or columns than these cannot be read in a heat map."""
+INSTEAD = {
+    "persona": "Choose personas in their own list, above.",
+    "arc": "Choose emotional arcs in their own list, above.",
+    "topic": "Choose topics in their own list, above.",
+    "tier": "Choose tiers in their own list, beside this one.",
+}
+"""What to do where a variable of one's own would have the name of a part of the scaffolding."""
 
 
 def draw_space(app: App) -> tuple[str, Chosen] | None:
@@ -131,11 +135,12 @@ def _choose(label: str, names: Mapping[str, str], key: str) -> list[str]:
         key=key,
         persist_state="session",
         placeholder="Any",
+        wrap=True,  # else a row that is directly in a column scrolls sideways and hides the first
     )
 
 
 def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
-    row = st.container(horizontal=True, vertical_alignment="bottom")  # where there is no room, it wraps
+    row = st.container(horizontal=True, vertical_alignment="top")  # where there is no room, it wraps
     column, kind = row.container(width="stretch"), row.container(width="content")
     shown = kind.segmented_control(
         "Kinds of arc",
@@ -179,6 +184,7 @@ def _own_variables() -> dict[str, list[str]]:
             key="axis-tiers",
             persist_state="session",
             placeholder="Each arc's own",
+            wrap=True,
         )
         text = st.text_area(
             "Variables of your own, one a line",
@@ -189,16 +195,7 @@ def _own_variables() -> dict[str, list[str]]:
             help="A template reads them by their names.",
         )
     axes: dict[str, list[str]] = {"tier": list(tiers)}
-    for line in filter(str.strip, (text or "").splitlines()):
-        name, _, values = line.partition(":")
-        name = name.strip()
-        listed = [value.strip() for value in values.split(",") if value.strip()]
-        if not name.isidentifier() or name in SCAFFOLDING or not listed:
-            raise InvalidInput(
-                f"The line {line!r} is not a variable with values.", remedy="Write: mood: calm, tense"
-            )
-        axes[name] = listed
-    return axes
+    return axes | own_axes("The list of variables", (text or "").splitlines(), INSTEAD)
 
 
 def _draw_formula(chosen: Mapping[str, Sequence[str]]) -> None:
@@ -265,34 +262,5 @@ def _draw_choice(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) ->
     if made.known:
         told.append(f"{made.known:,} left out: written or on their way")
     st.markdown(" · ".join(told))
-    spread = [axis for axis in ("persona", "arc", "topic") if 1 < len(chosen.get(axis, ())) <= LONGEST_AXIS]
-    if len(spread) > 1 and made.scenarios:
-        with st.expander("How the plan lies on the axes", expanded=made.allowed != made.total):
-            _draw_map(app, made.scenarios, spread)
-
-
-def _draw_map(app: App, scenarios: Sequence[Scenario], spread: Sequence[str]) -> None:
-    rows, columns = spread[0], spread[-1]
-    states = app.spaces.states(scenarios)
-    data = [
-        {
-            rows: getattr(scenario, f"{rows}_key"),
-            columns: getattr(scenario, f"{columns}_key"),
-            "planned": 1,
-            "written": found.written if found else 0,
-            "approved": found.approved if found else 0,
-        }
-        for scenario in scenarios
-        for found in [states.get(scenario.fingerprint())]
-    ]
-    table = pd.DataFrame(data).groupby([rows, columns], as_index=False).sum()
-    base = alt.Chart(table).encode(
-        x=alt.X(f"{columns}:N", title=words(columns), axis=alt.Axis(labelAngle=-40, labelLimit=140)),
-        y=alt.Y(f"{rows}:N", title=words(rows), axis=alt.Axis(labelLimit=180)),
-        tooltip=[rows, columns, "planned", "written", "approved"],
-    )
-    cells = base.mark_rect(cornerRadius=2).encode(
-        color=alt.Color("planned:Q", scale=alt.Scale(scheme="teals", domainMin=0), legend=None)
-    )
-    st.altair_chart(cells.properties(height=alt.Step(26)))
-    st.caption("Each cell: how many are planned now. Point at one to see what is written and approved.")
+    if made.scenarios:
+        draw_plan_map(app, made, chosen)

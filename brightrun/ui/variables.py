@@ -119,6 +119,7 @@ def _vary(variable: Variable, key: str) -> list[str]:
                 key=key,
                 persist_state="session",
                 placeholder=empty,
+                wrap=True,
             )
         )
     text = st.text_area(

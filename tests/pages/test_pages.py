@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from urllib.parse import parse_qsl
 
@@ -94,6 +95,32 @@ def test_a_file_with_a_row_that_cannot_be_written_goes_on_without_it(open_page: 
     again = open_page("generate")
     again.segmented_control(key="intake-way").set_value("A CSV file").run()
     assert "as you brought it before" not in said(again)
+
+
+def test_a_plan_is_shown_by_names_and_called_by_one_number(open_page: OpenPage, app: App) -> None:
+    """The map of a plan names personas and topics, the longer axis down, and the batch's name says its number once."""
+    page = open_page("generate")
+    axes = app.scenarios.axes()
+    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas]).run()
+    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:17]]).run()
+    chart = page.get("vega_lite_chart")[0].proto.spec
+    for name in (*(p.name for p in axes.personas), *(t.name for t in axes.topics[:17])):
+        assert json.dumps(name) in chart
+    rows = next(layer["encoding"]["y"]["sort"] for layer in json.loads(chart)["layer"])
+    assert rows == [t.name for t in axes.topics[:17]]
+    assert page.text_input(key="order-name").placeholder == "Combinations of the scaffolding (68)"
+
+
+def test_a_variable_of_ones_own_is_read_as_the_shell_writes_it_too(open_page: OpenPage, app: App) -> None:
+    """`mood=calm,tense` and `mood: calm, tense` are the same two values; a name of the scaffolding's leads to its list."""
+    page = open_page("generate")
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    for text in ("mood=calm,tense", "mood: calm, tense"):
+        page.text_area(key="axis-own").set_value(text).run()
+        assert "1 topic × 2 moods = **2 combinations**" in said(page)
+    page.text_area(key="axis-own").set_value("persona: a, b").run()
+    assert "Choose personas in their own list" in said(page)
 
 
 def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> None:

@@ -94,9 +94,26 @@ def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Pa
     assert shell.json("plan", "--top-up", "--out", str(path)) == {"scenarios": 0}
     assert path.read_text() == "earlier"
     assert shell.json("plan", "--top-up") == {"scenarios": 0, "list": []}
-    code, out, said = shell.ended("plan", "--persona", "all", "--rule", "at most 0 persona")
-    assert (code, out) == (0, "")
-    assert "Nothing can be planned" in said
+
+
+def test_rules_that_leave_nothing_end_a_script(shell: Shell, tmp_path: Path) -> None:
+    """A plan whose rules leave nothing is a fault with exit code 1, in words and in JSON, and an earlier sheet stays."""
+    path = tmp_path / "plan.csv"
+    path.write_text("earlier")
+    words = ("plan", "--persona", "all", "--rule", "at most 0 persona", "--out", str(path))
+    for more in ((), ("--json",)):
+        code, out, said = shell.ended(*words, *more)
+        assert (code, out) == (1, "")
+        assert "Nothing can be planned" in said
+        assert f"{path} is untouched." in " ".join(said.split())
+    assert path.read_text() == "earlier"
+
+
+def test_values_of_a_variable_are_read_as_the_page_writes_them_too(shell: Shell) -> None:
+    """`mood: calm, tense`, copied from the page, plans what `mood=calm,tense` does."""
+    lists = [shell.json("plan", "--vary", text)["list"] for text in ("mood=calm,tense", "mood: calm, tense")]
+    assert lists[0] == lists[1]
+    assert len(lists[0]) == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +124,8 @@ def test_where_nothing_is_missing_no_sheet_is_written(shell: Shell, tmp_path: Pa
         (("--persona", "all", "--rule", "sometimes"), "is not understood"),
         (("--persona", "all", "--rule", "never persona=a"), "at least two axes"),
         (("--persona", "all", "--rule", "never persona=a topic=b"), "Rule 1"),
-        (("--vary", "persona=a"), "is not a variable"),
+        (("--vary", "persona=a"), "which Bright Run gives itself. Write --persona with its keys"),
+        (("--vary", "mood"), "is not a variable"),
         (("--vary", "mood=a", "--vary", "mood=b"), "--vary names 'mood' twice"),
         (("--persona", "all", "--method", "sample"), "A sample needs a number"),
         (("--persona", "all", "--out", "/nowhere/plan.csv"), "cannot be written"),

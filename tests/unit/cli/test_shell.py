@@ -375,6 +375,22 @@ def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path
     assert isinstance(worst, float)
     assert 0 < expected < worst
     assert shell.json("status")["total"] == before
+    assert plan["problems"] == [
+        "There is no key for Claude. Set ANTHROPIC_API_KEY, or use the demo writer."
+    ], "an estimate needs no key, a real run does"
+
+
+def test_a_dry_run_passes_nothing_that_a_real_run_refuses(shell: Shell, sheet: Path) -> None:
+    """What cannot be created is refused in the dry run by the same sentence, and a missing key is told beside the price."""
+    words = ("generate", "--scenarios", str(sheet), "--limit", "2")
+    for more, said in ((("--overnight",), "writes at once"), (("--name", "x" * 300), "A job needs a name")):
+        real, dry = (shell.run(*words, *more, *mode, code=1) for mode in ((), ("--dry-run",)))
+        assert said in real
+        assert dry == real
+    told = shell.ended(*words, "--writer", "claude", "--model", "claude-sonnet-5-5", "--dry-run")
+    assert told[0] == 0
+    assert "Without --dry-run this would be refused: There is no key for Claude." in " ".join(told[2].split())
+    assert shell.json(*words, "--dry-run")["problems"] == []
 
 
 @pytest.mark.shared

@@ -6,7 +6,7 @@ import pytest
 
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Tier
-from brightrun.domain.space import AtMost, Never, Only, Space, Weight, parse_rule
+from brightrun.domain.space import AtMost, Never, Only, Space, Weight, own_axes, parse_rule
 
 
 def test_every_form_of_a_rule_is_understood() -> None:
@@ -49,3 +49,41 @@ def test_the_tier_comes_from_the_arc_unless_it_varies() -> None:
     assert space.scenario({"arc": "crisis"}).tier is Tier.EDGE_CASE
     assert space.scenario({"arc": "crisis", "tier": "template"}).tier is Tier.TEMPLATE
     assert space.scenario({"mood": "calm"}).variables == {"mood": "calm"}
+
+
+def test_a_limit_knows_which_of_its_cells_a_combination_fills() -> None:
+    """A limit on values counts where they stand, on an axis in each of its values, and elsewhere not at all."""
+    limit = AtMost(2, {"persona": (), "tier": ("edge_case",)})
+    assert limit.cell({"persona": "a", "tier": "edge_case", "arc": "d"}) == ("a", "edge_case")
+    assert limit.cell({"persona": "a", "tier": "template", "arc": "d"}) is None
+
+
+@pytest.mark.parametrize("text", ["mood=calm,tense", "mood: calm, tense", " mood = calm , tense, "])
+def test_variables_are_read_in_either_form(text: str) -> None:
+    """A variable with its values is the same with a colon and with an equals sign; empty lines say nothing."""
+    assert own_axes("The list", ["", text], {}) == {"mood": ["calm", "tense"]}
+
+
+def test_a_value_may_hold_the_other_sign() -> None:
+    """Only the first sign parts the name from its values."""
+    assert own_axes("--vary", ["at=10:30,11:00", "sum: a=b"], {}) == {
+        "at": ["10:30", "11:00"],
+        "sum": ["a=b"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["mood"], "not a variable with values"),
+        (["mood:"], "not a variable with values"),
+        (["my mood: calm"], "not a variable with values"),
+        (["mood=a", "mood: b"], "names 'mood' twice"),
+        (["persona=a,b"], "names 'persona', which Bright Run gives itself. Use --persona."),
+    ],
+)
+def test_a_variable_that_cannot_vary_is_refused_with_what_to_write(lines: list[str], said: str) -> None:
+    """A line without values, a name given twice and a name of the scaffolding's are told apart."""
+    with pytest.raises(InvalidInput) as caught:
+        own_axes("--vary", lines, {"persona": "Use --persona."})
+    assert said in str(caught.value)
