@@ -90,6 +90,9 @@ def generate(
     overnight: Annotated[
         bool, typer.Option(help="Hand it to Message Batches: within a day, at a share of the price.")
     ] = False,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Go on without the scenarios that cannot be written.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the plan and its price; create nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -102,8 +105,8 @@ def generate(
         planned = app.scenarios.from_sheet(
             sheet, pairs_of("--map", mapping or [], "mood=starting_mood"), limit=limit
         )
-        plan = app.planner.plan(planned.scenarios, options, template=template)
-        notes = [*planned.notes, *plan.notes]
+        plan = app.planner.plan(planned.scenarios, options, template=template, leave_out=leave_out)
+        notes = [*planned.notes, *plan.notes, *(f"Left out: {reason}" for reason in plan.left_out)]
         if not dry_run:
             app.writer(options.writer)  # a missing key is said now, not at the first item
         title = name or f"{scenarios.stem} ({len(plan.items)})"

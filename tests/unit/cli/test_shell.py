@@ -380,6 +380,17 @@ def test_a_dry_run_shows_the_price_and_creates_nothing(shell: Shell, sheet: Path
     ], "an estimate needs no key, a real run does"
 
 
+def test_a_batch_goes_on_without_what_cannot_be_written(shell: Shell, tmp_path: Path) -> None:
+    """With --leave-out one blank row keeps no other from being written, and the row is named."""
+    path = tmp_path / "blank.csv"
+    path.write_text("scenario,mood\nBook a table,calm\n,tense\n")
+    refused = shell.ended("generate", "--scenarios", str(path))
+    assert (refused[0], "Scenario 2" in refused[2]) == (1, True)
+    made = shell.json("generate", "--scenarios", str(path), "--leave-out")
+    assert "Left out: Scenario 2" in made["notes"][-1]
+    assert shell.json("status", made["id"])["counts"]["queued"] == 1
+
+
 def test_a_dry_run_passes_nothing_that_a_real_run_refuses(shell: Shell, sheet: Path) -> None:
     """What cannot be created is refused in the dry run by the same sentence, and a missing key is told beside the price."""
     words = ("generate", "--scenarios", str(sheet), "--limit", "2")
