@@ -54,8 +54,9 @@ def fill(site: Site) -> str:
 def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Shoot, scheme: str) -> None:
     """A link to a dataset shows its report, its files, its preflight and what changed, in light and dark."""
     fill(site)
-    row = site.app.reviews.page(ConversationFilter(status=ConversationStatus.APPROVED))[0]
-    site.app.reviews.decide([Seen(row["id"], row["row_version"])], Decision.REJECTED, reviewer="ana")
+    waiting = ConversationFilter(status=ConversationStatus.PENDING_REVIEW, blocked=False)
+    row = site.app.reviews.page(waiting)[0]
+    site.app.reviews.decide([Seen(row["id"], row["row_version"])], Decision.APPROVED, reviewer="ana")
     site.app.datasets.freeze(ConversationFilter(), name="first steps", actor="ana")
     dataset = site.app.datasets.find("first steps")
     page = open_tab(f"datasets?dataset={dataset.id}", scheme=scheme)
@@ -66,7 +67,7 @@ def test_a_dataset_opens_by_its_address(site: Site, open_tab: OpenTab, shoot: Sh
     expect(page.get_by_text("One row as the model sees it")).to_be_visible(timeout=30_000)
     shoot(page, f"dataset-preflight-{scheme}")
     press(page.get_by_role("tab", name="Compare"))
-    expect(page.get_by_test_id("stMetric").filter(has_text="Removed")).to_contain_text("1")
+    expect(page.get_by_test_id("stMetric").filter(has_text="Added")).to_contain_text("1")
     expect(page.get_by_test_id("stException")).to_have_count(0)
     shoot(page, f"dataset-compare-{scheme}")
     press(page.get_by_role("button", name="All datasets"))
