@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -19,13 +19,14 @@ from brightrun.domain.imports import IMPORT_WRITER
 from brightrun.domain.review import MAX_LENGTH, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
 from brightrun.domain.text import clean
-from brightrun.ui.session import desk, place
+from brightrun.ui.session import desk, place, set_place
 from brightrun.ui.text import distinct, label_safe, plain, words
 
 ANY = "any"
 STATUS = "status"
 AT = "page"
 MAX_SCORE = 10.0
+STATUSES = [ANY, *(s.value for s in ConversationStatus if s is not ConversationStatus.ARCHIVED)]
 SORTS = {
     "newest": "Newest first",
     "oldest": "Oldest first",
@@ -58,10 +59,12 @@ FACET_SECONDS = 60
 
 def draw_filters(app: App, corner: DeltaGenerator) -> tuple[ConversationFilter, str]:
     """Draw the status, the order and, in the page's corner, the rest; returns the filter with the order's name."""
+    names = _names(app)
+    _read_address({STATUS: {status: words(status) for status in STATUSES}, SORT: SORTS, **names})
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         status = st.segmented_control(
             "Status",
-            [ANY, *(s.value for s in ConversationStatus if s is not ConversationStatus.ARCHIVED)],
+            STATUSES,
             default=ConversationStatus.PENDING_REVIEW.value,
             required=True,
             format_func=words,
@@ -92,7 +95,7 @@ def draw_filters(app: App, corner: DeltaGenerator) -> tuple[ConversationFilter, 
         )
     used = sum(_is_set(name) for name in CHOICES)
     with corner, st.popover(f"Filters · {used}" if used else "Filters", key="filters-more"):
-        more = _more(app)
+        more = _more(names)
     chosen = replace(
         more,
         status=None if status == ANY else ConversationStatus(str(status)),
@@ -187,23 +190,73 @@ def _facets(_app: App, database: str) -> dict[str, Any]:
     return _app.reviews.facets()
 
 
-def _more(app: App) -> ConversationFilter:
+def _names(app: App) -> dict[str, dict[str, str]]:
+    """Return what each list of choices offers, by its name: the values with what stands for them, in the address too."""
     axes = app.scenarios.axes()
     facets = _facets(app, str(app.settings.home))
+    templates = {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
+    offered = {
+        "persona": {p.persona_key: p.name for p in axes.personas},
+        "arc": {a.arc_key: a.name for a in axes.arcs},
+        "topic": {t.topic_key: t.name for t in axes.topics},
+        "tier": {t.value: words(t.value) for t in Tier},
+        "flag": {flag: words(flag) for flag in facets["flags"]},
+        "writer": {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS,
+        "model": {model: model for model in facets["models"]},
+        "template": templates,
+        "approvable": {"yes": "Yes", "no": "No, a finding blocks it"},
+    }
+    return {
+        key: {ANY: "Any"} | dict(zip(names, distinct([(n, k) for k, n in names.items()]), strict=True))
+        for key, names in offered.items()
+    }
+
+
+def _read_address(known: Mapping[str, Mapping[str, str]]) -> None:
+    """Take values of the address that stand there as the shell writes them, and say which are not known.
+
+    A choice that knows nothing of what the address says is what it is at first, and another list than was asked for
+    could be decided on.
+    """
+    is_new = False
+    for key, labels in known.items():
+        said = place(key)
+        if said is None or key in st.session_state or said in labels.values():
+            continue
+        if said in labels:
+            set_place(key, labels[said])
+            is_new = True
+        else:
+            st.warning(
+                f"The address asks for {key} “{label_safe(said)}”, which is not there: it is passed over."
+            )
+    if is_new:  # choices read the address as it was when the run began
+        st.rerun()
+
+
+def _more(names: Mapping[str, Mapping[str, str]]) -> ConversationFilter:
     left, right = st.columns(2, gap="medium")
     with left:
-        persona = _one("Persona", "persona", {p.persona_key: p.name for p in axes.personas})
-        arc = _one("Emotional arc", "arc", {a.arc_key: a.name for a in axes.arcs})
-        topic = _one("Topic", "topic", {t.topic_key: t.name for t in axes.topics})
-        tier = _one("Tier", "tier", {t.value: words(t.value) for t in Tier})
-        flag = _one("Finding", "flag", {f: words(f) for f in facets["flags"]})
-    with right:
-        writer = _one("Writer", "writer", {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS)
-        model = _one("Model", "model", {m: m for m in facets["models"]})
-        template = _one(
-            "Template", "template", {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
+        persona, arc, topic, tier, flag = (
+            _one(label, key, names[key])
+            for label, key in (
+                ("Persona", "persona"),
+                ("Emotional arc", "arc"),
+                ("Topic", "topic"),
+                ("Tier", "tier"),
+                ("Finding", "flag"),
+            )
         )
-        blocked = _one("Can be approved", "approvable", {"no": "Yes", "yes": "No, a finding blocks it"})
+    with right:
+        writer, model, template, approvable = (
+            _one(label, key, names[key])
+            for label, key in (
+                ("Writer", "writer"),
+                ("Model", "model"),
+                ("Template", "template"),
+                ("Can be approved", "approvable"),
+            )
+        )
         with st.container(horizontal=True):
             since, until = _day("Written since", "since"), _day("Until", "until")
     with left:
@@ -223,7 +276,7 @@ def _more(app: App) -> ConversationFilter:
         model=model,
         template_version_id=TemplateVersionId(template) if template else None,
         flag=flag,
-        blocked=None if blocked is None else blocked == "yes",
+        blocked=None if approvable is None else approvable == "no",
         min_score=least or None,
         max_score=most if most < MAX_SCORE else None,
         min_turns=turns[0],
@@ -262,13 +315,11 @@ def _day(label: str, key: str) -> str | None:
     return value.isoformat() if isinstance(value, date) else None
 
 
-def _one(label: str, key: str, names: dict[str, str]) -> str | None:
-    options: Sequence[str] = [ANY, *names]
-    shown = dict(zip(names, distinct([(name, key) for key, name in names.items()]), strict=True))
+def _one(label: str, key: str, names: Mapping[str, str]) -> str | None:
     chosen = st.selectbox(
         label,
-        options,
-        format_func=lambda value: "Any" if value == ANY else shown.get(value, plain(value)),
+        list(names),
+        format_func=lambda value: names.get(value, plain(value)),
         key=key,
         bind="query-params",
         on_change=first_page,

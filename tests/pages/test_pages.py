@@ -217,6 +217,20 @@ def test_what_was_decided_is_taken_back_after_a_reload_too(open_page: OpenPage, 
     assert [found[row["id"]] for row in (first, *rest)] == ["pending_review"] * 3 + ["rejected"]
 
 
+def test_an_address_is_read_as_the_shell_writes_it_or_told(open_page: OpenPage, app: App) -> None:
+    """A link written by hand opens the list it names, and what it asks for in vain is said beside another list."""
+    write(app, 3)
+    row = app.reviews.page(ConversationFilter())[0]
+    app.reviews.decide([Seen(row["id"], row["row_version"])], Decision.REJECTED, reviewer="ben")
+    page = open_page("review", status="rejected", tier="scenario", approvable="yes")
+    assert "1 conversation matches" in said(page)
+    assert not page.warning
+    page = open_page("review", status="foo")
+    assert "asks for status “foo”, which is not there" in said(page)
+    page.text_input(key="q").set_value("the").run()
+    assert not page.warning, "it is told once"
+
+
 def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, app: App) -> None:
     """Who decides on a row that changed meanwhile hears who was first; the first decision stands."""
     write(app, 1)
