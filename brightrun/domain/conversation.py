@@ -112,6 +112,11 @@ class Conversation:
     """Where it begins in the file it was imported from."""
 
     @property
+    def has_order(self) -> bool:
+        """Whether it can be written again: one that was imported without a scenario has nothing to be written by."""
+        return self.import_id is None or self.scenario.is_told
+
+    @property
     def findings(self) -> list[Mapping[str, Any]]:
         """What the rules found in it by itself, blockers first."""
         found: Mapping[str, Any] = self.validation

@@ -155,13 +155,10 @@ def conversation_row(record: Record, ledger: Mapping[str, object]) -> dict[str, 
 
 def _name(record: Record) -> str:
     """Return what a conversation is told by in a list: an imported one that has no scenario by its first words."""
-    scenario, first = record.cast.scenario, record.turns[0].content if record.turns else ""
-    is_imported = record.item_id is None
-    return (
-        shortened(" ".join(first.split()), 80)
-        if is_imported and not scenario.is_told and first.strip()
-        else scenario.title()
-    )
+    scenario = record.cast.scenario
+    if record.item_id is None and not scenario.is_told and record.turns:
+        return shortened(" ".join(record.turns[0].content.split()), 80) or scenario.title()
+    return scenario.title()
 
 
 def content_columns(turns: Sequence[Turn], assessment: Assessment) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Revisions:
         if len(said) > MAX_NOTE:
             raise InvalidInput(f"Feedback may hold {MAX_NOTE:,} characters.", remedy="Shorten it.")
         parent = conversations.get(self._db, ConversationId(parse_uuid(conversation_id, "conversation")))
-        if parent.import_id and not parent.scenario.is_told and not wishes.template:
+        if not parent.has_order and not wishes.template:
             raise InvalidInput(
                 "It was imported without a scenario: there is no order to write it by again.",
                 remedy="Correct its turns instead, or name a template that needs no scenario.",

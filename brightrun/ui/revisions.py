@@ -24,14 +24,13 @@ BUDGET = "again-budget"
 
 def draw_again(app: App, conversation: Conversation) -> None:
     """Draw the way to have it written again."""
-    has_order = conversation.import_id is None or conversation.scenario.is_told
     if app.may(Action.RUN_BATCH) and st.button(
         "Write again…",
         key="again",
         type="tertiary",
-        disabled=not has_order,
+        disabled=not conversation.has_order,
         help=None
-        if has_order
+        if conversation.has_order
         else "It was imported without a scenario to write it by. Correct its turns instead.",
     ):
         _ask(app, conversation)
