@@ -27,7 +27,9 @@ from tests.messages_api import Fault, MessagesApi, Script
 NUMBER = size("BRIGHTRUN_TRANSPORT_FAULTS", 60)
 
 HTML = "<html><head><title>{0}</title></head><body>{0}</body></html>"
-JSON = "content-type: application/json\r\nrequest-id: req_x\r\n"
+LAST = "connection: close\r\n"
+"""The server closes after every fault; where a client could not know, the next call on that connection would break too."""
+JSON = f"content-type: application/json\r\nrequest-id: req_x\r\n{LAST}"
 OK = f"HTTP/1.1 200 OK\r\n{JSON}"
 LONG = f"{OK}content-length: 500000\r\n\r\n"
 CHUNKED = f"{OK}transfer-encoding: chunked\r\n\r\n"
@@ -65,7 +67,7 @@ def body(data: bytes | str, headers: str = "", status: str = "200 OK") -> Make:
 
 def page(status: int) -> Make:
     """Send a proxy's page instead of an answer."""
-    return body(HTML.format(status), "content-type: text/html\r\n", f"{status} No")
+    return body(HTML.format(status), f"content-type: text/html\r\n{LAST}", f"{status} No")
 
 
 def truncated(head: str) -> Make:
@@ -135,7 +137,7 @@ KINDS: dict[str, tuple[Make, set[str]]] = {
         UNPAID | {"timeout"},
     ),
     "nothing with 200": (body(""), UNREADABLE),
-    "no content": (wire(("send", "HTTP/1.1 204 No Content\r\n\r\n")), UNREADABLE),
+    "no content": (wire(("send", f"HTTP/1.1 204 No Content\r\n{LAST}\r\n")), UNREADABLE),
     "null": (body("null"), UNREADABLE),
     "a list": (body("[]"), UNREADABLE),
     "a text": (body('"I am a text"'), UNREADABLE),
@@ -148,7 +150,7 @@ KINDS: dict[str, tuple[Make, set[str]]] = {
     "another alphabet": (body('{"content": []}'.encode("utf-16")), UNREADABLE),
     "depth 10,000": (body("[" * 10_000), UNREADABLE),
     "no reason to stop": (body('{"content": [], "stop_reason": null, "usage": {}}'), UNREADABLE),
-    "a stream": (body(SSE, "content-type: text/event-stream\r\n"), UNREADABLE),
+    "a stream": (body(SSE, f"content-type: text/event-stream\r\n{LAST}"), UNREADABLE),
     "a stream, cut off": (
         wire(("send", f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{SSE}")),
         UNREADABLE,
