@@ -10,7 +10,7 @@ from brightrun.ui.filters import draw_filters
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.keys import draw_help, draw_keys
 from brightrun.ui.reader import draw_reader
-from brightrun.ui.reviews import HEADINGS, draw_list, draw_nothing, look
+from brightrun.ui.reviews import HEADINGS, draw_list, draw_nothing, heed_heads, look
 from brightrun.ui.runner import current_indexer
 from brightrun.ui.views import draw_columns, draw_views
 from brightrun.ui.walk import draw_walk, look_ahead
@@ -23,6 +23,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         page_head("Review", "Only what is approved here reaches a dataset.")
     corner = st.container(width="content", horizontal=True, gap="xsmall")
 with told():
+    heed_heads()
     chosen, sort = draw_filters(app, corner)
     with corner:
         draw_views(app)
@@ -38,7 +39,7 @@ with told():
     draw_decisions(app, queue)
     listed, read = st.columns([11, 9], gap="medium")
     with listed:
-        draw_list(queue, fields)
+        draw_list(queue, fields, sort)
     with read:
         draw_walk(app, queue, sort)
         draw_reader(app, queue)

@@ -30,23 +30,30 @@ function ({streamlitRerunEventTriggerName, eventData}) {
     window.presses.push([Math.max(Date.now(), last + 1), eventData.event.key, eventData.node.id]);
     window.presses = window.presses.slice(-20);
   }
+  if (streamlitRerunEventTriggerName === "sortChanged") {
+    const column = api.getColumnState().find((one) => one.sort);
+    if (column) window.order = [Date.now(), column.colId, column.sort];
+  }
   return {
     selected: api.getSelectedNodes().map((node) => node.id),
     read: row ? row.id : null,
     presses: window.presses,
+    order: window.order,
     at: Date.now(),
   };
 }
 """)
-# Of all keys only those that decide; the others stay the grid's own.
+# Of all keys only those that decide; the others stay the grid's own. An order the page has set is no news to it.
 RETURNS = JsCode("""
 function ({streamlitRerunEventTriggerName, eventData}) {
+  if (streamlitRerunEventTriggerName === "sortChanged") return eventData.source === "uiColumnSorted";
   if (streamlitRerunEventTriggerName !== "cellKeyDown") return true;
   const event = eventData.event;
   return !event.ctrlKey && !event.metaKey && !event.altKey && "axn".includes(event.key);
 }
 """)
 ROW_ID = JsCode("function (params) { return params.data.id; }")
+AS_IT_COMES = JsCode("function () { return 0; }")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,17 @@ def touched(key: str, ids: Sequence[str]) -> Touch:
     )
 
 
+def ordered(key: str) -> tuple[str, str] | None:
+    """Return the column whose head was clicked in the grid of this key, with "asc" or "desc"; each click once."""
+    value = st.session_state.get(key)
+    asked = value.get("order") if isinstance(value, Mapping) else None
+    heard = desk().heard
+    if not asked or heard.get((key, "order"), 0) >= asked[0]:
+        return None
+    heard[key, "order"] = asked[0]
+    return str(asked[1]), str(asked[2])
+
+
 def hear_move(key: str) -> None:
     """Note that the last move in the grid of this key was followed; until then each run tells of it."""
     value = st.session_state.get(key)
@@ -98,13 +116,22 @@ def hear_press(own: Desk, key: str, press: Press) -> None:
     own.heard[key, "press"] = press.at
 
 
-def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: str, height: int) -> None:
+def draw_grid(
+    rows: pd.DataFrame,
+    columns: Sequence[Mapping[str, Any]],
+    orders: Mapping[str, str | None],
+    *,
+    key: str,
+    height: int,
+) -> None:
     """Draw rows of plain text, whole numbers, rounded figures and yes or no; `id` is never shown.
 
-    Filter, order and page are the database's, so the grid offers none of its own.
+    Filter, order and page are the database's: a click on the head of a column in `orders` only asks for another
+    (see `ordered`), and `orders` says which of them are ordered by, "asc" or "desc".
     """
     options = {
-        "columnDefs": [{"field": "id", "hide": True}, *columns],
+        "columnDefs": [{"field": "id", "hide": True}, *(_headed(column, orders) for column in columns)],
+        "suppressMultiSort": True,
         "defaultColDef": {
             "sortable": False,
             "filter": False,
@@ -138,11 +165,23 @@ def draw_grid(rows: pd.DataFrame, columns: Sequence[Mapping[str, Any]], *, key: 
         data_return_mode="CUSTOM",
         custom_jscode_for_grid_return=RETURNED,
         should_grid_return=RETURNS,
-        update_on=[("selectionChanged", 120), ("cellFocused", 150), "cellKeyDown"],
+        update_on=[("selectionChanged", 120), ("cellFocused", 150), "cellKeyDown", "sortChanged"],
         allow_unsafe_jscode=True,
         server_sync_strategy="server_wins",
         show_toolbar=False,
     )
+
+
+def _headed(column: Mapping[str, Any], orders: Mapping[str, str | None]) -> dict[str, Any]:
+    if column["field"] not in orders:
+        return dict(column)
+    return {
+        **column,
+        "sortable": True,
+        "sort": orders[column["field"]],
+        "sortingOrder": ["desc", "asc"],
+        "comparator": AS_IT_COMES,
+    }
 
 
 def _theme() -> StAggridTheme:

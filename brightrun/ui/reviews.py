@@ -14,9 +14,9 @@ from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import WORDLESS, ConversationFilter, Seen
-from brightrun.ui.filters import AT, WRITERS, forget_filters, next_reading
+from brightrun.ui.filters import AT, SORT, WRITERS, forget_filters, next_reading
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.grid import Press, draw_grid, hear_move, touched
+from brightrun.ui.grid import Press, draw_grid, hear_move, ordered, touched
 from brightrun.ui.session import desk, page_at, place, set_place
 from brightrun.ui.text import counted, plain, words
 
@@ -29,7 +29,7 @@ COLUMNS: Sequence[dict[str, Any]] = (
     {
         "field": "score",
         "headerName": "Score",
-        "width": 92,
+        "width": 108,
         "type": "numericColumn",
         "tooltipField": "findings",
     },
@@ -40,7 +40,7 @@ COLUMNS: Sequence[dict[str, Any]] = (
     {"field": "arc", "headerName": "Arc", "width": 170},
     {"field": "topic", "headerName": "Topic", "width": 170},
     {"field": "turns", "headerName": "Turns", "width": 78, "type": "numericColumn"},
-    {"field": "words", "headerName": "Words", "width": 84, "type": "numericColumn"},
+    {"field": "words", "headerName": "Words", "width": 104, "type": "numericColumn"},
     {"field": "writer", "headerName": "Writer", "width": 100},
     {"field": "tier", "headerName": "Tier", "width": 110},
     {"field": "template", "headerName": "Template", "width": 190},
@@ -48,6 +48,15 @@ COLUMNS: Sequence[dict[str, Any]] = (
     {"field": "reviewer", "headerName": "Decided by", "width": 120},
     {"field": "written", "headerName": "Written", "width": 140},
 )
+ORDERS = {
+    ("score", "desc"): "best",
+    ("score", "asc"): "worst",
+    ("words", "desc"): "longest",
+    ("words", "asc"): "shortest",
+    ("written", "desc"): "newest",
+    ("written", "asc"): "oldest",
+}
+"""What a click on the head of a column asks for."""
 HEADINGS = {str(column["field"]): str(column["headerName"]) for column in COLUMNS}
 
 
@@ -88,6 +97,15 @@ class Queue:
         return next(iter(below + above[::-1]), None)
 
 
+def heed_heads() -> None:
+    """Take over the order that was asked for at the head of a column, before the choice of orders is drawn."""
+    asked = ordered(GRID)
+    if asked in ORDERS:
+        st.session_state[SORT] = ORDERS[asked]
+        st.session_state[AT] = 1
+        set_place("id", None)
+
+
 def look(app: App, chosen: ConversationFilter, sort: str) -> Queue:
     """Read the page the address names, with what the grid says about it."""
     counts = app.reviews.count_statuses(chosen)
@@ -123,9 +141,12 @@ def _reading(app: App, rows: Sequence[dict[str, Any]]) -> Seen:
     return own.reading
 
 
-def draw_list(queue: Queue, fields: Sequence[str]) -> None:
-    """Draw the grid with these columns, and its pages."""
-    draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), key=GRID, height=HEIGHT)
+def draw_list(queue: Queue, fields: Sequence[str], sort: str) -> None:
+    """Draw the grid with these columns in this order, and its pages."""
+    orders = {field: None for field, _ in ORDERS} | {
+        field: way for (field, way), name in ORDERS.items() if name == sort
+    }
+    draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), orders, key=GRID, height=HEIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
         matching = counted(queue.total, "conversation matches", "conversations match")

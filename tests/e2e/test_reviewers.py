@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from brightrun.domain.conversation import ConversationStatus
+from brightrun.domain.review import ConversationFilter
 from tests.e2e.conftest import Site, press, serving
 from tests.e2e.test_road import grid_of, row_ids, statuses
 from tests.seed import Seed, seed_conversations
@@ -114,3 +115,36 @@ def test_a_whole_filter_is_decided_on_and_undone(
     press(undo)
     expect(page.get_by_text("Undone: 120 conversations")).to_be_visible()
     assert statuses(site)["pending_review"] == 120
+
+
+def test_the_head_of_a_column_orders_the_whole_list(
+    site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str
+) -> None:
+    """A click on Score brings the best of all pages, a second one the worst; the choice beside it says so too."""
+    seed_conversations(dsn, [Seed(n, status="pending_review") for n in range(60)])
+    best, worst = (
+        f"{site.app.reviews.page(ConversationFilter(), sort=sort, limit=1)[0]['quality_score']:.1f}"
+        for sort in ("best", "worst")
+    )
+    page = open_tab("review")
+    head = grid_of(page).locator(".ag-header-cell[col-id=score]")
+    order = page.get_by_role("combobox", name="Order")
+    expect(head).to_have_attribute("aria-sort", "none")
+    settled(page)
+    head.click()
+    expect(order).to_have_value("Best score first")
+    expect(grid_of(page).locator("[row-index='0'] [col-id=score]")).to_contain_text(best)
+    expect(page).to_have_url(re.compile(r"sort=Best"))
+    expect(head).to_have_attribute("aria-sort", "descending")
+    settled(page)
+    shoot(page, "ordered")
+    head.click()
+    expect(order).to_have_value("Worst score first")
+    expect(grid_of(page).locator("[row-index='0'] [col-id=score]")).to_contain_text(worst)
+    settled(page)
+    order.click()
+    page.get_by_role("option", name="Newest first").click()
+    expect(head).to_have_attribute("aria-sort", "none")
+    expect(order).to_have_value("Newest first")
+    settled(page)
+    expect(page).not_to_have_url(re.compile("sort=Worst"))
