@@ -79,6 +79,13 @@ OutOption = Annotated[
 ]
 
 
+def hand_on(context: typer.Context, *, as_json: bool) -> bool:
+    """Let a group's --json hold for the command after it too; returns whether there is one."""
+    if as_json:
+        context.default_map = {name: {"as_json": True} for name in context.command.commands}  # type: ignore[attr-defined]
+    return context.invoked_subcommand is not None
+
+
 def open_settings() -> Settings:
     """Read the settings; a value that cannot be used ends the command with a sentence."""
     try:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, opened, out, print_table, reported
+from brightrun.cli.console import Json, emit, hand_on, opened, out, print_table, reported
 from brightrun.domain.person import Person, role_of
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ RoleName = Annotated[str, typer.Option("--role", help="viewer, reviewer, author 
 @app.callback(invoke_without_command=True)
 def people(context: typer.Context, as_json: Json = False) -> None:
     """List who is on the list."""
-    if context.invoked_subcommand:
+    if hand_on(context, as_json=as_json):
         return
     with reported(as_json=as_json), opened() as brightrun:
         found = brightrun.people.all()

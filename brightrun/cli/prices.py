@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from brightrun.cli.console import Json, emit, err, opened, out, print_table, reported
+from brightrun.cli.console import Json, emit, err, hand_on, opened, out, print_table, reported
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.price import Price
 
@@ -21,7 +21,7 @@ app = typer.Typer(help="Show what each model costs; add, correct and look back."
 @app.callback(invoke_without_command=True)
 def prices(context: typer.Context, as_json: Json = False) -> None:
     """Show what each model costs; add, correct and look back."""
-    if context.invoked_subcommand is None:
+    if not hand_on(context, as_json=as_json):
         show(as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from brightrun.cli.console import (
     OutOption,
     emit,
     err,
+    hand_on,
     opened,
     print_table,
     read_file,
@@ -33,7 +34,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def templates(context: typer.Context, as_json: Json = False) -> None:
     """List templates; write them to files and publish them from there."""
-    if context.invoked_subcommand is None:
+    if not hand_on(context, as_json=as_json):
         show(as_json=as_json)
 
 

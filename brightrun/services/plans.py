@@ -52,6 +52,19 @@ class Plan:
     notes: Sequence[str] = ()
     left_out: Sequence[str] = ()
     """Scenarios that cannot be written and were left out for that, each with its reason."""
+    unseen: int = 0
+    """Scenarios that nobody looked at any more: there were problems enough before."""
+
+    def faulty(self) -> str:
+        """Return how many scenarios cannot be written, in words."""
+        number = len(self.problems) + len(self.left_out)
+        least = "At least " if self.unseen else ""
+        return f"{least}{number:,} scenario{'s' * (number != 1)}"
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with each of them, and how many were not looked at."""
+        unseen = [f"{self.unseen:,} more were not looked at."] if self.unseen else []
+        return [*self.problems, *self.left_out, *unseen]
 
     def templates(self) -> Counter[str]:
         """Return how many items each template will write."""
@@ -60,7 +73,7 @@ class Plan:
     def require(self) -> None:
         """Raise InvalidInput when anything keeps the batch from starting."""
         if self.problems:
-            listed = "\n".join(f"- {problem}" for problem in self.problems)
+            listed = "\n".join(f"- {problem}" for problem in self.faults())
             raise InvalidInput(f"The batch cannot start:\n{listed}", remedy="Nothing was created.")
         if not self.items:
             raise InvalidInput(
@@ -111,13 +124,14 @@ class Planner:
         decided: Sequence[Choice | None] = choices or [_by_hand(fixed)] * len(scenarios)
         items: list[PlannedItem] = []
         faults: list[str] = []
+        unseen = 0
         for number, (scenario, choice) in enumerate(zip(scenarios, decided, strict=True), start=1):
             try:
                 items.append(self._item(scenario, options, choice, pool))
             except InvalidInput as fault:
                 faults.append(f"Scenario {number} ({scenario.title()}): {fault}")
                 if len(faults) >= MAX_PROBLEMS and not leave_out:
-                    faults.append("More scenarios were not looked at.")
+                    unseen = len(scenarios) - number
                     break
         parts = [(item.choice.template.version, item.prompt) for item in items]
         estimate, terms = self._estimator.estimate(parts, options, known)
@@ -130,6 +144,7 @@ class Planner:
             problems=() if leave_out else faults,
             notes=notes,
             left_out=faults if leave_out else (),
+            unseen=unseen,
         )
 
     def price(self, version: TemplateVersion, prompt: Prompt, options: JobOptions) -> Estimate:

@@ -16,6 +16,7 @@ from brightrun.stores import scaffolding
 
 __all__ = ["Axes", "Planned", "Scenarios", "guess_mapping", "read_sheet"]
 
+SHOWN_DOUBLES = 5
 AXES = {
     "persona": ("persona", "persona_key"),
     "arc": ("arc", "arc_key", "emotional_arc", "emotional_arc_key"),
@@ -131,12 +132,16 @@ class Scenarios:
         """
         places = _places(sheet, mapping or {})
         rows = sheet.rows if limit is None else sheet.rows[:limit]
-        seen: dict[str, Scenario] = {}
+        seen: dict[str, tuple[int, Scenario]] = {}
+        doubled = []
         for line, row in zip(sheet.lines[: len(rows)], rows, strict=True):
             values = {variable: row[place] for variable, place in places.items()}
             scenario = self._scenario(f"{sheet.name}, line {line}", values)
-            seen.setdefault(scenario.fingerprint(), scenario)
-        return Planned(list(seen.values()), len(rows) - len(seen), sheet.notes)
+            first, _ = seen.setdefault(scenario.fingerprint(), (line, scenario))
+            if first != line:
+                doubled.append(f"line {line} is line {first} again")
+        notes = [*sheet.notes, *_left_out(doubled)]
+        return Planned([scenario for _, scenario in seen.values()], len(doubled), notes)
 
     def _scenario(self, where: str, values: Mapping[str, str]) -> Scenario:
         keys = {axis: values[axis].strip() or None for axis in ("persona", "arc", "topic") if axis in values}
@@ -201,6 +206,13 @@ def _places(sheet: Sheet, mapping: Mapping[str, str]) -> dict[str, int]:
     if not places:
         raise InvalidInput("No column is used.", remedy="Map at least one.")
     return places
+
+
+def _left_out(doubled: Sequence[str]) -> list[str]:
+    if not doubled:
+        return []
+    more = f", and {len(doubled) - SHOWN_DOUBLES:,} more" if len(doubled) > SHOWN_DOUBLES else ""
+    return [f"Left out: {', '.join(doubled[:SHOWN_DOUBLES])}{more}."]
 
 
 def _tier(where: str, text: str) -> Tier:

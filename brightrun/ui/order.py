@@ -211,10 +211,9 @@ def _draw_figures(plan: Plan, intake: Intake) -> None:
 
 
 def _draw_problems(plan: Plan) -> None:
-    problems = [*plan.problems, *plan.left_out]
+    problems, number = plan.faults(), plan.faulty()
     if not problems:
         return
-    number = counted(len(problems), "scenario")
     if plan.left_out:
         st.warning(f"**{number} cannot be written and will be left out.**")
     else:

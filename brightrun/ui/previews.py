@@ -127,8 +127,8 @@ def _draw_adjust(app: App, job: Job) -> None:
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
         st.caption(label_safe(_standing(rest), limit=400))
         if rest.plan.problems:
-            st.error(f"**{counted(len(rest.plan.problems), 'scenario')} cannot be written so.**")
-            st.text("\n".join(f"• {problem}" for problem in rest.plan.problems[:5]))
+            st.error(f"**{rest.plan.faulty()} cannot be written so.**")
+            st.text("\n".join(f"• {problem}" for problem in rest.plan.faults()[:5]))
         else:
             draw_estimate(rest.plan.estimate)
         st.button(

@@ -102,6 +102,7 @@ def test_a_model_without_a_price_is_refused_until_it_has_one(shell: Shell, sheet
 def test_a_price_is_listed_corrected_and_looked_back_on(shell: Shell) -> None:
     """What is left out of a correction stays; the history names both figures and who changed them."""
     listed = {(p["model"], p["above_input_tokens"]): p for p in json_of(shell, "prices", "list")["prices"]}
+    assert json.loads(shell.run("prices", "--json", "list")) == json_of(shell, "prices", "list")
     assert listed[(MODEL, 0)]["cache_write_usd"] == 2.5
     assert listed[(MODEL, 0)]["cache_write_hour_usd"] == 4
     assert listed[(MODEL, 0)]["batch_factor"] == 0.5

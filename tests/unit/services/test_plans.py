@@ -53,6 +53,17 @@ def test_a_plan_names_every_problem_and_creates_nothing(app: App) -> None:
     assert app.batches.count() == 0
 
 
+def test_what_was_not_looked_at_is_no_problem_of_its_own(app: App) -> None:
+    """After twenty problems the rest is not looked at: the count says at least, and the end says how many."""
+    blank = scenarios(1)[0].__class__(variables={"weather": "rain"})
+    plan = app.planner.plan([blank] * 30, options())
+    assert plan.faulty() == "At least 20 scenarios"
+    assert plan.faults()[-1] == "10 more were not looked at."
+    assert app.planner.plan([blank], options()).faulty() == "1 scenario"
+    with pytest.raises(InvalidInput, match="10 more were not looked at"):
+        plan.require()
+
+
 def test_what_cannot_be_written_can_be_left_out(app: App) -> None:
     """Of a long file nobody has to mend twenty blank rows first: the others start, and each left out is named."""
     blank = scenarios(1)[0].__class__(variables={"weather": "rain"})

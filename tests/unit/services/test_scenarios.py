@@ -35,9 +35,13 @@ def test_an_empty_axis_stays_open_and_no_axis_is_nothing(app: App) -> None:
 
 
 def test_equal_rows_are_one_scenario(app: App) -> None:
-    """Duplicates are left out and counted; white space at the ends does not make a difference."""
+    """Duplicates are left out, counted and named; white space at the ends does not make a difference."""
     planned = read(app, "scenario,mood\nRing a bell,calm\n Ring a bell , calm\nRing a bell,loud\n")
     assert (len(planned.scenarios), planned.duplicates) == (2, 1)
+    assert planned.notes == ["Left out: line 3 is line 2 again."]
+    many = read(app, "scenario\n" + "Ring a bell\n" * 8)
+    assert many.duplicates == 7
+    assert many.notes[0].endswith("line 6 is line 2 again, line 7 is line 2 again, and 2 more.")
 
 
 def test_columns_feed_the_variables_they_are_mapped_to(app: App) -> None:
