@@ -361,7 +361,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         reparsing=Reparsing(db, answers, spool),
         enrichment=enrichment,
         judging=judging,
-        imports=Imports(db, scenarios, files, settings.quality),
+        imports=Imports(db, scenarios, files, settings.quality, after_end=duplicates.mark_taken),
         reviews=Reviews(db),
         corrections=Corrections(db, enrichment, settings.quality),
         views=Views(db),

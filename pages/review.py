@@ -29,7 +29,7 @@ with told():
         draw_views(app)
         fields = draw_columns(app, HEADINGS)
     queue = look(app, chosen, sort)
-    if not queue.rows:
+    if not queue.rows and not queue.reading.row_version:
         draw_undo(app)
         draw_nothing(app, chosen)
         st.stop()
@@ -39,7 +39,10 @@ with told():
     draw_decisions(app, queue)
     listed, read = st.columns([11, 9], gap="medium")
     with listed:
-        draw_list(queue, fields, sort)
+        if queue.rows:
+            draw_list(queue, fields, sort)
+        else:
+            draw_nothing(app, chosen)
     with read:
         draw_walk(app, queue, sort)
         draw_reader(app, queue)

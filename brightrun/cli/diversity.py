@@ -11,6 +11,7 @@ from rich.table import Table
 
 from brightrun.cli.console import Json, emit, opened, out, print_table, reported
 from brightrun.domain.diversity import Diversity
+from brightrun.domain.errors import InvalidInput
 
 SHOWN_PAIRS = 20
 
@@ -52,11 +53,24 @@ def diversity(
 
 
 def duplicates(
-    job: Annotated[str, typer.Argument(help="The job's id or its beginning.")], as_json: Json = False
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="The job's id or its beginning.")] = None,
+    taken: Annotated[
+        str | None, typer.Option("--import", help="Of an import instead: its id or its name.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Flag conversations of a job that are nearly the same as an earlier or an approved one."""
     with reported(as_json=as_json), opened() as app:
-        marked = app.duplicates.mark_job(app.batches.find(job))
+        if (job is None) == (taken is None):
+            raise InvalidInput(
+                "Near-duplicates are looked for in one job or in one import.",
+                remedy="Give the job's id, or --import with an import's name.",
+            )
+        marked = (
+            app.duplicates.mark_import(app.imports.find(taken))
+            if taken is not None
+            else app.duplicates.mark_job(app.batches.find(str(job)))
+        )
     if as_json:
         emit(asdict(marked))
     else:

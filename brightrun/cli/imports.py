@@ -18,6 +18,8 @@ from rich.table import Table
 from brightrun.cli.console import Json, emit, err, opened, out, print_table, reported
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.imports import Import, ImportLine, Outcome
+from brightrun.domain.review import ConversationFilter
+from brightrun.services.duplicates import CODE
 from brightrun.services.imports import Watch
 
 SHOWN_LINES = 20
@@ -46,11 +48,12 @@ def import_file(
                 o: app.imports.lines(found.id, o, limit=limit, noted=o is Outcome.IMPORTED)
                 for o in (Outcome.REFUSED, Outcome.DUPLICATE, Outcome.IMPORTED)
             }
+            near = app.reviews.count(ConversationFilter(import_id=found.id, flag=CODE))
         if as_json:
             listed = {o.value: [{"line": e.line, "reason": found.told(e)} for e in left[o]] for o in left}
-            emit(asdict(found) | {"lines": listed})
+            emit(asdict(found) | {"near_duplicates": near, "lines": listed})
         else:
-            _print(found, left)
+            _print(found, left, near)
     if found.refused and not found.imported:
         raise typer.Exit(1)
 
@@ -73,7 +76,7 @@ def imports(as_json: Json = False) -> None:
     print_table(table)
 
 
-def _print(found: Import, left: Mapping[Outcome, Sequence[ImportLine]]) -> None:
+def _print(found: Import, left: Mapping[Outcome, Sequence[ImportLine]], near: int) -> None:
     out.print(
         f"{found.imported:,} of {found.entries:,} entries imported, {found.refused:,} refused, "
         f"{found.duplicates:,} here already, {found.blank:,} blank."
@@ -83,6 +86,11 @@ def _print(found: Import, left: Mapping[Outcome, Sequence[ImportLine]]) -> None:
     hidden = found.refused + found.duplicates - len(left[Outcome.REFUSED]) - len(left[Outcome.DUPLICATE])
     if hidden:
         out.print(f"  and {hidden:,} more; --json lists all.")
+    if near:
+        out.print(
+            f"{near:,} of them {'is' if near == 1 else 'are'} nearly the same as another one, and flagged: "
+            f"brightrun review --filter import={found.id} --filter flag={CODE}"
+        )
     if found.imported:
         out.print(f"They wait for review: brightrun review --filter import={found.id}")
 

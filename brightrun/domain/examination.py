@@ -49,6 +49,13 @@ def _shape(turns: Sequence[Turn], prompt: Prompt | None) -> Iterator[Finding]:
         if turns[number].role is turns[number - 1].role:
             role = turns[number].role.value
             yield found("ROLE_NOT_ALTERNATING", f"Two {role} turns follow each other.", number + 1)
+    answers = [turn for turn in turns if turn.role is Role.ASSISTANT]
+    if answers and not any(turn.train for turn in answers):
+        yield found(
+            "NOTHING_TRAINED",
+            "Every answer is skipped, so a model would learn nothing from it.",
+            suggestion="Train on an answer, or reject it.",
+        )
     if prompt and len(turns) != prompt.turns:
         yield found("TURN_COUNT", f"It has {len(turns)} turns; {prompt.turns} were asked for.")
 

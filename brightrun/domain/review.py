@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from uuid import UUID
 
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, ImportId, JobId, TemplateVersionId
+from brightrun.domain.rules import RULES
 from brightrun.domain.text import clean
 
 MAX_LENGTH = 1_000_000
@@ -123,7 +125,24 @@ class ConversationFilter:
         found = cls(**values)  # type: ignore[arg-type]
         if found.is_wordless:
             raise InvalidInput(f"There is no word to look for in {found.text!r}.", remedy=WORDLESS)
+        found.require_possible()
         return found
+
+    def require_possible(self) -> None:
+        """Raise InvalidInput for a rule that is none, and for bounds between which nothing lies."""
+        if self.flag is not None and self.flag not in RULES:
+            near = get_close_matches(self.flag.upper(), RULES, n=1)
+            raise InvalidInput(
+                f"There is no finding {self.flag!r}.",
+                remedy=f"Did you mean {near[0]}?" if near else f"Findings are {', '.join(sorted(RULES))}.",
+            )
+        for what in ("score", "turns", "words"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low is not None and high is not None and low > high:
+                raise InvalidInput(
+                    f"min_{what} {low:g} is above max_{what} {high:g}, so nothing can match.",
+                    remedy="Give them the other way round.",
+                )
 
     @property
     def is_wordless(self) -> bool:

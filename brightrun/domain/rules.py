@@ -58,6 +58,7 @@ _BLOCKERS = {
     "STARTS_WITH_ASSISTANT": "Chat templates expect the user first; some trainers drop the row, some fail.",
     "ENDS_WITH_USER": "A question that nothing answers trains nothing, and some trainers refuse it.",
     "ROLE_NOT_ALTERNATING": "Two turns of one role are dropped by one trainer and merged by another.",
+    "NOTHING_TRAINED": "Where every answer is skipped there is nothing to learn, and the row is left out of datasets.",
     "MISSING_CONTENT": "An empty turn trains the model to say nothing.",
     "TRUNCATED_TURN": "A turn that breaks off trains the model to break off.",
     "CONTROL_TOKEN": "Chat templates act on it: in the middle of a text it ends a turn or begins one.",

@@ -162,10 +162,11 @@ class Datasets:
 
     def find(self, text: str) -> Dataset:
         """Return a dataset by its id, its name (the newest version) or `name@version`; raises NotFound."""
-        name, _, version = text.partition("@") if re.search(r"@\d+$", text) else (text, "", "")
-        for dataset in store.named(self._db, name):
-            if not version or dataset.version == int(version):
-                return dataset
+        name, _, version = text.rpartition("@") if re.search(r"@[0-9]+$", text) else ("", "", "")
+        whole = store.named(self._db, text)  # a name may end so itself
+        versions = store.named(self._db, name) if name and not whole else []
+        for dataset in [*whole, *(one for one in versions if one.version == int(version))]:
+            return dataset
         try:
             return self.get(DatasetId(parse_uuid(text, "dataset")))
         except InvalidInput as fault:

@@ -1,4 +1,4 @@
-"""Near-duplicates: found within a batch and against everything approved, and marked on the row."""
+"""Near-duplicates: found within a batch or an import and against everything approved, and marked on the row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from brightrun import saol
 from brightrun.domain.batch import Job, JobKind
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.ids import JobId
+from brightrun.domain.ids import ImportId, JobId
+from brightrun.domain.imports import Import
 from brightrun.domain.person import Action
 from brightrun.domain.rules import found
 from brightrun.domain.standard import STANDARD, Standard
@@ -43,7 +44,7 @@ class Marked:
     """What a look for near-duplicates led to."""
 
     looked_at: int
-    """Conversations of the batch."""
+    """Conversations of the batch or the import."""
     approved: int
     """Approved ones from elsewhere that they were held against."""
     marked: int
@@ -65,12 +66,33 @@ class Duplicates:
     @needs(Action.REVIEW)
     def mark_job(self, job_id: JobId) -> Marked:
         """Mark a batch's conversations that repeat an earlier or an approved one, and clear marks that are over."""
-        own = store.told(self._db, [("job_id", "eq", job_id)])
+        return self._mark("job_id", job_id, "batch")
+
+    @needs(Action.REVIEW)
+    def mark_import(self, import_id: ImportId) -> Marked:
+        """Do the same for what was imported from one file."""
+        return self._mark("import_id", import_id, "import")
+
+    def mark_ended(self, job: Job) -> Marked | None:
+        """Mark a batch that has just ended, where that takes a moment; None where it waits to be asked for."""
+        if job.kind is not JobKind.WRITE or not self._is_moment(job.counts.completed):
+            return None
+        return self.mark_job(job.id)
+
+    def mark_taken(self, found: Import) -> Marked | None:
+        """Do the same for an import."""
+        return self.mark_import(found.id) if self._is_moment(found.imported) else None
+
+    def _is_moment(self, number: int) -> bool:
+        return number > 0 and number + store.number(self._db, [("status", "eq", "approved")]) <= AT_ONCE
+
+    def _mark(self, column: str, origin: JobId | ImportId, what: str) -> Marked:
+        own = store.told(self._db, [(column, "eq", origin)])
         own_ids = {one.id for one in own}
         approved = [
             one for one in store.told(self._db, [("status", "eq", "approved")]) if one.id not in own_ids
         ]
-        marks = _marks(own, approved, self._standard.likeness)
+        marks = _marks(own, approved, self._standard.likeness, what)
         rows = [
             {"id": one.id, "version": one.version, "marks": [marks[one.id]] if one.id in marks else []}
             for one in own
@@ -78,15 +100,10 @@ class Duplicates:
         ]
         return Marked(len(own), len(approved), store.mark(self._db, [CODE], rows))
 
-    def mark_ended(self, job: Job) -> Marked | None:
-        """Mark a batch that has just ended, where that takes a moment; None where it waits to be asked for."""
-        if job.kind is not JobKind.WRITE or job.counts.completed < 1:
-            return None
-        approved = store.number(self._db, [("status", "eq", "approved")])
-        return self.mark_job(job.id) if job.counts.completed + approved <= AT_ONCE else None
 
-
-def _marks(own: Sequence[Told], approved: Sequence[Told], likeness: float) -> dict[str, dict[str, object]]:
+def _marks(
+    own: Sequence[Told], approved: Sequence[Told], likeness: float, what: str
+) -> dict[str, dict[str, object]]:
     """Return the mark of each that repeats one that stands before it: approved ones first, then by age."""
     kept = [one for one in own if one.status not in _LEFT_OUT]
     kept.sort(key=lambda one: one.status is not ConversationStatus.APPROVED)
@@ -98,11 +115,14 @@ def _marks(own: Sequence[Told], approved: Sequence[Told], likeness: float) -> di
     for earlier, later, alike in near_duplicates(texts, likeness=likeness, since=first):
         if later not in best:  # the most alike come first
             best[later] = (alike, standing[place[earlier]])
-    return {key: _mark(alike, other, place[other.id] < first) for key, (alike, other) in best.items()}
+    own_kind = f"an earlier conversation of its {what}"
+    return {
+        key: _told(alike, other, "an approved conversation" if place[other.id] < first else own_kind)
+        for key, (alike, other) in best.items()
+    }
 
 
-def _mark(alike: float, other: Told, is_elsewhere: bool) -> dict[str, object]:
-    where = "an approved conversation" if is_elsewhere else "an earlier conversation of its batch"
+def _told(alike: float, other: Told, where: str) -> dict[str, object]:
     seen = found(CODE, f"{alike:.0%} the same as {where}.", suggestion="Keep one of the two.")
     return seen.to_json() | {"other": other.id}
 

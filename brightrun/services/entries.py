@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +38,8 @@ MAX_ENTRY = 8_000_000
 KINDS = (".jsonl", ".ndjson", ".json", ".csv")
 MOST_BEHIND = 2 * MAX_ENTRY
 """Bytes, unpacked, that are read for one entry of a JSON list or a table before it is given up: escapes and blanks count."""
+MAX_DEPTH = 100
+"""How deep lists and objects of a JSON list may stand in each other."""
 REMEDY = "Give a .jsonl, .json or .csv file, also compressed as .gz."
 _READ = 1 << 20
 _BUFFER = 1 << 16
@@ -70,7 +73,9 @@ class Entry:
         except UnicodeDecodeError as broken:
             raise InvalidInput(f"It is not UTF-8 at byte {broken.start + 1}.") from broken
         except json.JSONDecodeError as broken:
-            raise InvalidInput(f"It is no JSON: {broken.msg} at character {broken.pos + 1}.") from broken
+            raise InvalidInput(
+                f"It is no JSON: {broken.msg.removesuffix(' at')} at character {broken.pos + 1}."
+            ) from broken
         except (ValueError, RecursionError) as broken:
             raise InvalidInput(
                 "It is no JSON that can be read: nested or numbered beyond measure."
@@ -180,8 +185,9 @@ def _items(file: IO[bytes]) -> Iterator[Entry]:
                 yield Entry(number, b"", fault=f"It is longer than {MAX_ENTRY:,} bytes.")
             else:
                 yield Entry(number, raw, value if value is not None else "null")
-    except _Endless:
-        yield Entry(number + 1, b"", fault=f"{_ENDLESS} What follows it is not read.")
+    except (_Endless, _TooDeep) as fault:
+        said = _ENDLESS if isinstance(fault, _Endless) else _TOO_DEEP
+        yield Entry(number + 1, b"", fault=f"{said} What follows it is not read.")
         return
     except (ijson.JSONError, ijson.IncompleteJSONError, UnicodeDecodeError, ValueError) as fault:
         said = " ".join(str(fault).split())[:120]
@@ -198,20 +204,53 @@ class _Endless(Exception):
 _ENDLESS = f"It is longer than {MOST_BEHIND:,} bytes as it stands in the file."
 
 
+class _TooDeep(Exception):
+    """An entry holds lists in lists in lists."""
+
+
+_TOO_DEEP = f"Its lists and objects stand in each other more than {MAX_DEPTH} deep."
+_MARKS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
+"""What nesting is told by, and what is escaped: a quotation mark among it ends no text."""
+
+
 class _Bounded:
-    """A file that is read no further for one entry than an entry may be long."""
+    """JSON that is read no further than an entry may be long, nor deeper: ijson's memory grows with the square of that."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.behind = 0
         """Bytes since the entry before: set back by whoever has it."""
+        self._depth = 0
+        self._in_text = False
+        self._escape = b""
+        """The backslash at the end of what was read last, where it belongs to what comes next."""
 
     def read(self, size: int = -1) -> bytes:
+        if self._depth > MAX_DEPTH:
+            raise _TooDeep
         if self.behind > MOST_BEHIND:
             raise _Endless
         data = self._file.read(size)
         self.behind += len(data)
-        return data
+        begins = len(self._escape)
+        marked = self._escape + data
+        reach = self._reach(marked) - begins
+        if data and reach <= 0:
+            raise _TooDeep
+        self._escape = b"\\" * ((len(marked) - len(marked.rstrip(b"\\"))) % 2)
+        return data[:reach]
+
+    def _reach(self, data: bytes) -> int:
+        """Follow the nesting; returns how many bytes are not too deep."""
+        for mark in _MARKS.finditer(data):
+            sign = mark[0]
+            if sign == b'"':
+                self._in_text = not self._in_text
+            elif len(sign) == 1 and not self._in_text:
+                self._depth += 1 if sign in b"[{" else -1
+                if self._depth > MAX_DEPTH:
+                    return mark.start()
+        return len(data)
 
 
 class _BoundedLines:

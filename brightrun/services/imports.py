@@ -62,9 +62,17 @@ class Imports:
     """Takes files in; a broken-off import of the same file and name goes on where it stood."""
 
     def __init__(
-        self, db: saol.Database, scenarios: Scenarios, files: Bucket, standard: Standard = STANDARD
+        self,
+        db: saol.Database,
+        scenarios: Scenarios,
+        files: Bucket,
+        standard: Standard = STANDARD,
+        *,
+        after_end: Callable[[Import], object] | None = None,
     ) -> None:
+        """`after_end` is told of an import that was taken whole."""
         self._db = db
+        self._after_end = after_end
         self._standard = standard
         self._scenarios = scenarios
         self._files = files
@@ -101,6 +109,8 @@ class Imports:
         done = store.complete(self._db, found.id)
         while conversations.index_texts(self._db, CHUNK):
             pass
+        if self._after_end:
+            self._after_end(done)
         return done
 
     def page(self, *, limit: int = 50, offset: int = 0) -> list[Import]:

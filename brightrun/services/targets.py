@@ -32,10 +32,15 @@ def _file_name(beginning: str, chosen: Format) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise SetupFault when a folder cannot be written to, before anything is frozen."""
+    """Raise SetupFault when a folder cannot be made or written to, before anything is frozen; none is made."""
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise SetupFault(
+            f"{there} is a file, and a dataset is written into a folder.",
+            remedy="Give a folder with --out; nothing was frozen.",
+        )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with hidden(folder):
+        with hidden(there):
             pass
     except OSError as fault:
         raise SetupFault(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from brightrun import saol
+from brightrun.domain.errors import NotAllowed
 from brightrun.domain.person import Action
 from brightrun.domain.text import clean
 from brightrun.domain.view import SavedView, view_name
@@ -23,11 +25,27 @@ class Views:
         return store.saved(self._db)
 
     @needs(Action.SAVE_VIEW)
-    def save(self, name: str, query: Mapping[str, str], *, person: str) -> SavedView:
-        """Keep a view under a name, in place of one of that name; raises InvalidInput for an unusable one."""
+    def save(self, name: str, query: Mapping[str, str], *, person: str, replaces: bool = False) -> SavedView:
+        """Keep a view under a name, in place of one of that name only where it `replaces` it; case makes no other name.
+
+        Raises InvalidInput for an unusable name, and NotAllowed for one that is taken.
+        """
         view = SavedView(view_name(name), {clean(n): clean(v) for n, v in query.items()}, person)
+        taken = self.named(view.name)
+        if taken and not replaces:
+            raise NotAllowed(
+                f"There is a view {taken.name!r} already, saved by {taken.saved_by}.",
+                remedy="Choose another name, or replace it.",
+            )
+        if taken:
+            view = replace(view, name=taken.name)
         store.save(self._db, view)
         return view
+
+    def named(self, name: str) -> SavedView | None:
+        """Return the view of a name, in whatever case; None where there is none."""
+        wanted = " ".join(name.split()).casefold()
+        return next((view for view in self.all() if view.name.casefold() == wanted), None)
 
     @needs(Action.SAVE_VIEW)
     def forget(self, name: str) -> None:

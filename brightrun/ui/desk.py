@@ -105,6 +105,8 @@ class Desk:
     """How often the rest of a preview was adjusted here: what was planned before is stale."""
     published: int = 0
     """How many templates were published here: the editor of a new one begins empty after each."""
+    taken: int = 0
+    """How many files were imported here: the fields of the next one begin empty after each."""
     watched: set[JobId] = field(default_factory=set)
     """Jobs that were open when this session last looked at them."""
     _asked: Hashable | None = None

@@ -11,8 +11,11 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.imports import Import, Outcome
+from brightrun.domain.person import Action
+from brightrun.domain.review import ConversationFilter
+from brightrun.services.duplicates import CODE
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.session import begin, person, place, set_place
+from brightrun.ui.session import begin, desk, person, place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
 
 KINDS = ["jsonl", "ndjson", "json", "csv", "gz"]
@@ -23,15 +26,18 @@ SHOWN_LINES = 500
 
 def draw_intake(app: App) -> None:
     """Draw the way in: a file, a name, one button."""
+    number = desk().taken
     with st.form("import", border=True):
         file = st.file_uploader(
             "File",
             type=KINDS,
-            key="import-file",
+            key=f"import-file-{number}",
             max_upload_size=MAX_MEGABYTES,
             help="JSONL, a JSON list or CSV, also as .gz: `messages`, ShareGPT `conversations`, or Alpaca.",
         )
-        name = st.text_input("Name", key="import-name", placeholder="The file's name", max_chars=255)
+        name = st.text_input(
+            "Name", key=f"import-name-{number}", placeholder="The file's name", max_chars=255
+        )
         if st.form_submit_button("Import", type="primary"):
             if file is None:
                 st.warning("Choose a file first.")
@@ -81,6 +87,7 @@ def _draw_import(app: App, found: Import) -> None:
             label=f"Review the {counted(found.imported, 'conversation')}",
             query_params={"import": found.id},
         )
+        _draw_near(app, found)
     titles = {
         Outcome.REFUSED: "Refused",
         Outcome.DUPLICATE: "Here already",
@@ -102,8 +109,37 @@ def _draw_import(app: App, found: Import) -> None:
                 st.caption(f"The first {SHOWN_LINES} are shown; `brightrun import --json` lists all.")
 
 
+def _draw_near(app: App, found: Import) -> None:
+    """Draw the way to what is nearly the same as something else, and to have it looked for once more."""
+    near = app.reviews.count(ConversationFilter(import_id=found.id, flag=CODE))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if near:
+            st.page_link(
+                Place.REVIEW.value,
+                label=f"{near:,} of them nearly the same as another",
+                query_params={"import": found.id, "status": "any", "flag": CODE},
+            )
+        st.button(
+            "Flag near-duplicates",
+            key="import-duplicates",
+            on_click=_mark,
+            args=(app, found),
+            disabled=not app.may(Action.REVIEW),
+            help="Within this import and against everything approved; a small import is looked through by itself.",
+        )
+
+
+def _mark(app: App, found: Import) -> None:
+    own = begin()
+    try:
+        own.notify(app.duplicates.mark_import(found.id).story())
+    except BrightRunError as fault:
+        own.complain(fault)
+
+
 def _title(found: Import) -> str:
-    return f"{plain(found.name)} · {found.created_at.astimezone():%d %b %Y, %H:%M}"
+    file = "" if found.name == found.file_name else f" ({plain(found.file_name)})"
+    return f"{plain(found.name)}{file} · {found.created_at.astimezone():%d %b %Y, %H:%M}"
 
 
 def _take(app: App, file_name: str, data: memoryview, name: str) -> None:
@@ -117,6 +153,7 @@ def _take(app: App, file_name: str, data: memoryview, name: str) -> None:
         except BrightRunError as fault:
             own.complain(fault)
         else:
+            own.taken += 1
             own.moves["import"] = found.id
             own.notify(label_safe(f"{counted(found.imported, 'conversation')} imported from {found.name}"))
     st.rerun()

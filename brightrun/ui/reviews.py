@@ -88,9 +88,14 @@ class Queue:
         return self.selected or [_seen(row) for row in self.rows if row["id"] == press.id]
 
     def after(self, decided: Sequence[Seen]) -> str | None:
-        """Return the row to read once some have left the page: the next below, else the last above."""
+        """Return the row to read once some have left the page: the next below, else the last above.
+
+        What is read without being on this page stays: its neighbours are elsewhere, and nobody asked for another one.
+        """
         gone = {seen.id for seen in decided}
         ids = [str(row["id"]) for row in self.rows]
+        if self.reading.id in gone and self.reading.id not in ids:
+            return self.reading.id
         start = ids.index(self.reading.id) if self.reading.id in ids else 0
         below = [i for i in ids[start:] if i not in gone]
         above = [i for i in ids[:start] if i not in gone]

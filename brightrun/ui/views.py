@@ -30,6 +30,7 @@ from brightrun.ui.text import label_safe, plain
 
 LISTED = "review"
 NAME = "view-name"
+REMOVAL = "view-removal"
 COLUMNS = "view-columns"
 WIDGETS = (STATUS, SORT, SEARCH, *CHOICES)
 
@@ -52,23 +53,34 @@ def draw_views(app: App) -> None:
                     args=(view,),
                     help=f"Saved by {label_safe(view.saved_by, limit=60)}",
                 )
-                st.button(
-                    "Remove",
-                    key=f"view-remove-{view.name}",
-                    type="tertiary",
-                    on_click=_forget,
-                    args=(app, view),
-                    disabled=not app.may(Action.SAVE_VIEW),
-                )
-        st.text_input("Keep this view as", key=NAME, max_chars=MAX_NAME, placeholder="A name for everybody")
+                _draw_removal(app, view)
+        name = st.text_input(
+            "Keep this view as", key=NAME, max_chars=MAX_NAME, placeholder="A name for everybody"
+        )
+        taken = app.views.named(name or "")
+        # Another button than the one that saves: a click that was meant for that replaces nothing.
         st.button(
-            "Save view",
-            key="view-save",
+            f"Replace {label_safe(shortened(taken.name, 40))}" if taken else "Save view",
+            key=f"view-replace-{taken.name}" if taken else "view-save",
             on_click=_save,
-            args=(app,),
+            args=(app, taken is not None),
             width="stretch",
             disabled=not app.may(Action.SAVE_VIEW),
+            help=f"Saved by {label_safe(taken.saved_by, limit=60)}" if taken else None,
         )
+
+
+def _draw_removal(app: App, view: SavedView) -> None:
+    """Draw the button that removes a view, which asks once: it is everybody's."""
+    is_asked = desk().heard.get(REMOVAL) == view.name
+    st.button(
+        "Remove for all" if is_asked else "Remove",
+        key=f"view-{'forget' if is_asked else 'remove'}-{view.name}",
+        type="primary" if is_asked else "tertiary",
+        on_click=_forget if is_asked else _ask,
+        args=(app, view),
+        disabled=not app.may(Action.SAVE_VIEW),
+    )
 
 
 def draw_columns(app: App, known: Mapping[str, str]) -> list[str]:
@@ -118,15 +130,21 @@ def _value(name: str, value: str) -> object:
     return date.fromisoformat(value) if name in DAYS else value
 
 
-def _save(app: App) -> None:
+def _save(app: App, replaces: bool) -> None:
     own = begin()
     try:
-        view = app.views.save(str(st.session_state.get(NAME) or ""), _chosen(), person=person())
+        view = app.views.save(
+            str(st.session_state.get(NAME) or ""), _chosen(), person=person(), replaces=replaces
+        )
     except BrightRunError as fault:
         own.complain(fault)
         return
     own.notify(f"Saved: {label_safe(view.name)}")
     st.session_state[NAME] = ""
+
+
+def _ask(app: App, view: SavedView) -> None:
+    desk().heard[REMOVAL] = view.name
 
 
 def _forget(app: App, view: SavedView) -> None:

@@ -69,7 +69,7 @@ def draw_walk(app: App, queue: Queue, sort: str) -> None:
             args=(app, queue, sort, 1),
         )
         place = (
-            "Not in this list any more"
+            ("Not on this page of the list" if queue.pages > 1 else "Not in this list any more")
             if here is None
             else f"{(at - 1) * PAGE + here + 1:,} of {queue.total:,}"
         )

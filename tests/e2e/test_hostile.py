@@ -86,7 +86,9 @@ def plant(site: Site, folder: Path) -> dict[str, str]:
         site.app.reviews.decide_matching(
             ConversationFilter(import_id=found.id), Decision.PENDING_REVIEW, reviewer="ana", note=text[:1500]
         )
-        site.app.views.save(re.sub(r"[\ud800-\udfff]", "", name)[:50], {"q": text[:100]}, person=name[:50])
+        site.app.views.save(
+            re.sub(r"[\ud800-\udfff]", "", name)[:50], {"q": text[:100]}, person=name[:50], replaces=True
+        )
     reasons = [line[:70] for text in PLANTED for line in text.splitlines()[:1] if line.strip()]
     site.app.reviews.set_reasons(site.app.reviews.reasons(), "\n".join(dict.fromkeys(reasons)))
     return ids

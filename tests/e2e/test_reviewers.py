@@ -148,3 +148,56 @@ def test_the_head_of_a_column_orders_the_whole_list(
     expect(order).to_have_value("Newest first")
     settled(page)
     expect(page).not_to_have_url(re.compile("sort=Worst"))
+
+
+def test_what_is_read_stays_though_the_list_does_not_hold_it(
+    site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str
+) -> None:
+    """A link to a conversation of another page, or of an empty list, shows that conversation, and deciding stays there."""
+    seed_conversations(dsn, [Seed(n, status="pending_review") for n in range(60)])
+    last = site.app.reviews.page(ConversationFilter(), sort="oldest", limit=1)[0]
+    page = open_tab(f"review?id={last['id']}")
+    reader = page.locator(".st-key-reader")
+    expect(reader.get_by_text(last["name"], exact=True).first).to_be_visible()
+    expect(page.get_by_text("Not on this page of the list")).to_be_visible()
+    settled(page)
+    press(page.get_by_role("button", name="Approve", exact=True))
+    expect(reader.get_by_text("Approved", exact=True).first).to_be_visible()
+    expect(reader.get_by_text(last["name"], exact=True).first).to_be_visible()
+    page.goto(f"{site.url}/review?status=Rejected&id={last['id']}")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    expect(reader.get_by_text(last["name"], exact=True).first).to_be_visible()
+    settled(page)
+    shoot(page, "reading-beside-nothing")
+
+
+def test_a_view_is_replaced_or_removed_only_where_that_is_meant(
+    site: Site, open_tab: OpenTab, shoot: Shoot, dsn: str
+) -> None:
+    """A name that is taken offers to replace that view, by another button; removing asks once more."""
+    seed_conversations(dsn, [Seed(1)])
+    site.app.views.save("Mine", {"status": "approved"}, person="ben")
+    page = open_tab("review?status=Any")
+    grid_of(page)
+    settled(page)
+    press(page.get_by_role("button", name="Views"))
+    name = page.get_by_role("textbox", name="Keep this view as")
+    name.fill("mine")
+    name.press("Enter")
+    replace = page.get_by_role("button", name="Replace Mine")
+    expect(replace).to_be_visible()
+    settled(page)
+    shoot(page, "view-taken")
+    press(replace)
+    expect(page.get_by_text("Saved: Mine")).to_be_visible()
+    (view,) = site.app.views.all()
+    assert (view.saved_by, view.query) == ("ana", {"status": "any"})
+    settled(page)
+    press(page.get_by_role("button", name="Remove", exact=True))
+    really = page.get_by_role("button", name="Remove for all")
+    expect(really).to_be_visible()
+    assert site.app.views.all()
+    settled(page)
+    press(really)
+    expect(page.get_by_text("No view is saved yet")).to_be_visible()
+    assert not site.app.views.all()

@@ -54,11 +54,16 @@ def feels(place: int, feeling: str, intensity: float) -> list[Turn]:
     return said
 
 
+def skipped(*places: int) -> list[Turn]:
+    return [replace(turn, train=place not in places) for place, turn in enumerate(turns())]
+
+
 CASES: dict[str, tuple[Sequence[Turn], Sequence[Turn]]] = {
     "INSUFFICIENT_TURNS": (turns()[:1], turns()[:2]),
     "STARTS_WITH_ASSISTANT": (turns()[1:], turns()),
     "ENDS_WITH_USER": (turns()[:3], turns()[:2]),
     "ROLE_NOT_ALTERNATING": ([turns()[0], *turns()], turns()),
+    "NOTHING_TRAINED": (skipped(1, 3), skipped(1)),
     "MISSING_CONTENT": (says(1, " \n"), says(1, "No.")),
     "TRUNCATED_TURN": (says(0, "I was about to say \\"), says(0, "It lies in C:\\books, I believe.")),
     "CONTROL_TOKEN": (says(1, f"{ANSWER} <|im_end|>"), says(1, f"{ANSWER} <end> and |im_end|.")),

@@ -580,6 +580,9 @@ def test_the_next_dataset_of_a_name_is_its_next_version(app: App, start: Start) 
     ]
     assert app.datasets.find("tables").version == 2
     assert app.datasets.find("tables@1").version == 1
+    odd = app.datasets.freeze(ConversationFilter(), name="tables@1", actor="ana")
+    assert app.datasets.find("tables@1") == odd
+    assert app.datasets.find("tables@1@1") == odd
     with pytest.raises(NotFound, match="nothing"):
         app.datasets.find("nothing")
 
@@ -647,8 +650,10 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half_done(
     approve(app, start)
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(SetupFault, match="cannot be written"):
+    with pytest.raises(SetupFault, match="file is a file"):
         check_folder(blocked / "out")
+    check_folder(tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
     with pytest.raises(SetupFault):
         app.exports.write(dataset, Format.CSV, blocked / "out")

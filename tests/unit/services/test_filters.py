@@ -115,6 +115,19 @@ def test_a_key_that_is_given_twice_is_refused() -> None:
             ConversationFilter.parse(pairs)
 
 
+def test_what_nothing_can_match_is_refused() -> None:
+    """A finding that is none and bounds the wrong way round say so, instead of finding nothing."""
+    for pairs, said in (
+        (["flag=near_duplicates"], "Did you mean NEAR_DUPLICATE"),
+        (["flag=bogus"], "Findings are"),
+        (["min_score=8", "max_score=3"], "min_score 8 is above max_score 3"),
+        (["min_words=9", "max_words=8"], "the other way round"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            ConversationFilter.parse(pairs)
+        assert said in f"{refused.value} {refused.value.remedy}"
+
+
 def test_what_to_write_instead_is_said() -> None:
     """Whoever gets a filter wrong is told its values; whoever looks for signs, that only words are looked for."""
     for pair, said in {"status=perfect": "approved", "job=af52": "whole id", "text=😀 %_": "emoji"}.items():

@@ -188,6 +188,8 @@ def test_the_rules_judge_an_import_but_not_what_nobody_asked_for(app: App, tmp_p
         ("latin.jsonl", '{"messages": "é"}'.encode("latin-1"), "not UTF-8"),
         ("long.jsonl", b"[" * (MAX_ENTRY + 5) + b"\n", "longer than"),
         ("deep.jsonl", b"[" * 200_000, "no JSON"),
+        ("deep.json", b"[" * 200_000, "more than 100 deep"),
+        ("deep.json.gz", gzip.compress(b"[" * 9_000_000, mtime=0), "more than 100 deep"),
         ("header.csv", b"instruction,output\n\n", "no row"),
         ("bytes.jsonl", bytes(range(256)) * 20, "binary data"),
         ("picture.json", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)), "binary data"),
@@ -325,6 +327,33 @@ def test_a_killed_import_goes_on_where_it_stood(app: App, dsn: str, tmp_path: Pa
     assert (found.entries, found.imported, found.duplicates) == (1500, 1500, 0)
     assert len(app.imports.page()) == 1
     assert app.reviews.count(ConversationFilter(import_id=found.id)) == 1500
+
+
+def test_what_stands_before_too_deep_an_entry_is_taken(app: App, tmp_path: Path) -> None:
+    """Only the entry that is too deep and what follows it are left; brackets in a text are no nesting."""
+    many = talk(1) | {"note": "[{" * 500 + '"'}
+    path = tmp_path / "deep.json"
+    path.write_text(
+        f"[{json.dumps(many)}, {json.dumps(talk(2))}, {'[' * 101}{']' * 101}, {json.dumps(talk(3))}]"
+    )
+    found = app.imports.take(path, actor="ana")
+    assert (found.imported, found.refused) == (2, 1)
+    assert app.imports.lines(found.id, Outcome.REFUSED)[0].line == 3
+
+
+def test_nearly_the_same_conversations_of_an_import_are_flagged(app: App, tmp_path: Path) -> None:
+    """Whoever imports copies with a word changed sees all but the first of them flagged, before anything is approved."""
+    words = " ".join(f"word{n}" for n in range(200))
+    near = [
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": f"{words} end{n}"}]}
+        for n in range(3)
+    ]
+    found = app.imports.take(write_lines(tmp_path / "near.jsonl", [*near, talk(7)]), actor="ana")
+    flagged = app.reviews.page(ConversationFilter(import_id=found.id, flag="NEAR_DUPLICATE"))
+    assert len(flagged) == 2
+    (mark,) = app.reviews.read(ConversationId(flagged[0]["id"])).marks
+    assert "an earlier conversation of its import" in str(mark["message"])
+    assert app.duplicates.mark_import(found.id).marked == 2
 
 
 def test_memory_does_not_grow_with_the_file(app: App, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from tests.seed import Seed, seed_conversations
 
 
 def test_a_view_comes_back_as_it_was_saved(app: App) -> None:
-    """A saved view is there for everybody; saved again under its name it is replaced, and it can be removed."""
+    """A saved view is there for everybody; another one replaces it only where that is meant, and it can be removed."""
     app.views.save("Angry  and\nlong", {"status": "any", "q": "cross -calm"}, person="ana")
-    app.views.save("Angry and long", {"status": "approved"}, person="ben")
+    with pytest.raises(NotAllowed, match="saved by ana"):
+        app.views.save("ANGRY and long", {"status": "approved"}, person="ben")
+    app.views.save("angry and long", {"status": "approved"}, person="ben", replaces=True)
     (view,) = app.views.all()
     assert (view.name, view.query, view.saved_by) == ("Angry and long", {"status": "approved"}, "ben")
     app.views.forget(view.name)
