@@ -68,8 +68,8 @@ def _draw_decision(app: App, queue: Queue, decision: Decision) -> None:
 
 
 def draw_bulk(app: App, chosen: ConversationFilter, total: int) -> None:
-    """Draw the way to decide on everything the filter matches."""
-    if app.may(Action.REVIEW) and st.button(f"Decide on all {total:,}…", key="bulk"):
+    """Draw the way to decide on everything the filter matches, where that is anything."""
+    if total and app.may(Action.REVIEW) and st.button(f"Decide on all {total:,}…", key="bulk"):
         _bulk(app, chosen, total)
 
 

@@ -50,7 +50,8 @@ def look_ahead(app: App, queue: Queue) -> None:
 def draw_walk(app: App, queue: Queue, sort: str) -> None:
     """Draw where in the list this is, and the ways to the one before and the next."""
     here, at = _here(queue), page_at(AT, queue.pages)
-    first, last = here == 0 and at == 1, here == len(queue.rows) - 1 and at == queue.pages
+    first = here == 0 and at == 1
+    last = not queue.rows or (here == len(queue.rows) - 1 and at == queue.pages)
     with st.container(horizontal=True, vertical_alignment="center", key="walk"):
         st.button(
             "Previous",

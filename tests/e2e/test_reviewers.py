@@ -168,6 +168,8 @@ def test_what_is_read_stays_though_the_list_does_not_hold_it(
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     expect(reader.get_by_text(last["name"], exact=True).first).to_be_visible()
     settled(page)
+    expect(page.get_by_role("button", name=re.compile("Decide on all"))).to_have_count(0)
+    expect(page.get_by_role("button", name="Next", exact=True)).to_be_disabled()
     shoot(page, "reading-beside-nothing")
 
 
