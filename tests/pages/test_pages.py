@@ -19,6 +19,7 @@ from brightrun.domain.formats import Format
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision, Seen
+from brightrun.domain.space import Method
 from brightrun.services.drafts import own_variables
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -134,21 +135,86 @@ def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> N
     assert [(j.name, j.counts.total, j.created_by) for j in jobs] == [("First light", 1, "ana")]
 
 
+def starts(page: AppTest) -> list[str]:
+    """What a person may press to start a batch."""
+    return [b.label for b in page.button if b.label.startswith("Start batch") and not b.disabled]
+
+
 @pytest.mark.parametrize(
-    ("field", "number"), [("order-limit", -5), ("order-turns", 1), ("order-turns", 1000)]
+    ("field", "typed", "told"),
+    [
+        ("order-limit", "-5", "At most this many: '-5' is no whole number from 1 to 50,000."),
+        ("order-limit", "9" * 20, f"At most this many: '{'9' * 20}' is no whole number from 1 to 50,000."),
+        ("order-turns", "1", "Messages each: '1' is no whole number from 2 to 200."),
+        ("order-turns", "1000", "Messages each: '1000' is no whole number from 2 to 200."),
+        ("order-turns", "3.7", "Messages each: '3.7' is no whole number from 2 to 200."),
+    ],
 )
 def test_no_batch_starts_beside_a_number_that_cannot_be(
-    open_page: OpenPage, app: App, field: str, number: int
+    open_page: OpenPage, app: App, field: str, typed: str, told: str
 ) -> None:
     """What was typed is told with what it may be, and there is nothing to press: it is not passed over in silence."""
     page = open_page("generate")
     topic = app.scenarios.axes().topics[0].topic_key
     page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.number_input(key=field).set_value(number).run()
-    assert f"cannot have {number:,}" in said(page).replace("\\", "")
-    assert not [button.label for button in page.button if button.label.startswith("Start batch")]
-    page.number_input(key=field).set_value(None).run()
-    assert [button.label for button in page.button if button.label.startswith("Start batch")]
+    page.text_input(key=field).set_value(typed).run()
+    assert [told in error.value.replace("\\", "") for error in page.error] == [True]
+    assert not starts(page)
+    page.text_input(key=field).set_value("").run()
+    assert starts(page) == ["Start batch of 1"]
+
+
+def test_an_odd_number_of_messages_is_said_to_be_made_even(open_page: OpenPage, app: App) -> None:
+    """Whoever asks for three messages reads before the start that four will be written, and why."""
+    page = open_page("generate")
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    page.text_input(key="order-turns").set_value("3").run()
+    told = said(page).replace("\\", "")
+    assert "3 messages became 4: the user begins and the assistant has the last word" in told
+    assert starts(page) == ["Start batch of 1"]
+
+
+def test_how_many_outlives_a_variable_that_is_being_typed(open_page: OpenPage, app: App) -> None:
+    """A cover stays a cover beside an error in another field and a look at another page: all there are cost far more."""
+    page, axes = open_page("generate"), app.scenarios.axes()
+    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas]).run()
+    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:4]]).run()
+    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:4]]).run()
+    page.segmented_control(key="axis-method").set_value(Method.COVER).run()
+    page.selectbox(key="axis-strength").set_value(3).run()
+    page.text_input(key="axis-seed").set_value("7").run()
+    page.text_input(key="order-name").set_value("Mine").run()
+    page.text_area(key="axis-own").set_value("mood").run()
+    assert "is not a variable with values" in said(page)
+    assert not starts(page)
+    page.text_area(key="axis-own").set_value("").run()
+    for look in ("after the error", "after another page"):
+        assert page.segmented_control(key="axis-method").value == Method.COVER, look
+        assert page.selectbox(key="axis-strength").value == 3, look
+        assert page.text_input(key="axis-seed").value == "7", look
+        assert page.text_input(key="order-name").value == "Mine", look
+        page.switch_page("pages/batches.py").run()
+        page.switch_page("pages/generate.py").run()
+
+
+def test_a_sample_is_drawn_by_the_number_that_stands_there_or_not_at_all(
+    open_page: OpenPage, app: App
+) -> None:
+    """A number that cannot be drawn is named beside its field, and nothing is chosen by the one before it."""
+    page, axes = open_page("generate"), app.scenarios.axes()
+    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics]).run()
+    page.segmented_control(key="axis-method").set_value(Method.SAMPLE).run()
+    page.text_input(key="axis-number").set_value("3").run()
+    assert starts(page) == ["Start batch of 3"]
+    for typed in ("3.7", "99999999999999999999", ""):
+        page.text_input(key="axis-number").set_value(typed).run()
+        told = said(page).replace("\\", "")
+        assert "How many to draw: " in told
+        assert "is no whole number from 1 to 50,000" in told
+        assert not starts(page)
+    page.text_input(key="axis-number").set_value("4").run()
+    assert starts(page) == ["Start batch of 4"]
 
 
 def test_a_batch_runs_to_its_end_while_its_page_is_open(open_page: OpenPage, app: App) -> None:
