@@ -16,6 +16,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Prompt, Template, TemplateVersion
+from brightrun.domain.variable import Variable
 from brightrun.services.drafts import draft_of, to_file
 from brightrun.ui.costs import draw_estimate, draw_template_costs
 from brightrun.ui.downloads import draw_download
@@ -26,6 +27,10 @@ from brightrun.ui.text import label_safe, plain, words
 from brightrun.ui.variables import draw_values, draw_variables
 
 CHOSEN = "template-chosen"
+SAME = (
+    "What a version keeps is the same in both: texts, variables and words of a turn. What a template has besides, "
+    "such as its name, tier, description and rating, is kept only as it is now."
+)
 
 
 def draw_list(app: App) -> Template | None:
@@ -39,26 +44,24 @@ def draw_list(app: App) -> Template | None:
             label="What is missing",
         )
         return None
-    keys = [t.template_key for t in templates]
+    names = {t.template_key: plain(t.name) for t in templates} | {NEW: "A new template"}
     wanted, heard = place("template"), desk().heard
-    if wanted in keys and wanted != heard.get(CHOSEN):  # a link or a publication leads there, not the list
-        st.session_state[CHOSEN] = wanted
+    if wanted != NEW and wanted in names and (wanted, names[wanted]) != heard.get(CHOSEN):
+        st.session_state[CHOSEN] = (
+            wanted  # a link leads there, a publication, or a name it did not have before
+        )
     st.dataframe(
         _frame(templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Template",
-            [*keys, NEW],
-            format_func=lambda key: (
-                "A new template"
-                if key == NEW
-                else plain(next(t.name for t in templates if t.template_key == key))
-            ),
+            list(names),
+            format_func=lambda key: names.get(key, key),
             key=CHOSEN,
             width=420,
         )
-    heard[CHOSEN] = chosen
+    heard[CHOSEN] = (chosen, names[chosen])
     set_place("template", None if chosen == NEW else str(chosen))
     return next((t for t in templates if t.template_key == chosen), None)
 
@@ -184,8 +187,8 @@ def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> N
     newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{template.id}")
     changed = _difference(by_number[int(older)], by_number[int(newer)])
     st.code(
-        "\n".join(changed) or "They are the same, but for how variables are described.",
-        language="diff",
+        "\n".join(changed) or SAME,
+        language="diff" if changed else None,
         wrap_lines=True,
     )
 
@@ -211,8 +214,19 @@ def _parts(version: TemplateVersion) -> dict[str, list[str]]:
     return texts | {
         "Variables it needs": list(version.required),
         "Variables it may do without": list(version.optional),
+        "Variables as described": [_described(variable) for variable in version.variables],
         "Words of an assistant turn": [f"{version.words_min} to {version.words_max}"],
     }
+
+
+def _described(variable: Variable) -> str:
+    said = {
+        "": ", ".join(variable.choices) or variable.type.value,
+        "default ": variable.default,
+        "for ": variable.help,
+    }
+    told = "; ".join(f"{head}{value}" for head, value in said.items() if value)
+    return f"{variable.name}: {plain(told)}"
 
 
 def _set_active(app: App, template: Template) -> None:
