@@ -12,13 +12,16 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.conversation import MAX_TURNS
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Prompt, Template, TemplateVersion
 from brightrun.domain.variable import Variable
 from brightrun.services.drafts import draft_of, to_file
+from brightrun.services.templates import DEFAULT_TURNS
 from brightrun.ui.costs import draw_estimate, draw_template_costs
+from brightrun.ui.counts import ask_count
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.drafts import NEW, TEXTS, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
@@ -124,12 +127,26 @@ def _draw_preview(app: App, template: Template) -> None:
     arcs = {a.arc_key: a.name for a in axes.arcs}
     arc = _axis(columns[1], "Emotional arc", arcs, start=template.arc_key)
     topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
-    turns = columns[3].number_input("Messages", 2, 200, 6, step=2, key="preview-turns")
+    faults: list[InvalidInput] = []
+    turns = ask_count(
+        columns[3],
+        "Messages",
+        (2, MAX_TURNS),
+        faults,
+        key="preview-turns",
+        value=str(DEFAULT_TURNS),
+        is_needed=True,
+    )
     scenario = Scenario(template.tier, persona, arc, topic)
     own = draw_values(template.version, f"preview-{template.id}")
     scenario = replace(scenario, variables={name: value for name, value in own.items() if value})
+    if (
+        turns is None
+    ):  # said beside the field: a prompt and a price of another number would be read for its own
+        return
+    turns += turns % 2  # as a batch makes it
     try:
-        prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=int(turns))
+        prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=turns)
     except BrightRunError as fault:
         show_error(fault)
         return

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
+from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.formats import Format
@@ -524,6 +524,34 @@ def previewed(app: App) -> Job:
     while app.batches.process_next(job.id).outcome is not StepOutcome.PAUSED:
         time.sleep(0)
     return job
+
+
+def test_the_rest_is_not_adjusted_by_a_number_that_cannot_be(open_page: OpenPage, app: App) -> None:
+    """A length that no conversation can have is named beside its field, an odd one is said to be made even."""
+    job = previewed(app)
+    page = open_page("batch", job=job.id)
+    page.session_state[f"rest-{job.id}"] = True
+    page.run()
+    for typed in ("5.5", "99999999999999999999", "1"):
+        page.text_input(key=f"rest-turns-{job.id}").set_value(typed).run()
+        assert "is no whole number from 2 to 200" in said(page)
+        assert not [button for button in page.button if button.key == "preview-adjust"]
+        assert page.button(key="preview-start").disabled, "what is typed is not passed over"
+    page.text_input(key=f"rest-turns-{job.id}").set_value("5").run()
+    assert "5 messages become 6" in said(page)
+    page.button(key="preview-adjust").click().run()
+    assert page.text_input(key=f"rest-turns-{job.id}").value == ""
+    waiting = app.batches.items(job.id, status=ItemStatus.QUEUED)
+    assert {item.scenario.turns for item in waiting} == {6}
+
+
+def test_the_preview_of_a_template_is_of_the_number_that_stands_there(open_page: OpenPage, app: App) -> None:
+    """A prompt and its price are shown for the messages that were typed, or not at all."""
+    page = open_page("templates", template=app.templates.all()[0].template_key)
+    assert page.selectbox(key="preview-model")
+    page.text_input(key="preview-turns").set_value("6.5").run()
+    assert "Messages: '6.5' is no whole number from 2 to 200" in said(page).replace("\\", "")
+    assert not [box for box in page.selectbox if box.key == "preview-model"]
 
 
 def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:
