@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from urllib.parse import parse_qsl
 
-import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -19,9 +17,7 @@ from brightrun.domain.formats import Format
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision, Seen
-from brightrun.domain.space import Method
-from brightrun.domain.variable import Variable
-from brightrun.services.drafts import draft_of, own_variables
+from brightrun.services.drafts import own_variables
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
 
@@ -67,155 +63,6 @@ def test_home_points_at_what_waits(open_page: OpenPage, app: App) -> None:
     """With conversations unread, home says how many and makes reviewing the next step."""
     write(app, 3)
     assert "3 conversations to read." in said(open_page())
-
-
-def test_the_generator_counts_and_prices_before_anything_starts(open_page: OpenPage, app: App) -> None:
-    """Choosing axes shows how many conversations that is and what they cost; nothing is created by looking."""
-    page = open_page("generate")
-    axes = app.scenarios.axes()
-    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas[:2]]).run()
-    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:3]]).run()
-    page.multiselect(key="axis-topics").set_value([axes.topics[0].topic_key]).run()
-    assert "**6 conversations**" in said(page)
-    figures = {metric.label: metric.value for metric in page.metric}
-    assert figures["Conversations"] == "6"
-    assert "Expected cost" in figures
-    assert app.batches.count() == 0
-
-
-def test_a_file_with_a_row_that_cannot_be_written_goes_on_without_it(open_page: OpenPage, app: App) -> None:
-    """An analyst sees which row is left out and starts the others; the file has become a batch afterwards."""
-    page = open_page("generate")
-    page.segmented_control(key="intake-way").set_value("A CSV file").run()
-    table = b"scenario,mood\nBook a table,calm\n,tense\nCancel it,calm\n"
-    page.file_uploader(key="intake-file").set_value(("own.csv", table, "text/csv")).run()
-    assert "cannot be written, so nothing starts yet" in said(page)
-    page.checkbox(key="order-leave-out").check().run()
-    assert "1 scenario cannot be written and will be left out" in said(page)
-    next(b for b in page.button if b.label == "Start batch of 2").click().run()
-    assert [job.counts.total for job in app.batches.page(limit=5)] == [2]
-    again = open_page("generate")
-    again.segmented_control(key="intake-way").set_value("A CSV file").run()
-    assert "as you brought it before" not in said(again)
-
-
-def test_a_plan_is_shown_by_names_and_called_by_one_number(open_page: OpenPage, app: App) -> None:
-    """The map of a plan names personas and topics, the longer axis down, and the batch's name says its number once."""
-    page = open_page("generate")
-    axes = app.scenarios.axes()
-    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas]).run()
-    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:17]]).run()
-    chart = page.get("vega_lite_chart")[0].proto.spec
-    for name in (*(p.name for p in axes.personas), *(t.name for t in axes.topics[:17])):
-        assert json.dumps(name) in chart
-    rows = next(layer["encoding"]["y"]["sort"] for layer in json.loads(chart)["layer"])
-    assert rows == [t.name for t in axes.topics[:17]]
-    assert page.text_input(key="order-name").placeholder == "Combinations of the scaffolding (68)"
-
-
-def test_a_variable_of_ones_own_is_read_as_the_shell_writes_it_too(open_page: OpenPage, app: App) -> None:
-    """`mood=calm,tense` and `mood: calm, tense` are the same two values; a name of the scaffolding's leads to its list."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    for text in ("mood=calm,tense", "mood: calm, tense"):
-        page.text_area(key="axis-own").set_value(text).run()
-        assert "1 topic × 2 moods = **2 combinations**" in said(page)
-    page.text_area(key="axis-own").set_value("persona: a, b").run()
-    assert "Choose personas in their own list" in said(page)
-
-
-def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> None:
-    """The start button creates exactly the batch that was shown, in the name of whoever pressed it."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.text_input(key="order-name").set_value("First light").run()
-    next(b for b in page.button if b.label == "Start batch of 1").click().run()
-    jobs = app.batches.page(limit=5)
-    assert [(j.name, j.counts.total, j.created_by) for j in jobs] == [("First light", 1, "ana")]
-
-
-def starts(page: AppTest) -> list[str]:
-    """What a person may press to start a batch."""
-    return [b.label for b in page.button if b.label.startswith("Start batch") and not b.disabled]
-
-
-@pytest.mark.parametrize(
-    ("field", "typed", "told"),
-    [
-        ("order-limit", "-5", "At most this many: '-5' is no whole number from 1 to 50,000."),
-        ("order-limit", "9" * 20, f"At most this many: '{'9' * 20}' is no whole number from 1 to 50,000."),
-        ("order-turns", "1", "Messages each: '1' is no whole number from 2 to 200."),
-        ("order-turns", "1000", "Messages each: '1000' is no whole number from 2 to 200."),
-        ("order-turns", "3.7", "Messages each: '3.7' is no whole number from 2 to 200."),
-    ],
-)
-def test_no_batch_starts_beside_a_number_that_cannot_be(
-    open_page: OpenPage, app: App, field: str, typed: str, told: str
-) -> None:
-    """What was typed is told with what it may be, and there is nothing to press: it is not passed over in silence."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.text_input(key=field).set_value(typed).run()
-    assert [told in error.value.replace("\\", "") for error in page.error] == [True]
-    assert not starts(page)
-    page.text_input(key=field).set_value("").run()
-    assert starts(page) == ["Start batch of 1"]
-
-
-def test_an_odd_number_of_messages_is_said_to_be_made_even(open_page: OpenPage, app: App) -> None:
-    """Whoever asks for three messages reads before the start that four will be written, and why."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.text_input(key="order-turns").set_value("3").run()
-    told = said(page).replace("\\", "")
-    assert "3 messages became 4: the user begins and the assistant has the last word" in told
-    assert starts(page) == ["Start batch of 1"]
-
-
-def test_how_many_outlives_a_variable_that_is_being_typed(open_page: OpenPage, app: App) -> None:
-    """A cover stays a cover beside an error in another field and a look at another page: all there are cost far more."""
-    page, axes = open_page("generate"), app.scenarios.axes()
-    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas]).run()
-    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:4]]).run()
-    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:4]]).run()
-    page.segmented_control(key="axis-method").set_value(Method.COVER).run()
-    page.selectbox(key="axis-strength").set_value(3).run()
-    page.text_input(key="axis-seed").set_value("7").run()
-    page.text_input(key="order-name").set_value("Mine").run()
-    page.text_area(key="axis-own").set_value("mood").run()
-    assert "is not a variable with values" in said(page)
-    assert not starts(page)
-    page.text_area(key="axis-own").set_value("").run()
-    for look in ("after the error", "after another page"):
-        assert page.segmented_control(key="axis-method").value == Method.COVER, look
-        assert page.selectbox(key="axis-strength").value == 3, look
-        assert page.text_input(key="axis-seed").value == "7", look
-        assert page.text_input(key="order-name").value == "Mine", look
-        page.switch_page("pages/batches.py").run()
-        page.switch_page("pages/generate.py").run()
-
-
-def test_a_sample_is_drawn_by_the_number_that_stands_there_or_not_at_all(
-    open_page: OpenPage, app: App
-) -> None:
-    """A number that cannot be drawn is named beside its field, and nothing is chosen by the one before it."""
-    page, axes = open_page("generate"), app.scenarios.axes()
-    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics]).run()
-    page.segmented_control(key="axis-method").set_value(Method.SAMPLE).run()
-    page.text_input(key="axis-number").set_value("3").run()
-    assert starts(page) == ["Start batch of 3"]
-    for typed in ("3.7", "99999999999999999999", ""):
-        page.text_input(key="axis-number").set_value(typed).run()
-        told = said(page).replace("\\", "")
-        assert "How many to draw: " in told
-        assert "is no whole number from 1 to 50,000" in told
-        assert not starts(page)
-    page.text_input(key="axis-number").set_value("4").run()
-    assert starts(page) == ["Start batch of 4"]
 
 
 def test_a_batch_runs_to_its_end_while_its_page_is_open(open_page: OpenPage, app: App) -> None:
@@ -405,91 +252,6 @@ def test_nothing_is_frozen_beside_a_cut_that_cannot_be(open_page: OpenPage, app:
     assert page.button(key="dataset-freeze").disabled
 
 
-def test_a_template_with_an_undeclared_variable_is_not_published(open_page: OpenPage, app: App) -> None:
-    """Publishing says which variable nobody declared; no version appears."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    prefix = f"edit-{template.version.id}"
-    page.text_area(key=f"{prefix}-user_text").set_value("About {{ nobody_declared_this }}.")
-    submit = next(button for button in page.button if button.label == "Publish the next version")
-    submit.click().run()
-    assert "nobody_declared_this" in said(page)
-    assert len(app.templates.versions(template.id)) == 1
-
-
-def published(page: AppTest) -> str:
-    """What a page says once its next version was asked for."""
-    next(button for button in page.button if button.label == "Publish the next version").click().run()
-    return said(page).replace("\\", "")
-
-
-@pytest.mark.parametrize(("field", "label"), [("min", "at least"), ("max", "at most")])
-@pytest.mark.parametrize("typed", ["-5", "99999999999", "6.5", ""])
-def test_a_template_is_not_published_beside_a_number_that_cannot_be(
-    open_page: OpenPage, app: App, field: str, label: str, typed: str
-) -> None:
-    """A number of words that no turn can have is refused by the name of its field, and no version appears."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    page.text_input(key=f"edit-{template.version.id}-{field}").set_value(typed)
-    page.text_input(key=f"edit-{template.version.id}-name").set_value("Renamed").run()
-    assert f"Words of an assistant turn, {label}: " in published(page)
-    assert "is no whole number from 1 to 4,000" in page.error[0].value.replace("\\", "")
-    assert len(app.templates.versions(template.id)) == 1
-
-
-def test_a_template_that_is_as_it_was_is_not_published(open_page: OpenPage, app: App) -> None:
-    """Publishing without a change says so, and makes no second version."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    assert "Nothing has changed since v1." in published(page)
-    assert len(app.templates.versions(template.id)) == 1
-
-
-def test_a_renamed_template_has_its_new_name_everywhere(open_page: OpenPage, app: App) -> None:
-    """The list is told its new name too, and two versions that differ in nothing they keep say what they do not keep."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    page.text_input(key=f"edit-{template.version.id}-name").set_value("Renamed").run()
-    published(page)
-    chosen = page.selectbox(key="template-chosen")
-    assert "Renamed" in chosen.options
-    assert (chosen.value, chosen.proto.raw_value, chosen.proto.set_value) == (
-        template.template_key,
-        "Renamed",
-        True,
-    )
-    assert "such as its name, tier, description and rating, is kept only as it is now" in page.code[-1].value
-    page.run()
-    assert page.selectbox(key="template-chosen").value == template.template_key
-
-
-def test_versions_tell_how_their_variables_are_described(open_page: OpenPage, app: App) -> None:
-    """What was changed in a description stands in the difference, line by line, as in a text."""
-    template = next(t for t in app.templates.all() if own_variables(t.version))
-    name = own_variables(template.version)[0]
-    draft = draft_of(template, template.version)
-    app.templates.publish(
-        draft.model_copy(update={"variables": (Variable(name=name, default="calm", help="the mood"),)}),
-        actor="ana",
-    )
-    page = open_page("templates", template=template.template_key)
-    assert any(f"+{name}: text; default calm; for the mood" in shown.value for shown in page.code)
-
-
-def test_a_template_is_published_as_its_next_version(open_page: OpenPage, app: App) -> None:
-    """Publishing makes version 2 and leaves version 1 as it was."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    prefix = f"edit-{template.version.id}"
-    changed = template.version.user_text + "\nKeep it short."
-    page.text_area(key=f"{prefix}-user_text").set_value(changed)
-    next(button for button in page.button if button.label == "Publish the next version").click().run()
-    newest, oldest = app.templates.versions(template.id)
-    assert (newest.version, newest.user_text) == (2, changed)
-    assert oldest.user_text == template.version.user_text
-
-
 def test_a_part_that_claude_never_had_is_not_shown_as_collected(open_page: OpenPage, app: App) -> None:
     """Without a key nothing is handed over: the page says so, with the reason, and names no day of collecting."""
     options = JobOptions(WriterName.CLAUDE, app.settings.model, 8000, delivery=Delivery.OVERNIGHT)
@@ -543,15 +305,6 @@ def test_the_rest_is_not_adjusted_by_a_number_that_cannot_be(open_page: OpenPage
     assert page.text_input(key=f"rest-turns-{job.id}").value == ""
     waiting = app.batches.items(job.id, status=ItemStatus.QUEUED)
     assert {item.scenario.turns for item in waiting} == {6}
-
-
-def test_the_preview_of_a_template_is_of_the_number_that_stands_there(open_page: OpenPage, app: App) -> None:
-    """A prompt and its price are shown for the messages that were typed, or not at all."""
-    page = open_page("templates", template=app.templates.all()[0].template_key)
-    assert page.selectbox(key="preview-model")
-    page.text_input(key="preview-turns").set_value("6.5").run()
-    assert "Messages: '6.5' is no whole number from 2 to 200" in said(page).replace("\\", "")
-    assert not [box for box in page.selectbox if box.key == "preview-model"]
 
 
 def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:
