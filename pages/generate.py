@@ -12,17 +12,18 @@ app = open_page()
 
 page_head("New batch", "One conversation is written for each scenario. Nothing starts before you say so.")
 form, summary = st.columns([8, 5], gap="large")
-intake = None
-with form, told():
+intake = order = None
+with form:
     st.subheader("1 · What to write about", anchor=False)
-    chosen = draw_intake(app)
+    with told():
+        intake = draw_intake(app)
     st.subheader("2 · How to write it", anchor=False)
-    template, options, limit = draw_options(app)
-    intake = chosen
+    with told():
+        order = draw_options(app)
 with summary, st.container(border=True, key="plan"):
     st.subheader("3 · Before it starts", anchor=False)
-    if intake is None:
+    if intake is None or order is None:
         st.caption("The number of conversations and their cost appear here once there is something to write.")
     else:
         with told():
-            draw_plan(app, intake, template, options, limit)
+            draw_plan(app, intake, order)

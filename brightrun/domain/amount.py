@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from brightrun.domain.errors import InvalidInput
+from brightrun.domain.text import shortened
 
 _AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<parts>[0-9]{1,12}))?")
 _COUNT = re.compile(r"[0-9]{1,12}|[0-9]{1,3}(?:(?P<mark>[ ,._'])[0-9]{3})(?:(?P=mark)[0-9]{3})*")
@@ -33,6 +34,21 @@ def count_of(text: str, *, name: str = "") -> int:
             f"{_subject(name, typed)} is no whole number.", remedy="Write it in digits, such as 200000."
         )
     return int(re.sub(r"[^0-9]", "", typed))
+
+
+def count_within(text: str, least: int, most: int, *, name: str, remedy: str = "") -> int:
+    """Return the whole number that was typed, of those from least to most; raises InvalidInput naming the field."""
+    count: int | None
+    try:
+        count = count_of(text)
+    except InvalidInput:  # it may as well be whole and far too large
+        count = None
+    if count is None or not least <= count <= most:
+        raise InvalidInput(
+            f"{_subject(name, shortened(text.strip(), 30))} is no whole number from {least:,} to {most:,}.",
+            remedy=remedy,
+        )
+    return count
 
 
 def _may_be_thousands(read: re.Match[str]) -> bool:

@@ -177,6 +177,9 @@ def _told(kind: str, given: object, context: Mapping[str, object], message: str)
 _PLAIN = {
     "string_pattern_mismatch": "{given} is no key; a key has only small letters a to z, digits and _",
     "string_too_long": "it has {length:,} characters; {max_length:,} are allowed",
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field",
+    "string_type": "it is no text",
     "too_long": "it holds more than {max_length:,} things",
     "literal_error": "{given} is none of {expected}",
     "enum": "{given} is none of {expected}",

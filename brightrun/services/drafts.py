@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from brightrun.domain.errors import InvalidInput, TemplateFault
-from brightrun.domain.scaffolding import NAMED, Kind
+from brightrun.domain.scaffolding import NAMED, Kind, faults_of
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
 from brightrun.domain.variable import Variable
@@ -18,6 +18,8 @@ from brightrun.services.prompts import BUILT_IN, RESERVED, made_up, render, vari
 FILE_KIND = "brightrun-template"
 FILE_FORM = 1
 MAX_FILE_BYTES = 1_000_000
+MAX_KEY, MAX_NAME, MAX_WORDS = 80, 120, 4000
+MAX_TOLD = 5
 TEXTS = ("system_text", "user_text", "dataset_system_text")
 TRIED = ("a text", "1")
 """What variables are given on trial: a text that neither a word nor a number makes can be made by nothing."""
@@ -28,8 +30,8 @@ class TemplateDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    template_key: str = Field(pattern=r"^[a-z0-9_]+$", max_length=80)
-    name: str = Field(min_length=1, max_length=120)
+    template_key: str = Field(pattern=r"^[a-z0-9_]+$", max_length=MAX_KEY)
+    name: str = Field(min_length=1, max_length=MAX_NAME)
     description: str = ""
     category: str = ""
     tier: Tier = Tier.TEMPLATE
@@ -45,7 +47,7 @@ class TemplateDraft(BaseModel):
     variables: tuple[Variable, ...] = Field((), max_length=200)
     """Its own variables, described."""
     words_min: int = Field(60, ge=1)
-    words_max: int = Field(180, ge=1, le=4000)
+    words_max: int = Field(180, ge=1, le=MAX_WORDS)
 
     @field_validator("arc_key", mode="before")
     @classmethod
@@ -140,11 +142,8 @@ def from_file(data: bytes, name: str) -> TemplateDraft:
     try:
         return TemplateDraft.model_validate(held)
     except ValidationError as fault:
-        first = fault.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InvalidInput(
-            f"{name}: {field}: {first['msg']}.", remedy="Correct the file; nothing was published."
-        ) from fault
+        wrong = " ".join(f"{found.placed(found.field)}." for found in faults_of(fault)[:MAX_TOLD])
+        raise InvalidInput(f"{name}: {wrong}", remedy="Correct the file; nothing was published.") from fault
 
 
 _EXPECTED = "Use a file that the Templates page or `brightrun templates export` has written."

@@ -246,7 +246,7 @@ def _even_turns(options: JobOptions) -> tuple[JobOptions, list[str]]:
     if options.turns is None or options.turns % 2 == 0:
         return options, []
     turns = options.turns + 1
-    note = f"{options.turns} turns became {turns}: the user begins and the assistant has the last word."
+    note = f"{options.turns} messages became {turns}: the user begins and the assistant has the last word."
     return replace(options, turns=turns), [note]
 
 

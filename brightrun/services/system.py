@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +153,7 @@ class System:
                 f"Only {free / 1e6:.0f} MB are free in {self._settings.home}.",
                 remedy="Free some space: a batch pauses when answers cannot be stored.",
             )
-        return f"{free / 1e9:.1f} GB free." + _left_over()
+        return f"{free / 1e9:.1f} GB free. {left_over(abandoned())}".rstrip()
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -163,16 +163,19 @@ def _check(name: str, look: Callable[[], str]) -> Check:
         return Check(name, False, fault.message, fault.remedy)
 
 
-def _left_over() -> str:
-    """Name the databases that nobody opens any more; a data folder may be away for a while, so people decide."""
-    found = abandoned()
+def left_over(found: Mapping[Path, Path]) -> str:
+    """Say which databases nobody opens any more, by the data folder each had: a folder may only be away for a while."""
     if not found:
         return ""
-    first = next(iter(found))
-    number = "A database" if len(found) == 1 else f"{len(found)} databases"
+    cluster, home = next(iter(found.items()))
+    if len(found) == 1:
+        return (
+            f"A database whose data folder is gone still takes space: {cluster}, of {home}. "
+            "Delete it if that folder will not come back."
+        )
     return (
-        f" {number} of data folders that are gone still take space, such as {first} of {found[first]}:"
-        " delete them if those folders will not come back."
+        f"{len(found)} databases whose data folders are gone still take space, such as {cluster}, of {home}. "
+        "Delete them if those folders will not come back."
     )
 
 

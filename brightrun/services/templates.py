@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from brightrun import saol
-from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
+from brightrun.domain.errors import AlreadyDone, InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import TemplateId, TemplateVersionId
 from brightrun.domain.person import Action
 from brightrun.domain.scaffolding import Kind
@@ -144,7 +144,14 @@ class Templates:
 
     @needs(Action.PUBLISH_TEMPLATE)
     def publish(self, draft: TemplateDraft, *, actor: str) -> Template:
-        """Write a draft as the next version of its key; raises TemplateFault when it has problems."""
+        """Write a draft as the next version of its key; raises TemplateFault when it has problems.
+
+        Raises AlreadyDone where the newest version says the same.
+        """
+        if same := self.unchanged(draft):
+            raise AlreadyDone(
+                f"Nothing has changed since v{same.version.version}.", remedy="Nothing was published."
+            )
         problems = self.problems(draft)
         if problems:
             raise TemplateFault(" ".join(problems), remedy="Nothing was published.")

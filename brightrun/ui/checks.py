@@ -16,20 +16,32 @@ from brightrun.services.system import Check
 from brightrun.ui.text import counted, label_safe
 
 COMMANDS = """\
-brightrun app                                  start this web app
-brightrun generate --scenarios FILE.csv        create a batch and print its id
-brightrun process JOB                          advance it to the end; Ctrl-C leaves it resumable
-brightrun status [JOB]                         counts, cost and time
-brightrun log JOB                              its log
-brightrun prices [list|set]                     what models cost; add or correct a price
-brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
-brightrun reparse JOB                          read its stored answers again, for nothing
-brightrun duplicates JOB                       flag what is nearly the same as something else
-brightrun review JOB --approve|--reject        decide on what waits for review
-brightrun correct CONVERSATION --turn N        change a turn, or keep it out of training
-brightrun regenerate CONVERSATION --note TEXT  have it written again with feedback
-brightrun export --out DIR                     freeze what is approved and write its files
-brightrun check                                this page in text
+Start
+  brightrun app                                  this web app
+  brightrun check                                this page in text
+Plan and write
+  brightrun plan                                 scenarios from the scaffolding, as a CSV
+  brightrun generate --scenarios FILE.csv        create a batch and print its id
+  brightrun process JOB                          advance it to its end; Ctrl-C leaves it resumable
+  brightrun work [JOB]                           the same for one or all, several calls at a time
+  brightrun worker                               write whatever is open until it is stopped
+  brightrun preview|start JOB                    read its first conversations; start the rest
+Follow and steer
+  brightrun status|log [JOB]                     counts, cost and time; what happened
+  brightrun pause|resume|cancel|retry JOB        stop, go on, end for good, queue the failed ones again
+  brightrun reparse JOB                          read its stored answers again, for nothing
+Read and decide
+  brightrun review JOB --approve|--reject        decide on what waits for review
+  brightrun correct CONVERSATION --turn N        change a turn, or keep it out of training
+  brightrun regenerate CONVERSATION --note TEXT  have it written again with feedback
+  brightrun judge JOB                            have Claude give verdicts on what was written
+  brightrun duplicates JOB                       flag what is nearly the same as something else
+Bring in and take out
+  brightrun import FILE                          conversations from elsewhere, to be reviewed
+  brightrun export --out DIR                     freeze what is approved and write its files
+Set up
+  brightrun templates|scaffolding|prices|people  list and change them
+  brightrun --help                               every command; COMMAND --help says all of one
 """
 
 
@@ -57,7 +69,7 @@ def draw_settings(app: App) -> None:
 
 
 def draw_commands() -> None:
-    """List what the shell can do."""
+    """List what the shell does for most people, by purpose."""
     st.code(COMMANDS, language=None)
 
 

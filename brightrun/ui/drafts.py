@@ -6,15 +6,17 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from pydantic import ValidationError
 
 from brightrun.bootstrap import App
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
-from brightrun.services.drafts import TemplateDraft, from_file
+from brightrun.services.drafts import MAX_KEY, MAX_NAME, MAX_WORDS, TemplateDraft, from_file
 from brightrun.services.prompts import ARC, BUILT_IN, PERSONA, RESERVED
-from brightrun.ui.frame import show_error
+from brightrun.ui.counts import ask_count
+from brightrun.ui.frame import show_error, show_faults
 from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import counted, label_safe, words
 
@@ -70,7 +72,8 @@ def draw_editor(app: App, template: Template | None) -> None:
             key=f"{prefix}-{field}",
             **looks,
         )
-    declared = _draw_declared(version, prefix, looks)
+    faults: list[InvalidInput] = []
+    declared = _draw_declared(version, prefix, looks) | _draw_words(version, prefix, looks, faults)
     _draw_variables()
     if st.button(
         "Publish the next version" if template else "Publish",
@@ -78,6 +81,10 @@ def draw_editor(app: App, template: Template | None) -> None:
         key=f"{prefix}-publish",
         disabled=locked,
     ):
+        for wrong in faults:
+            show_error(wrong)
+        if faults:
+            return
         publish(app, _kept(template, {*declared["required"], *declared["optional"]}) | changed | declared)
 
 
@@ -86,10 +93,17 @@ def _draw_names(template: Template | None, prefix: str, looks: dict[str, Any]) -
     key = left.text_input(
         "Key: small letters, digits, _",
         value=template.template_key if template else "",
+        max_chars=MAX_KEY,
         key=f"{prefix}-key",
         **(looks | {"disabled": looks["disabled"] or template is not None}),
     )
-    name = middle.text_input("Name", value=template.name if template else "", key=f"{prefix}-name", **looks)
+    name = middle.text_input(
+        "Name",
+        value=template.name if template else "",
+        max_chars=MAX_NAME,
+        key=f"{prefix}-name",
+        **looks,
+    )
     tier = right.selectbox(
         "Tier",
         list(Tier),
@@ -102,7 +116,7 @@ def _draw_names(template: Template | None, prefix: str, looks: dict[str, Any]) -
 
 
 def _draw_declared(version: TemplateVersion | None, prefix: str, looks: dict[str, Any]) -> dict[str, Any]:
-    """Draw which variables the texts read, and how long an answer is to be."""
+    """Draw which variables the texts read."""
     needs, may = st.columns(2)
     required = needs.text_area(
         "Variables it needs, with commas between",
@@ -118,23 +132,27 @@ def _draw_declared(version: TemplateVersion | None, prefix: str, looks: dict[str
         key=f"{prefix}-optional",
         **looks,
     )
-    low, high = st.columns(2)
-    fewest = low.number_input(
-        "Words of an assistant turn, at least",
-        1,
-        4000,
-        version.words_min if version else 60,
-        key=f"{prefix}-min",
-        **looks,
-    )
-    most = high.number_input(
-        "at most", 1, 4000, version.words_max if version else 180, key=f"{prefix}-max", **looks
-    )
+    return {"required": _names(required), "optional": _names(optional)}
+
+
+def _draw_words(
+    version: TemplateVersion | None, prefix: str, looks: dict[str, Any], faults: list[InvalidInput]
+) -> dict[str, Any]:
+    """Draw how long an answer is to be; what cannot be taken joins the faults."""
+    held = (version.words_min, version.words_max) if version else (60, 180)
+    fields = ("words_min", "at least", "min"), ("words_max", "at most", "max")
     return {
-        "required": _names(required),
-        "optional": _names(optional),
-        "words_min": int(fewest),
-        "words_max": int(most),
+        field: ask_count(
+            column,
+            f"Words of an assistant turn, {label}",
+            (1, MAX_WORDS),
+            faults,
+            key=f"{prefix}-{key}",
+            value=str(number),
+            is_needed=True,
+            **looks,
+        )
+        for column, (field, label, key), number in zip(st.columns(2), fields, held, strict=True)
     }
 
 
@@ -142,9 +160,8 @@ def publish(app: App, values: dict[str, object]) -> None:
     """Publish a draft and show it, or say what keeps it from that."""
     try:
         draft = TemplateDraft.model_validate(values)
-    except ValueError as fault:
-        st.error("**This cannot be published yet.**")
-        st.text(_told(fault))
+    except ValidationError as fault:
+        show_faults("This cannot be published yet.", fault)
         return
     problems = app.templates.problems(draft)
     if problems:
@@ -178,14 +195,6 @@ def _kept(template: Template | None, declared: set[str]) -> dict[str, object]:
         "rating": template.rating,
         "variables": [v.model_dump() for v in template.version.variables if v.name in declared],
     }
-
-
-def _told(fault: ValueError) -> str:
-    """Return what a form's check found, one line a field, without the checker's own words around it."""
-    errors = getattr(fault, "errors", None)
-    if errors is None:
-        return str(fault)
-    return "\n".join(f"• {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors())
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+from pydantic import ValidationError
 
 from brightrun.bootstrap import App
 from brightrun.config import Database
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import LOWEST, Action, require
+from brightrun.domain.scaffolding import faults_of
 from brightrun.ui.login import draw_person
 from brightrun.ui.session import current_app, desk, is_admitted, is_framed, place, set_place
-from brightrun.ui.text import label_safe
+from brightrun.ui.text import label_safe, words
 
 
 class Place(StrEnum):
@@ -173,3 +175,12 @@ def show_error(fault: BrightRunError) -> None:
     message = "  \n".join(label_safe(line, limit=600) for line in fault.message.splitlines() if line.strip())
     remedy = f"  \n{label_safe(fault.remedy, limit=600)}" if fault.remedy else ""
     st.error(f"**{message}**{remedy}" if "\n" not in message else message + remedy)
+
+
+def show_faults(title: str, fault: ValidationError) -> None:
+    """Show what is wrong with a form, one line a field, by what the fields are called there; the title is our own."""
+    st.error(f"**{title}**")
+    wrong = [
+        found.placed(words(found.field)) if found.field else words(found.said) for found in faults_of(fault)
+    ]
+    st.text("\n".join(f"• {line}." for line in wrong))

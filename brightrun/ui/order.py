@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -17,9 +18,10 @@ from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Template
 from brightrun.domain.text import shortened
 from brightrun.services.batches import MAX_PREVIEW
-from brightrun.services.plans import AUTO, Plan
+from brightrun.services.plans import AUTO, MAX_ITEMS, Plan
 from brightrun.ui.budget import ask_budget
 from brightrun.ui.costs import draw_estimate
+from brightrun.ui.counts import ask_count
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
@@ -31,8 +33,20 @@ SHOWN_PROBLEMS = 5
 LEAVE_OUT = "order-leave-out"
 
 
-def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
-    """Let a person choose the template, the writer and the limits; returns them with the row limit."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a batch is to be written, as it stands in the fields."""
+
+    template: str
+    options: JobOptions
+    limit: int | None
+    """Scenarios of which only the first are written; None for all."""
+    faults: Sequence[InvalidInput] = ()
+    """What stands in a field and cannot be taken: no batch starts beside it."""
+
+
+def draw_options(app: App) -> Order:
+    """Let a person choose the template, the writer and the limits."""
     left, right = st.columns(2)
     with left:
         template = _template(app.templates.all())
@@ -40,22 +54,25 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         writer, model = _writer(app)
         delivery = draw_delivery("order") if writer is WriterName.CLAUDE else Delivery.DIRECT
     turns_at, limit_at, budget_at = st.columns(3)
-    turns = turns_at.number_input(
+    faults: list[InvalidInput] = []
+    turns = ask_count(
+        turns_at,
         "Messages each",
-        value=None,
-        step=2,
-        placeholder="By arc",
+        (2, MAX_TURNS),
+        faults,
         key="order-turns",
-        persist_state="session",
-        help="Both roles together. Left empty, each emotional arc decides.",
+        remedy="Left empty, each emotional arc decides.",
+        placeholder="By arc",
+        help="Both roles together, an even number. Left empty, each emotional arc decides.",
     )
-    limit = limit_at.number_input(
+    limit = ask_count(
+        limit_at,
         "At most this many",
-        value=None,
-        step=1,
-        placeholder="All",
+        (1, MAX_ITEMS),
+        faults,
         key="order-limit",
-        persist_state="session",
+        remedy="Left empty, all are written.",
+        placeholder="All",
         help="Only the first scenarios are written: a cheap way to look before you pay for the rest.",
     )
     budget = ask_budget(
@@ -77,13 +94,13 @@ def draw_options(app: App) -> tuple[str, JobOptions, int | None]:
         writer=writer,
         model=model,
         max_tokens=app.settings.max_tokens,
-        turns=int(turns) if turns is not None else None,
+        turns=turns,
         stop_on_error=stop,
         retry_cut=retry_cut and writer is WriterName.CLAUDE,
         budget=budget if writer is WriterName.CLAUDE else None,
         delivery=delivery,
     )
-    return template, options, int(limit) if limit is not None else None
+    return Order(template, options, limit, faults)
 
 
 def draw_delivery(key: str) -> Delivery:
@@ -103,11 +120,15 @@ def draw_delivery(key: str) -> Delivery:
     return Delivery(chosen or Delivery.DIRECT)
 
 
-def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limit: int | None) -> None:
+def draw_plan(app: App, intake: Intake, order: Order) -> None:
     """Show what would be written and paid, and start it on request."""
+    for wrong in order.faults:
+        show_error(wrong)
+    if order.faults:
+        return
+    template, options, limit = order.template, order.options, order.limit
     leave_out = bool(st.session_state.get(LEAVE_OUT))
     try:
-        _require_possible(options.turns, limit)
         scenarios = intake.scenarios[:limit]
         plan = _plan(app, intake.key, template, options, limit, leave_out, _versions(app), scenarios)
     except BrightRunError as fault:
@@ -122,20 +143,6 @@ def draw_plan(app: App, intake: Intake, template: str, options: JobOptions, limi
         st.caption(label_safe(note))
     shown = repr((intake.key, template, options, limit, leave_out, plan.estimate))
     _draw_start(app, plan, intake, hashlib.sha256(shown.encode()).hexdigest()[:12])
-
-
-def _require_possible(turns: int | None, limit: int | None) -> None:
-    """Raise InvalidInput for a number that no batch can have: a field that knew would keep it to itself."""
-    if turns is not None and not 2 <= turns <= MAX_TURNS:
-        raise InvalidInput(
-            f"A conversation cannot have {turns:,} messages.",
-            remedy=f"Messages each lies between 2 and {MAX_TURNS}; left empty, each emotional arc decides.",
-        )
-    if limit is not None and limit < 1:
-        raise InvalidInput(
-            f"A batch cannot have {limit:,} conversations.",
-            remedy="At most this many is 1 or more; left empty, all are written.",
-        )
 
 
 @st.cache_resource(max_entries=3, ttl=600, scope="session", show_spinner="Checking every prompt…")
@@ -181,6 +188,7 @@ def _writer(app: App) -> tuple[WriterName, str]:
         required=True,
         format_func=lambda name: names[WriterName(name)],
         key="order-writer",
+        persist_state="session",
         disabled=not has_key,
         help="The demo writer makes text up by rule: free, instant, and marked as a demo everywhere.",
     )
@@ -254,6 +262,7 @@ def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
         "Name",
         max_chars=255,
         key="order-name",
+        persist_state="session",
         placeholder=shortened(f"{intake.name} ({plan.estimate.items:,})", 100),
     )
     title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
@@ -277,22 +286,28 @@ def _draw_preview(app: App, plan: Plan, shown: str) -> int | None:
     if most < 1:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.number_input(
-            "Preview", 1, most, most, key=f"order-preview-number-{most}", width=110, help="How many first."
+        wanted = st.selectbox(
+            "Preview",
+            range(1, most + 1),
+            index=most - 1,
+            key=f"order-preview-number-{most}",
+            persist_state="session",
+            width=110,
+            help="How many first.",
         )
         clicked = st.button(
-            f"Write {int(wanted)} first, then decide",
+            f"Write {wanted} first, then decide",
             key=f"order-preview-{shown}",
             width="stretch",
             help="They are the first of this batch. Read them, adjust the rest, then start it.",
         )
     if plan.options.writer is WriterName.CLAUDE:
-        cost = _price_of_preview(app, shown, int(wanted), plan)
-        rest = counted(plan.estimate.items - int(wanted), "conversation waits", "conversations wait")
+        cost = _price_of_preview(app, shown, wanted, plan)
+        rest = counted(plan.estimate.items - wanted, "conversation waits", "conversations wait")
         st.caption(
             label_safe(f"About {dollars(cost.expected_usd)} for the first {wanted}; {rest} for your word.")
         )
-    return int(wanted) if clicked else None
+    return wanted if clicked else None
 
 
 @st.cache_resource(max_entries=6, ttl=600, scope="session", show_spinner=False)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus
+from brightrun.domain.conversation import MAX_TURNS
 from brightrun.domain.errors import AlreadyDone, BrightRunError, InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.person import Action
@@ -15,6 +16,7 @@ from brightrun.domain.text import shortened
 from brightrun.services.plans import AUTO
 from brightrun.services.previews import KEPT, Rest, have_ended
 from brightrun.ui.costs import draw_estimate
+from brightrun.ui.counts import ask_count
 from brightrun.ui.frame import Place, told
 from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import counted, label_safe, plain, words
@@ -103,28 +105,33 @@ def _draw_adjust(app: App, job: Job) -> None:
             height=80,
             help="A name without a value takes the variable away.",
         )
-        turns = st.number_input(
+        faults: list[InvalidInput] = []
+        turns = ask_count(
+            part,
             "Messages each",
-            2,
-            200,
-            value=None,
-            step=2,
-            placeholder="As they are",
+            (2, MAX_TURNS),
+            faults,
             key=_field("turns", job.id),
+            persist_state=None,  # put away with the other fields here when the part is closed
+            placeholder="As they are",
             width=220,
-            help="Both roles together.",
+            help="Both roles together, an even number.",
         )
+        if faults:  # said beside the field; what is adjusted is the rest as it stands there, or nothing
+            return
         rest = _rest(
             app,
             job.id,
             (job.preview, job.counts, desk().adjusted),
             str(template),
             tuple(_variables(text).items()),
-            int(turns) if turns is not None else None,
+            turns,
             (*(t.version.id for t in templates), *map(repr, app.prices.all())),
         )
         versions = {(i.choice.template.name, i.choice.template.version.version) for i in rest.plan.items}
         st.text(", ".join(f"{plain(name)} v{version}" for name, version in sorted(versions)))
+        if turns is not None and turns % 2:
+            st.caption(f"{turns} messages become {turns + 1}: the assistant has the last word.")
         st.caption(label_safe(_standing(rest), limit=400))
         if rest.plan.problems:
             st.error(f"**{rest.plan.faulty()} cannot be written so.**")
@@ -156,7 +163,7 @@ def _is_pending(job_id: JobId) -> bool:
     held = st.session_state
     text = str(held.get(_field("variables", job_id)) or "").strip()
     is_kept = held.get(_field("template", job_id), KEPT) == KEPT
-    return bool(text) or not is_kept or held.get(_field("turns", job_id)) is not None
+    return bool(text) or not is_kept or bool(str(held.get(_field("turns", job_id)) or "").strip())
 
 
 @st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Checking every prompt…")
@@ -214,7 +221,7 @@ def _adjust(app: App, job_id: JobId, rest: Rest) -> None:
         own.complain(fault)
     else:
         own.adjusted += 1
-        for name, nothing in (("template", KEPT), ("variables", ""), ("turns", None)):
+        for name, nothing in (("template", KEPT), ("variables", ""), ("turns", "")):
             st.session_state[_field(name, job_id)] = nothing
         own.notify(f"{counted(number, 'item')} adjusted.")
 

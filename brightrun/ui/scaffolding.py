@@ -17,7 +17,6 @@ from brightrun.domain.scaffolding import (
     NAMED,
     Draft,
     Kind,
-    faults_of,
     key_of,
     lines_of,
     pairs_of,
@@ -27,7 +26,7 @@ from brightrun.domain.scenario import Tier
 from brightrun.domain.text import shortened
 from brightrun.services.scaffolding import Change, Removal
 from brightrun.ui.downloads import draw_download
-from brightrun.ui.frame import show_error
+from brightrun.ui.frame import show_error, show_faults
 from brightrun.ui.session import begin
 from brightrun.ui.text import counted, label_safe, plain, words
 
@@ -174,9 +173,7 @@ def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
     try:
         draft = DRAFTS[kind].model_validate(values)
     except ValidationError as fault:
-        st.error("**This cannot be saved yet.**")
-        wrong = [f.placed(words(f.field)) if f.field else words(f.said) for f in faults_of(fault)]
-        st.text("\n".join(f"• {line}." for line in wrong))
+        show_faults("This cannot be saved yet.", fault)
         return
     own = begin()
     try:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
+from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Rule, grouped, own_axes
 from brightrun.services.drafts import own_variables
@@ -15,6 +16,7 @@ from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import Axes
 from brightrun.services.spaces import Chosen
 from brightrun.ui.constraints import draw_constraints
+from brightrun.ui.counts import ask_count
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.plan_map import draw_plan_map
 from brightrun.ui.session import place, set_place
@@ -55,7 +57,8 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
         st.info("Choose at least one persona, arc or topic. An empty list leaves that open.")
         return None
     _draw_formula(chosen)
-    method, number, seed, strength = _method()
+    faults: list[InvalidInput] = []
+    method, number, seed, strength = _method(faults)
     rules = draw_constraints(known, chosen)
     only_fitting = st.checkbox(
         "Leave out combinations whose parts are not made for each other",
@@ -69,6 +72,10 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
         persist_state="session",
         help="A scenario whose every conversation was rejected counts as not written.",
     )
+    if (
+        faults
+    ):  # said beside the field, and nothing is chosen by another number than the one that stands there
+        return None
     made = _chosen(app, chosen, tuple(rules), only_fitting, method, number, seed, strength, is_new)
     _draw_choice(app, made, chosen)
     return repr((chosen, rules, only_fitting, method, number, seed, strength, len(made.scenarios))), made
@@ -209,7 +216,8 @@ def _draw_formula(chosen: Mapping[str, Sequence[str]]) -> None:
     st.markdown(f"{' × '.join(parts)} = **{counted(total, 'combination')}**")
 
 
-def _method() -> tuple[Method, int | None, int, int]:
+def _method(faults: list[InvalidInput]) -> tuple[Method, int | None, int, int]:
+    """Ask how many, in fields that outlive a run without them: a cover that was forgotten becomes all there are."""
     method = st.segmented_control(
         "How many of them",
         list(METHODS),
@@ -217,6 +225,7 @@ def _method() -> tuple[Method, int | None, int, int]:
         required=True,
         format_func=METHODS.__getitem__,
         key="axis-method",
+        persist_state="session",
         help="A cover holds every allowed pair of a persona and a topic, a persona and an arc, and so on.",
     )
     if method is Method.EVERY:
@@ -224,14 +233,21 @@ def _method() -> tuple[Method, int | None, int, int]:
     left, right = st.columns(2)
     number, strength = None, 2
     if method is Method.SAMPLE:
-        number = int(left.number_input("How many to draw", 1, MAX_ITEMS, 100, key="axis-number"))
-    else:
-        help_text = "2 covers every allowed pair, 3 every triple: far more scenarios, far fewer surprises."
-        strength = int(
-            left.number_input("Values covered together", 2, 4, 2, key="axis-strength", help=help_text)
+        number = ask_count(
+            left, "How many to draw", (1, MAX_ITEMS), faults, key="axis-number", value="100", is_needed=True
         )
-    seed = right.number_input("Seed", 0, 1_000_000, 0, key="axis-seed", help="Another seed, another draw.")
-    return Method(str(method)), number, int(seed), strength
+    else:
+        strength = left.selectbox(
+            "Values covered together",
+            [2, 3, 4],
+            key="axis-strength",
+            persist_state="session",
+            help="2 covers every allowed pair, 3 every triple: far more scenarios, far fewer surprises.",
+        )
+    seed = ask_count(
+        right, "Seed", (0, 1_000_000), faults, key="axis-seed", value="0", help="Another seed, another draw."
+    )
+    return Method(str(method)), number, seed or 0, strength
 
 
 @st.cache_resource(max_entries=3, ttl=60, scope="session", show_spinner="Choosing scenarios…")

@@ -12,12 +12,16 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import JobOptions, WriterName
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.conversation import MAX_TURNS
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.person import Action
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Prompt, Template, TemplateVersion
+from brightrun.domain.variable import Variable
 from brightrun.services.drafts import draft_of, to_file
+from brightrun.services.templates import DEFAULT_TURNS
 from brightrun.ui.costs import draw_estimate, draw_template_costs
+from brightrun.ui.counts import ask_count
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.drafts import NEW, TEXTS, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
@@ -26,6 +30,10 @@ from brightrun.ui.text import label_safe, plain, words
 from brightrun.ui.variables import draw_values, draw_variables
 
 CHOSEN = "template-chosen"
+SAME = (
+    "What a version keeps is the same in both: texts, variables and words of a turn. What a template has besides, "
+    "such as its name, tier, description and rating, is kept only as it is now."
+)
 
 
 def draw_list(app: App) -> Template | None:
@@ -39,26 +47,24 @@ def draw_list(app: App) -> Template | None:
             label="What is missing",
         )
         return None
-    keys = [t.template_key for t in templates]
+    names = {t.template_key: plain(t.name) for t in templates} | {NEW: "A new template"}
     wanted, heard = place("template"), desk().heard
-    if wanted in keys and wanted != heard.get(CHOSEN):  # a link or a publication leads there, not the list
-        st.session_state[CHOSEN] = wanted
+    if wanted != NEW and wanted in names and (wanted, names[wanted]) != heard.get(CHOSEN):
+        st.session_state[CHOSEN] = (
+            wanted  # a link leads there, a publication, or a name it did not have before
+        )
     st.dataframe(
         _frame(templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Template",
-            [*keys, NEW],
-            format_func=lambda key: (
-                "A new template"
-                if key == NEW
-                else plain(next(t.name for t in templates if t.template_key == key))
-            ),
+            list(names),
+            format_func=lambda key: names.get(key, key),
             key=CHOSEN,
             width=420,
         )
-    heard[CHOSEN] = chosen
+    heard[CHOSEN] = (chosen, names[chosen])
     set_place("template", None if chosen == NEW else str(chosen))
     return next((t for t in templates if t.template_key == chosen), None)
 
@@ -121,12 +127,26 @@ def _draw_preview(app: App, template: Template) -> None:
     arcs = {a.arc_key: a.name for a in axes.arcs}
     arc = _axis(columns[1], "Emotional arc", arcs, start=template.arc_key)
     topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
-    turns = columns[3].number_input("Messages", 2, 200, 6, step=2, key="preview-turns")
+    faults: list[InvalidInput] = []
+    turns = ask_count(
+        columns[3],
+        "Messages",
+        (2, MAX_TURNS),
+        faults,
+        key="preview-turns",
+        value=str(DEFAULT_TURNS),
+        is_needed=True,
+    )
     scenario = Scenario(template.tier, persona, arc, topic)
     own = draw_values(template.version, f"preview-{template.id}")
     scenario = replace(scenario, variables={name: value for name, value in own.items() if value})
+    if (
+        turns is None
+    ):  # said beside the field: a prompt and a price of another number would be read for its own
+        return
+    turns += turns % 2  # as a batch makes it
     try:
-        prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=int(turns))
+        prompt = app.templates.render(template.version, app.scenarios.cast(scenario), turns=turns)
     except BrightRunError as fault:
         show_error(fault)
         return
@@ -184,8 +204,8 @@ def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> N
     newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{template.id}")
     changed = _difference(by_number[int(older)], by_number[int(newer)])
     st.code(
-        "\n".join(changed) or "They are the same, but for how variables are described.",
-        language="diff",
+        "\n".join(changed) or SAME,
+        language="diff" if changed else None,
         wrap_lines=True,
     )
 
@@ -211,8 +231,19 @@ def _parts(version: TemplateVersion) -> dict[str, list[str]]:
     return texts | {
         "Variables it needs": list(version.required),
         "Variables it may do without": list(version.optional),
+        "Variables as described": [_described(variable) for variable in version.variables],
         "Words of an assistant turn": [f"{version.words_min} to {version.words_max}"],
     }
+
+
+def _described(variable: Variable) -> str:
+    said = {
+        "": ", ".join(variable.choices) or variable.type.value,
+        "default ": variable.default,
+        "for ": variable.help,
+    }
+    told = "; ".join(f"{head}{value}" for head, value in said.items() if value)
+    return f"{variable.name}: {plain(told)}"
 
 
 def _set_active(app: App, template: Template) -> None:

@@ -72,8 +72,8 @@ def prepare(page: Page, sheet: Path, number: int) -> Locator:
     press(page.get_by_text("A CSV file", exact=True))
     page.locator("input[type=file]").set_input_files(sheet)
     expect(page.get_by_text("Which variable does each column feed?")).to_be_visible()
-    page.get_by_role("spinbutton", name="At most this many").fill(str(number))
-    page.get_by_role("spinbutton", name="At most this many").press("Enter")
+    page.get_by_role("textbox", name="At most this many").fill(str(number))
+    page.get_by_role("textbox", name="At most this many").press("Enter")
     return page.get_by_role("button", name=f"Start batch of {number}", exact=True)
 
 

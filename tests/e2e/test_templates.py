@@ -62,3 +62,9 @@ def test_a_template_is_built_published_and_carried_on(
     press(page.get_by_role("tab", name="Versions"))
     expect(page.get_by_text("+++ v2 Order sent to the writer")).to_be_visible()
     shoot(page, "template-versions-light")
+
+    press(page.get_by_role("tab", name="Edit"))
+    page.get_by_role("textbox", name="Name", exact=True).fill("Harbour office")
+    press(page.get_by_role("button", name="Publish the next version"))
+    expect(page.get_by_text("Harbour office v3 is published.").first).to_be_visible()
+    expect(page.get_by_role("combobox", name="Template", exact=True)).to_have_value("Harbour office")

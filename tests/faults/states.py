@@ -336,7 +336,8 @@ class Deeds(RuleBasedStateMachine):
             template = templates.find(own[pick % len(own)])
             templates.set_active(template.id, active=not template.is_active)
         else:
-            templates.publish(_draft(own[pick % len(own)], "Be kind."), actor="ana")
+            kind = f"Be kind, as ever {next(self.world.subjects)}."  # what has not changed is not published
+            templates.publish(_draft(own[pick % len(own)], kind), actor="ana")
         self._did(f"template: {deed}")
 
     def _delete_template(self, key: str) -> None:

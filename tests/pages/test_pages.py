@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from urllib.parse import parse_qsl
 
-import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
+from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import DatasetOptions
 from brightrun.domain.formats import Format
@@ -65,90 +63,6 @@ def test_home_points_at_what_waits(open_page: OpenPage, app: App) -> None:
     """With conversations unread, home says how many and makes reviewing the next step."""
     write(app, 3)
     assert "3 conversations to read." in said(open_page())
-
-
-def test_the_generator_counts_and_prices_before_anything_starts(open_page: OpenPage, app: App) -> None:
-    """Choosing axes shows how many conversations that is and what they cost; nothing is created by looking."""
-    page = open_page("generate")
-    axes = app.scenarios.axes()
-    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas[:2]]).run()
-    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:3]]).run()
-    page.multiselect(key="axis-topics").set_value([axes.topics[0].topic_key]).run()
-    assert "**6 conversations**" in said(page)
-    figures = {metric.label: metric.value for metric in page.metric}
-    assert figures["Conversations"] == "6"
-    assert "Expected cost" in figures
-    assert app.batches.count() == 0
-
-
-def test_a_file_with_a_row_that_cannot_be_written_goes_on_without_it(open_page: OpenPage, app: App) -> None:
-    """An analyst sees which row is left out and starts the others; the file has become a batch afterwards."""
-    page = open_page("generate")
-    page.segmented_control(key="intake-way").set_value("A CSV file").run()
-    table = b"scenario,mood\nBook a table,calm\n,tense\nCancel it,calm\n"
-    page.file_uploader(key="intake-file").set_value(("own.csv", table, "text/csv")).run()
-    assert "cannot be written, so nothing starts yet" in said(page)
-    page.checkbox(key="order-leave-out").check().run()
-    assert "1 scenario cannot be written and will be left out" in said(page)
-    next(b for b in page.button if b.label == "Start batch of 2").click().run()
-    assert [job.counts.total for job in app.batches.page(limit=5)] == [2]
-    again = open_page("generate")
-    again.segmented_control(key="intake-way").set_value("A CSV file").run()
-    assert "as you brought it before" not in said(again)
-
-
-def test_a_plan_is_shown_by_names_and_called_by_one_number(open_page: OpenPage, app: App) -> None:
-    """The map of a plan names personas and topics, the longer axis down, and the batch's name says its number once."""
-    page = open_page("generate")
-    axes = app.scenarios.axes()
-    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas]).run()
-    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:17]]).run()
-    chart = page.get("vega_lite_chart")[0].proto.spec
-    for name in (*(p.name for p in axes.personas), *(t.name for t in axes.topics[:17])):
-        assert json.dumps(name) in chart
-    rows = next(layer["encoding"]["y"]["sort"] for layer in json.loads(chart)["layer"])
-    assert rows == [t.name for t in axes.topics[:17]]
-    assert page.text_input(key="order-name").placeholder == "Combinations of the scaffolding (68)"
-
-
-def test_a_variable_of_ones_own_is_read_as_the_shell_writes_it_too(open_page: OpenPage, app: App) -> None:
-    """`mood=calm,tense` and `mood: calm, tense` are the same two values; a name of the scaffolding's leads to its list."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    for text in ("mood=calm,tense", "mood: calm, tense"):
-        page.text_area(key="axis-own").set_value(text).run()
-        assert "1 topic × 2 moods = **2 combinations**" in said(page)
-    page.text_area(key="axis-own").set_value("persona: a, b").run()
-    assert "Choose personas in their own list" in said(page)
-
-
-def test_the_generator_starts_what_it_showed(open_page: OpenPage, app: App) -> None:
-    """The start button creates exactly the batch that was shown, in the name of whoever pressed it."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.text_input(key="order-name").set_value("First light").run()
-    next(b for b in page.button if b.label == "Start batch of 1").click().run()
-    jobs = app.batches.page(limit=5)
-    assert [(j.name, j.counts.total, j.created_by) for j in jobs] == [("First light", 1, "ana")]
-
-
-@pytest.mark.parametrize(
-    ("field", "number"), [("order-limit", -5), ("order-turns", 1), ("order-turns", 1000)]
-)
-def test_no_batch_starts_beside_a_number_that_cannot_be(
-    open_page: OpenPage, app: App, field: str, number: int
-) -> None:
-    """What was typed is told with what it may be, and there is nothing to press: it is not passed over in silence."""
-    page = open_page("generate")
-    topic = app.scenarios.axes().topics[0].topic_key
-    page.multiselect(key="axis-topics").set_value([topic]).run()
-    page.number_input(key=field).set_value(number).run()
-    assert f"cannot have {number:,}" in said(page).replace("\\", "")
-    assert not [button.label for button in page.button if button.label.startswith("Start batch")]
-    page.number_input(key=field).set_value(None).run()
-    assert [button.label for button in page.button if button.label.startswith("Start batch")]
 
 
 def test_a_batch_runs_to_its_end_while_its_page_is_open(open_page: OpenPage, app: App) -> None:
@@ -338,31 +252,6 @@ def test_nothing_is_frozen_beside_a_cut_that_cannot_be(open_page: OpenPage, app:
     assert page.button(key="dataset-freeze").disabled
 
 
-def test_a_template_with_an_undeclared_variable_is_not_published(open_page: OpenPage, app: App) -> None:
-    """Publishing says which variable nobody declared; no version appears."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    prefix = f"edit-{template.version.id}"
-    page.text_area(key=f"{prefix}-user_text").set_value("About {{ nobody_declared_this }}.")
-    submit = next(button for button in page.button if button.label == "Publish the next version")
-    submit.click().run()
-    assert "nobody_declared_this" in said(page)
-    assert len(app.templates.versions(template.id)) == 1
-
-
-def test_a_template_is_published_as_its_next_version(open_page: OpenPage, app: App) -> None:
-    """Publishing makes version 2 and leaves version 1 as it was."""
-    template = app.templates.all()[0]
-    page = open_page("templates", template=template.template_key)
-    prefix = f"edit-{template.version.id}"
-    changed = template.version.user_text + "\nKeep it short."
-    page.text_area(key=f"{prefix}-user_text").set_value(changed)
-    next(button for button in page.button if button.label == "Publish the next version").click().run()
-    newest, oldest = app.templates.versions(template.id)
-    assert (newest.version, newest.user_text) == (2, changed)
-    assert oldest.user_text == template.version.user_text
-
-
 def test_a_part_that_claude_never_had_is_not_shown_as_collected(open_page: OpenPage, app: App) -> None:
     """Without a key nothing is handed over: the page says so, with the reason, and names no day of collecting."""
     options = JobOptions(WriterName.CLAUDE, app.settings.model, 8000, delivery=Delivery.OVERNIGHT)
@@ -397,6 +286,25 @@ def previewed(app: App) -> Job:
     while app.batches.process_next(job.id).outcome is not StepOutcome.PAUSED:
         time.sleep(0)
     return job
+
+
+def test_the_rest_is_not_adjusted_by_a_number_that_cannot_be(open_page: OpenPage, app: App) -> None:
+    """A length that no conversation can have is named beside its field, an odd one is said to be made even."""
+    job = previewed(app)
+    page = open_page("batch", job=job.id)
+    page.session_state[f"rest-{job.id}"] = True
+    page.run()
+    for typed in ("5.5", "99999999999999999999", "1"):
+        page.text_input(key=f"rest-turns-{job.id}").set_value(typed).run()
+        assert "is no whole number from 2 to 200" in said(page)
+        assert not [button for button in page.button if button.key == "preview-adjust"]
+        assert page.button(key="preview-start").disabled, "what is typed is not passed over"
+    page.text_input(key=f"rest-turns-{job.id}").set_value("5").run()
+    assert "5 messages become 6" in said(page)
+    page.button(key="preview-adjust").click().run()
+    assert page.text_input(key=f"rest-turns-{job.id}").value == ""
+    waiting = app.batches.items(job.id, status=ItemStatus.QUEUED)
+    assert {item.scenario.turns for item in waiting} == {6}
 
 
 def test_the_slower_of_two_tabs_goes_on_to_the_batch(open_page: OpenPage, app: App) -> None:

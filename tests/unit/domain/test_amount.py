@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brightrun.domain.amount import amount_of, count_of
+from brightrun.domain.amount import amount_of, count_of, count_within
 from brightrun.domain.errors import InvalidInput
 
 
@@ -35,3 +35,12 @@ def test_what_is_no_whole_number_is_refused(typed: str) -> None:
     with pytest.raises(InvalidInput, match="Tokens") as refused:
         count_of(typed, name="Tokens")
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize("typed", ["", "1", "201", "3.7", "-4", "9" * 20, "four"])
+def test_a_number_out_of_its_range_is_refused_with_the_range(typed: str) -> None:
+    """Whole or not, too large or too small: the field and what it may hold are told in one sentence."""
+    with pytest.raises(InvalidInput, match=r"^Messages: .* is no whole number from 2 to 200\.") as refused:
+        count_within(typed, 2, 200, name="Messages", remedy="Leave it empty.")
+    assert refused.value.remedy == "Leave it empty."
+    assert [count_within(kept, 2, 200, name="Messages") for kept in (" 2", "200")] == [2, 200]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from brightrun.cli.main import COMMANDS, GROUPS, shell
 from brightrun.config import Settings
+from brightrun.ui.checks import COMMANDS as LISTED
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
@@ -46,6 +47,15 @@ def test_every_setting_is_documented() -> None:
         elif alias is not None:
             names = {str(choice) for choice in getattr(alias, "choices", [])}
         assert any(f"`{n}`" in text for n in names), f"{name}: none of {sorted(names)} is documented"
+
+
+def test_commands_that_the_system_page_lists_exist() -> None:
+    """Whoever types what the page lists finds it, those who run workers, people and templates among them."""
+    listed = re.findall(r"^ +brightrun ([a-z|]+)", LISTED, re.MULTILINE)
+    named = {name for names in listed for name in names.split("|")}
+    assert named <= COMMANDS.keys() | GROUPS.keys()
+    assert named >= {"work", "worker", "people", "templates", "preview", "start", "judge"}
+    assert "brightrun --help" in LISTED
 
 
 def test_every_command_says_what_it_does() -> None:

@@ -11,6 +11,7 @@ from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import WriterName
 from brightrun.domain.person import Role
+from brightrun.services.system import left_over
 
 
 def failed(app: App) -> dict[str, str]:
@@ -87,3 +88,18 @@ def test_a_database_that_went_away_is_named_and_no_check_raises(app: App, dsn: s
     found = failed(app)
     assert "Database" in found
     assert len(app.system.checks()) >= 7
+
+
+def test_databases_that_nobody_opens_any_more_are_named() -> None:
+    """Whoever looks for space reads in a sentence which database is left over, one or several."""
+    homes = {Path(f"/srv/{number}"): Path(f"/home/{number}") for number in (1, 2)}
+    one = {Path("/srv/1"): Path("/home/1")}
+    assert left_over({}) == ""
+    assert left_over(one) == (
+        "A database whose data folder is gone still takes space: /srv/1, of /home/1. "
+        "Delete it if that folder will not come back."
+    )
+    assert left_over(homes) == (
+        "2 databases whose data folders are gone still take space, such as /srv/1, of /home/1. "
+        "Delete them if those folders will not come back."
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from brightrun.bootstrap import App
-from brightrun.domain.errors import InvalidInput, NotFound, TemplateFault
+from brightrun.domain.errors import AlreadyDone, InvalidInput, NotFound, TemplateFault
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.template import Template
@@ -221,9 +222,28 @@ def test_a_template_travels_as_a_file(app: App) -> None:
     template = app.templates.find("task_dialogue")
     again = from_file(to_file(draft_of(template, template.version)), "mine.json")
     assert again == draft_of(template, template.version)
-    published = app.templates.publish(again, actor="ana")
+    published = app.templates.publish(again.model_copy(update={"rating": 9.0}), actor="ana")
     assert (published.id, published.version.version) == (template.id, template.version.version + 1)
     assert published.version.user_text == template.version.user_text
+
+
+def test_what_has_not_changed_is_not_published_again(app: App) -> None:
+    """A version that says what the last one says is refused, so that each stands for something somebody changed."""
+    first = app.templates.publish(draft(), actor="ana")
+    with pytest.raises(AlreadyDone, match=r"Nothing has changed since v1\. Nothing was published\."):
+        app.templates.publish(draft(), actor="ben")
+    assert [v.version for v in app.templates.versions(first.id)] == [1]
+    assert app.templates.publish(draft(name="Renamed"), actor="ben").version.version == 2
+
+
+def test_a_field_of_a_file_is_refused_in_plain_words(app: App) -> None:
+    """Whoever wrote a name that is too long reads how long it is and may be, for every field that is wrong."""
+    held = json.loads(to_file(draft())) | {"name": "n" * 121, "rating": 11}
+    with pytest.raises(InvalidInput) as refused:
+        from_file(json.dumps(held).encode(), "mine.json")
+    assert refused.value.message == (
+        "mine.json: name: it has 121 characters; 120 are allowed. rating: 11 is more than 10."
+    )
 
 
 @pytest.mark.parametrize(
