@@ -94,8 +94,8 @@ class Outlook:
         )
 
     def require_for_next(self, budget: float) -> None:
-        """Raise InvalidInput for another budget with which nothing would go on either."""
-        if budget >= self.bound_usd and replace(self, budget_usd=budget).is_stuck:
+        """Raise InvalidInput where the budget is what keeps a job from going on, and would be with another one too."""
+        if self.is_stuck and budget >= self.bound_usd and replace(self, budget_usd=budget).is_stuck:
             raise InvalidInput(
                 f"With {dollars(budget)} no further call can be made: the next may cost {dollars(self.next_usd)}.",
                 remedy=f"With {at_least(self.needed_for_next)} one more can be made. Nothing was changed.",

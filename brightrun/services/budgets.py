@@ -35,8 +35,8 @@ class Budgets:
     def set(self, job_id: JobId, budget: float, *, actor: str) -> Job:
         """Set what a job may cost in all, and let it go on if it is paused.
 
-        Raises InvalidInput for a budget below what is spent, may be, or is reserved, or one with which a paused
-        job would pause again at once, and NotAllowed for a job that has ended.
+        Raises InvalidInput for a budget below what is spent, may be, or is reserved, or one with which a job
+        that its budget has stopped would stop again at once, and NotAllowed for a job that has ended.
         """
         check_budget(budget)
         paused = store.view(self._db, job_id)
