@@ -145,9 +145,7 @@ def _draw_out(job: Job, state: _State) -> None:
     out = counted(job.counts.processing, "item is", "items are")
     at_claude = job.counts.processing - state.handing_over
     if job.status is JobStatus.PAUSED:
-        st.warning(
-            f"**Paused.** {label_safe(job.pause_reason or '')} {out} at Claude and will still be collected."
-        )
+        st.warning(f"**Paused.** {label_safe(job.pause_reason or '')} {out} out and will still be collected.")
     elif job.status is JobStatus.CANCELLED:
         st.info(f"**Cancelled.** {out} being called off; what Claude has written before is kept.")
     elif state.handing_over:
