@@ -289,7 +289,9 @@ def _parts(settings: Settings, roads: _Roads, db: saol.Database, generation: Gen
     )
 
 
-def _batches(settings: Settings, db: saol.Database, steps: Steps, logs: Logs) -> Batches:
+def _batches(
+    settings: Settings, db: saol.Database, steps: Steps, logs: Logs, server: Batches | None
+) -> Batches:
     return Batches(
         db,
         steps,
@@ -297,11 +299,14 @@ def _batches(settings: Settings, db: saol.Database, steps: Steps, logs: Logs) ->
         max_attempts=settings.max_attempts,
         pause_after_failures=settings.pause_after_failures,
         pause_after_refusals=settings.pause_after_refusals,
+        upkeep=server.take_back if server else None,
     )
 
 
-def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: ExitStack) -> App:
-    """Build the use cases for whom this database acts."""
+def _furnish(
+    settings: Settings, roads: _Roads, db: saol.Database, closing: ExitStack, server: Batches | None = None
+) -> App:
+    """Build the use cases for whom this database acts; server: its own, where that is a person."""
     files, logs, released = roads.buckets
     spool, writer = roads.spool, roads.writer
     templates, scenarios = Templates(db), Scenarios(db)
@@ -331,8 +336,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
     )
     duplicates = Duplicates(db, settings.quality)
     planner = Planner(db, templates, scenarios, estimator)
-    parts = _parts(settings, roads, db, generation)
-    job_logs = Logs(db, logs)
+    parts, job_logs = _parts(settings, roads, db, generation), Logs(db, logs)
     steps = Steps(
         db,
         generation,
@@ -343,7 +347,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         at_once=1 if isinstance(files, LocalBucket) else STORING_AT_ONCE,
         after_end=duplicates.mark_ended,
     )
-    batches = _batches(settings, db, steps, job_logs)
+    batches = _batches(settings, db, steps, job_logs, server)
     return App(
         settings=settings,
         templates=templates,
@@ -376,7 +380,7 @@ def _furnish(settings: Settings, roads: _Roads, db: saol.Database, closing: Exit
         fleet=Fleet(db, batches.process_next),
         writer=writer,
         _db=db,
-        _furnish=lambda acting: _furnish(settings, roads, acting, closing),
+        _furnish=lambda acting: _furnish(settings, roads, acting, closing, server or batches),
         _closing=closing,
     )
 
@@ -403,12 +407,7 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
         dsn = server.acquire()
         revive, place = server.acquire, server.cluster
         closing.callback(server.release)
-        apply(
-            dsn,
-            folder / "migrations",
-            bootstrap=folder / "bootstrap.sql",
-            seed=folder / "seed.sql",
-        )
+        apply(dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql")
     db = saol.connect_postgres(dsn, revive=revive, place=place)
     closing.callback(db.close)
     return db, lambda: require_current(dsn, folder / "migrations")

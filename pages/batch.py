@@ -10,7 +10,6 @@ from brightrun.ui.budget import budget_outlook, draw_budget
 from brightrun.ui.costs import draw_costs
 from brightrun.ui.diversity import draw_diversity
 from brightrun.ui.enrichment import draw_enrichment
-from brightrun.ui.fleet import draw_helpers
 from brightrun.ui.frame import Place, empty_state, open_page, show_error
 from brightrun.ui.items import draw_items
 from brightrun.ui.jobs import draw_job_head
@@ -51,7 +50,6 @@ draw_actions(app, job, outlook)
 draw_preview(app, job)
 draw_progress(app, job)
 draw_parts(app, job)
-draw_helpers(app, job)
 if outlook:  # where nothing else helps, it comes first
     with first if outlook.is_stuck else st.container():
         draw_budget(app, job, outlook)

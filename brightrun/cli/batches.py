@@ -157,9 +157,8 @@ def status(
             found = app.batches.get(app.batches.find(job))
             money = app.costs.of_job(found.id)
             if as_json:
-                emit(
-                    job_json(found) | {"refusals": app.batches.refusals(found.id), "costs": costs_json(money)}
-                )
+                more = {"refusals": app.batches.refusals(found.id), "costs": costs_json(money)}
+                emit(_jobs_json(app, [found])[0] | more)
             else:
                 _show_job(app, found)
                 show_costs(money)
@@ -175,9 +174,10 @@ def status(
             return
         jobs = app.batches.page(limit=LIST_LENGTH)
         if as_json:
-            emit({"total": app.batches.count(), "jobs": [job_json(j) for j in jobs]})
+            emit({"total": app.batches.count(), "jobs": _jobs_json(app, jobs)})
         elif jobs:
             out.print(_table(jobs))
+            _show_unattended(app, jobs)
         else:
             out.print("No batch job yet. Create one: brightrun generate --scenarios FILE.csv")
 
@@ -358,6 +358,7 @@ def _options(
 
 def _show_job(app: App, job: Job) -> None:
     out.print(_table([job]))
+    _show_unattended(app, [job])
     show_parts(app, job)
     if job.pause_reason:
         out.print(f"[yellow]{escape(job.pause_reason)}[/yellow]")
@@ -375,6 +376,21 @@ def _show_job(app: App, job: Job) -> None:
         out.print(f"Declined by the model: {escape(listed)}", style="yellow")
     for item in app.batches.items(job.id, status=ItemStatus.FAILED, limit=10):
         out.print(f"  item {item.position}: {escape(item.error_message or '')}", style="red")
+
+
+def _jobs_json(app: App, jobs: Sequence[Job]) -> list[dict[str, object]]:
+    unattended = app.fleet.unattended(jobs)
+    return [job_json(job) | {"unattended": job.id in unattended} for job in jobs]
+
+
+def _show_unattended(app: App, jobs: Sequence[Job]) -> None:
+    """Name the jobs that nobody writes, each with the command that goes on."""
+    unattended = app.fleet.unattended(jobs)
+    for job in jobs:
+        if job.id in unattended:
+            out.print(
+                f"Nobody is writing {job.id[:8]}: open it, or: brightrun work {job.id[:8]}", style="yellow"
+            )
 
 
 def _table(jobs: list[Job]) -> Table:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from brightrun.bootstrap import App
 from brightrun.cli.console import err, out
 from brightrun.domain.batch import Job
-from brightrun.domain.part import Delivery, Part
+from brightrun.domain.part import Delivery, Part, PartStatus
 
 
 def show_parts(app: App, job: Job) -> None:
@@ -15,8 +15,7 @@ def show_parts(app: App, job: Job) -> None:
     if job.options.delivery is not Delivery.OVERNIGHT:
         return
     for part in app.parts.of_job(job.id):
-        state = part.end or part.status
-        out.print(f"  part {part.number}: {part.size} items, {state.value}{_until(part)}", style="dim")
+        out.print(f"  part {part.number}: {part.size} items, {_state(part)}{_until(part)}", style="dim")
         if part.fault:
             out.print(f"    {escape(part.fault)}", style="yellow")
 
@@ -31,6 +30,11 @@ def call_off(app: App, job: Job, *, quiet: bool) -> Job:
         if step.again_in:
             break
     return job
+
+
+def _state(part: Part) -> str:
+    is_preparing = part.status is PartStatus.PREPARING
+    return "being handed over" if is_preparing else (part.end or part.status).value
 
 
 def _until(part: Part) -> str:

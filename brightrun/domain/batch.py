@@ -227,6 +227,15 @@ class Job:
         """Whether something of it is still to come, whatever became of the job."""
         return self.is_open or self.parts_out > 0
 
+    def is_idle(self, now: datetime) -> bool:
+        """Whether it could go on, and nothing of it is in hand or was a moment ago."""
+        if not self.is_open or self.counts.processing or self.seconds_left is not None:
+            return False
+        if self.options.delivery is Delivery.OVERNIGHT:
+            return not self.parts_out and self.status is JobStatus.QUEUED
+        waits = self.next_attempt_at is not None and self.next_attempt_at > now
+        return self.rate_per_minute is not None or not waits  # before the first has ended no time is known
+
     @property
     def is_open(self) -> bool:
         """Whether process_next may still find work without a person's help."""

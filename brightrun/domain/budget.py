@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brightrun.domain.amount import amount_of
 from brightrun.domain.errors import InvalidInput
@@ -82,11 +82,24 @@ class Outlook:
             story += f"; {self.answered:,} that wait have their answer already and cost nothing more"
         if not calls:
             return f"{story}."
+        story += f"; the next call may cost {dollars(self.next_usd)}"
+        if calls == 1:
+            return f"{story}. With {at_least(self.needed_for_next)} it can be made, whatever it costs."
+        one, whole = at_least(self.needed_for_next), at_least(self.needed_for_all)
+        if one == whole:
+            return f"{story}. With {whole} all {calls:,} that wait for one can be made, whatever they cost."
         return (
-            f"{story}; the next call may cost {dollars(self.next_usd)}. With {at_least(self.needed_for_next)} "
-            f"one more can be made, with {at_least(self.needed_for_all)} all {calls:,} that wait for one, "
+            f"{story}. With {one} one more can be made, with {whole} all {calls:,} that wait for one, "
             "whatever they cost."
         )
+
+    def require_for_next(self, budget: float) -> None:
+        """Raise InvalidInput where the budget is what keeps a job from going on, and would be with another one too."""
+        if self.is_stuck and budget >= self.bound_usd and replace(self, budget_usd=budget).is_stuck:
+            raise InvalidInput(
+                f"With {dollars(budget)} no further call can be made: the next may cost {dollars(self.next_usd)}.",
+                remedy=f"With {at_least(self.needed_for_next)} one more can be made. Nothing was changed.",
+            )
 
     def command(self, job_id: JobId) -> str:
         """Return the command that goes on with a budget that is enough."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from brightrun import saol
 from brightrun.domain.batch import (
     Item,
@@ -44,7 +46,10 @@ class Batches:
         max_attempts: int,
         pause_after_failures: int = 5,
         pause_after_refusals: int = 3,
+        upkeep: Callable[[Job], bool] | None = None,
     ) -> None:
+        """upkeep: the server's own `take_back`, where this acts for a person, who may not do it."""
+        self._upkeep = upkeep or self.take_back
         self._db = db
         self._steps = steps
         self._logs = logs
@@ -131,17 +136,22 @@ class Batches:
 
     def get(self, job_id: JobId) -> Job:
         """Return one job; items whose worker vanished are taken back first, or ended where it is cancelled."""
-        job = store.view(self._db, job_id)
-        while job.status is JobStatus.CANCELLED and job.counts.processing:
-            step = self.process_next(job_id)  # calls nothing, but keeps an answer that is stored
-            if step.item_id is None:
-                return step.job
-            job = step.job
-        reclaimed = store.reclaim(self._db, job_id) if job.counts.processing else 0
+        return self._tidied(store.view(self._db, job_id))
+
+    def take_back(self, job: Job) -> bool:
+        """Take items back whose worker vanished, or end them where the job is cancelled; returns whether there were any."""
+        if job.status is JobStatus.CANCELLED:
+            if job.parts_out:  # whoever looks at a job does not wait for Claude to call them off
+                return False
+            step = self.process_next(job.id)  # calls nothing, but keeps an answer that is stored
+            any_ended = step.item_id is not None
+            while step.item_id is not None and step.job.counts.processing:
+                step = self.process_next(job.id)
+            return any_ended
+        reclaimed = store.reclaim(self._db, job.id)
         if reclaimed:
-            emit(Event.ITEMS_RECLAIMED, job=job_id, items=reclaimed)
-            job = store.view(self._db, job_id)
-        return job
+            emit(Event.ITEMS_RECLAIMED, job=job.id, items=reclaimed)
+        return reclaimed > 0
 
     def progress(self, job_id: JobId) -> Progress:
         """Return what went wrong how often, and the counters over time; costs the same at any size."""
@@ -162,8 +172,9 @@ class Batches:
         return found[0]
 
     def page(self, *, limit: int = 50, offset: int = 0) -> list[Job]:
-        """Return jobs, newest first."""
-        return store.page(self._db, limit=limit, offset=offset)
+        """Return jobs, newest first; of open ones, items whose worker vanished are taken back first."""
+        found = store.page(self._db, limit=limit, offset=offset)
+        return [self._tidied(job) if job.is_open else job for job in found]
 
     def count(self) -> int:
         return store.count(self._db)
@@ -186,6 +197,10 @@ class Batches:
     def publish_log(self, job_id: JobId) -> None:
         """Write the log as it is now into its file in the bucket; raises StorageFault, and no line is lost."""
         self._logs.publish(job_id)
+
+    def _tidied(self, job: Job) -> Job:
+        """Return a job none of whose items is still said to be in the hands of a worker that vanished."""
+        return store.view(self._db, job.id) if job.counts.processing and self._upkeep(job) else job
 
     def _create(self, plan: Plan, job: dict[str, object]) -> Job:
         """Reserve by today's prices; where they change in the same moment, reserve again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brightrun import saol
-from brightrun.domain.batch import Job
+from brightrun.domain.batch import Job, JobStatus
 from brightrun.domain.budget import Outlook, at_least, check_budget
 from brightrun.domain.errors import InvalidInput, NotAllowed
 from brightrun.domain.ids import JobId
@@ -35,10 +35,13 @@ class Budgets:
     def set(self, job_id: JobId, budget: float, *, actor: str) -> Job:
         """Set what a job may cost in all, and let it go on if it is paused.
 
-        Raises InvalidInput for a budget below what is spent, may be, or is reserved, and NotAllowed for a
-        job that has ended.
+        Raises InvalidInput for a budget below what is spent, may be, or is reserved, or one with which a job
+        that its budget has stopped would stop again at once, and NotAllowed for a job that has ended.
         """
         check_budget(budget)
+        paused = store.view(self._db, job_id)
+        if paused.status is JobStatus.PAUSED and paused.now.queued:  # a preview that is over asks for no call
+            self.outlook(job_id).require_for_next(budget)
         data = store.act(self._db, "set_budget", job_id, budget=budget, actor=actor)
         job: Job = data["job"]
         if data["outcome"] == "too_low":

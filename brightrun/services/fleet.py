@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from brightrun import saol
-from brightrun.domain.batch import Step, StepOutcome
+from brightrun.domain.batch import Job, Step, StepOutcome
 from brightrun.domain.errors import DatabaseFault
 from brightrun.domain.fleet import ALIVE_SECONDS, Worker
 from brightrun.domain.ids import JobId
@@ -65,6 +66,12 @@ class Fleet:
     def alive(self) -> list[Worker]:
         """Return the workers that were heard of just now."""
         return store.alive(self._db, ALIVE_SECONDS)
+
+    def unattended(self, jobs: Iterable[Job]) -> set[JobId]:
+        """Return those of some jobs that nobody writes: they are idle, and no worker is alive that would take them up."""
+        now = datetime.now(UTC)
+        idle = {job.id for job in jobs if job.is_idle(now)}
+        return set() if idle and self.alive() else idle
 
     def _drain(self, job_id: JobId, stop: threading.Event, until: float) -> None:
         while not stop.is_set() and self._clock() < until:

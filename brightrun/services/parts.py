@@ -11,6 +11,7 @@ from itertools import islice
 from brightrun import saol
 from brightrun.domain.batch import Claim, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import (
+    Conflict,
     SetupFault,
     StorageFault,
     WriterBusy,
@@ -134,9 +135,11 @@ class Parts:
                 wait = fault.retry_after or self._look_seconds
                 return self._back(part, "retry", fault.code, str(fault), delay=wait)
             return self._back(part, "pause", fault.code, str(fault))
-        parts.send(
-            self._db, part, remote.id, ends_by=remote.expires_at, look_seconds=min(self._look_seconds, 5.0)
-        )
+        seconds = min(self._look_seconds, 5.0)
+        try:
+            parts.send(self._db, part, remote.id, ends_by=remote.expires_at, look_seconds=seconds)
+        except Conflict as fault:
+            return self._close(part, "pause", _unknown("id_known", str(fault)), message=str(fault))
         emit(Event.PART_SENT, part=part.number, remote_id=remote.id, items=len(orders))
         message = f"{len(orders):,} items are at Claude, to be written within a day."
         return self._step(part, message=message)
@@ -246,8 +249,7 @@ class Parts:
         return self._off(part, self._look_seconds, fault=fault)
 
     def _gone(self, part: Part, why: str) -> Step:
-        attempt = {**_failed("results_gone", f"{why} It may have been paid for."), "outcome": "unknown"}
-        return self._close(part, "failed", attempt)
+        return self._close(part, "failed", _unknown("results_gone", f"{why} It may have been paid for."))
 
     def _back(self, part: Part, disposition: str, code: str, why: str, *, delay: float = 0.0) -> Step:
         """Put everything of a part back that was not handed over."""
@@ -316,6 +318,10 @@ def _rest(nothing: Nothing) -> Step:
 
 def _failed(code: str, why: str) -> dict[str, object]:
     return {"outcome": "failed", "error_code": code, "error_message": why}
+
+
+def _unknown(code: str, why: str) -> dict[str, object]:
+    return {**_failed(code, why), "outcome": "unknown"}
 
 
 def _put_back(claim: Claim, code: str, why: str) -> Unwritten:

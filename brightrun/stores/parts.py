@@ -9,7 +9,7 @@ from typing import Any
 
 from brightrun import saol
 from brightrun.domain.batch import Claim, Job
-from brightrun.domain.errors import NotFound
+from brightrun.domain.errors import Conflict, DatabaseFault, NotFound
 from brightrun.domain.ids import ItemId, JobId, PartId
 from brightrun.domain.part import Part, PartStatus
 from brightrun.stores.batches import Nothing, claim_of, job_of, time_of
@@ -71,7 +71,10 @@ def prepare(db: saol.Database, part: Part, requests: Mapping[ItemId, Mapping[str
 def send(
     db: saol.Database, part: Part, remote_id: str, *, ends_by: datetime | None, look_seconds: float
 ) -> bool:
-    """Note that a part is at Claude; False where another has taken it over."""
+    """Note that a part is at Claude; False where another has taken it over.
+
+    Raises Conflict where that id is on record for another part.
+    """
     params = {
         "p_part": part.id,
         "p_token": part.token,
@@ -79,7 +82,15 @@ def send(
         "p_ends_by": ends_by.isoformat() if ends_by else None,
         "p_look_seconds": look_seconds,
     }
-    return bool(saol.agent_execute_rpc(db, "send_part", params).value())
+    try:
+        return bool(saol.agent_execute_rpc(db, "send_part", params).value())
+    except DatabaseFault as fault:
+        if fault.code != "ERR_DB_UNIQUE_VIOLATION":
+            raise
+        raise Conflict(
+            f"Claude took it as {remote_id}, which is the id of another part: its answers could not be told apart.",
+            remedy="It may have been paid for. Look whether ANTHROPIC_BASE_URL leads to Claude, then resume the batch.",
+        ) from fault
 
 
 def put_off(

@@ -17,6 +17,7 @@ from brightrun.ui.downloads import draw_download
 from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place
 from brightrun.ui.notice import draw_notice
+from brightrun.ui.progress import is_live
 from brightrun.ui.session import begin, close_question, desk, person
 from brightrun.ui.text import counted, label_safe, words
 
@@ -146,8 +147,9 @@ def _retry(app: App, job: Job) -> None:
     failed = job.counts.failed
     is_cancelled = job.status is JobStatus.CANCELLED
     reason = "A cancelled batch stays as it is." if is_cancelled else "Nothing has failed."
+    # The figures beside it go on while it runs; the button is drawn again when that is over.
     st.button(
-        f"Retry {failed:,} failed" if failed else "Retry failed",
+        f"Retry {failed:,} failed" if failed and not is_live(job) else "Retry failed",
         key="batch-retry",
         disabled=not failed or is_cancelled,
         help=reason if not failed or is_cancelled else None,

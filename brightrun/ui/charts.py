@@ -44,7 +44,7 @@ def _items(base: alt.Chart, total: int, *, has_money: bool) -> alt.Chart:
     """Draw completed and failed items above each other, up to all of the job."""
     chart: alt.Chart = (
         base.transform_fold([COMPLETED, FAILED], as_=["what", "items"])
-        .mark_area(opacity=0.75)
+        .mark_area(opacity=0.75, interpolate="step-after")  # counters: what is retried falls at once
         .encode(
             y=alt.Y(
                 "items:Q",

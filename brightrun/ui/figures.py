@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from brightrun.domain.batch import Job, WriterName
+from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.progress import ErrorClass, Progress
 from brightrun.ui.charts import HEIGHT, job_course
 from brightrun.ui.jobs import rest_of
@@ -36,7 +36,7 @@ def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Cal
         {
             "Completed": f"{counts.completed:,}",
             "Failed": f"{counts.failed:,}",
-            "Still to do": f"{counts.queued + counts.processing:,}",
+            **_rest(job),
             "Tried again": f"{progress.retries:,}",
             **_pace(job, is_live=is_live),
         }
@@ -55,6 +55,14 @@ def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Cal
 def _metrics(figures: dict[str, str]) -> None:
     for column, (label, value) in zip(st.columns(6), figures.items(), strict=False):
         column.metric(label, value, help=MEANING.get(label))
+
+
+def _rest(job: Job) -> dict[str, str]:
+    """Return what has no end yet, by what becomes of it."""
+    counts = job.now
+    if job.status is JobStatus.CANCELLED and counts.processing:
+        return {"Being called off" if job.parts_out else "In flight": f"{counts.processing:,}"}
+    return {"Still to do": f"{counts.queued + counts.processing:,}"}
 
 
 def _pace(job: Job, *, is_live: bool) -> dict[str, str]:

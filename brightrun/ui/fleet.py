@@ -6,9 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job
 from brightrun.ui.frame import told
-from brightrun.ui.text import counted, plain
+from brightrun.ui.text import plain
 
 TICK = 3.0
 
@@ -16,16 +15,6 @@ TICK = 3.0
 def draw_workers(app: App) -> None:
     """Draw who is alive; it renews itself."""
     st.fragment(_table, run_every=TICK)(app)
-
-
-def draw_helpers(app: App, job: Job) -> None:
-    """Say that workers write this batch, so that the page need not stay open."""
-    if not job.is_open:
-        return
-    with told():
-        number = len(app.fleet.alive())
-        if number:
-            st.caption(f"{counted(number, 'worker')} of the fleet writes too: this page need not stay open.")
 
 
 def _table(app: App) -> None:
@@ -41,7 +30,7 @@ def _table(app: App) -> None:
                 "Slots": one.slots,
                 "Works at": ", ".join(job[:8] for job in one.jobs) or "waits",
                 "Written": one.written,
-                "Since": one.started_at.astimezone(),
+                "Since": f"{one.started_at.astimezone():%d %b %H:%M}",
                 "Heard of, s ago": round(one.seen_seconds),
             }
             for one in found

@@ -50,7 +50,7 @@ def draw_home(app: App) -> None:
         waiting = _look(app)
         _draw_figures(waiting)
         _draw_steps(app, waiting)
-        _draw_latest(waiting)
+        _draw_latest(app, waiting)
 
 
 def _look(app: App) -> Waiting:
@@ -148,10 +148,11 @@ def _next_step(app: App, waiting: Waiting) -> int | None:
     return 0 if may_open(app, Place.GENERATE.address) else None
 
 
-def _draw_latest(waiting: Waiting) -> None:
+def _draw_latest(app: App, waiting: Waiting) -> None:
     if not waiting.latest:
         return
     shown = (waiting.open_jobs or list(waiting.latest))[:SHOWN]
     st.subheader("Open batches" if waiting.open_jobs else "Latest batches", anchor=False)
+    unattended = app.fleet.unattended(shown)
     for job in shown:
-        draw_card(job)
+        draw_card(job, is_unattended=job.id in unattended)

@@ -41,7 +41,7 @@ def draw_jobs(app: App) -> None:
     st.caption(f"{counted(total, 'batch', 'batches')} in all, newest first.")
 
 
-def draw_card(job: Job) -> None:
+def draw_card(job: Job, *, is_unattended: bool = False) -> None:
     """Draw one job as a row that leads to its page."""
     with st.container(border=True, key=f"job-{job.id}"):
         name, bar, figures = st.columns([5, 4, 3], vertical_alignment="center")
@@ -58,7 +58,7 @@ def draw_card(job: Job) -> None:
             st.progress(job.now.share, text=_share(job))
         with figures:
             st.markdown(f"{label_safe(dollars(job.money.spent))} spent")
-            st.caption(_tail(job))
+            st.caption(_tail(job, is_unattended=is_unattended))
 
 
 def draw_status(status: JobStatus) -> None:
@@ -85,8 +85,10 @@ def _cards(app: App, offset: int) -> None:
     own = desk()
     has_ended = False
     with told():
-        for job in app.batches.page(limit=PAGE, offset=offset):
-            draw_card(job)
+        jobs = app.batches.page(limit=PAGE, offset=offset)
+        unattended = app.fleet.unattended(jobs)
+        for job in jobs:
+            draw_card(job, is_unattended=job.id in unattended)
             has_ended |= tell_end(own, job)
     if has_ended:
         st.rerun(scope="app")
@@ -116,11 +118,16 @@ def _share(job: Job) -> str:
     return f"{counts.completed:,} of {counts.total:,} {done}{failed}{cancelled}{rest_of(job)}"
 
 
-def _tail(job: Job) -> str:
+def _tail(job: Job, *, is_unattended: bool) -> str:
     if job.parts_out:
-        return f"{counted(job.counts.processing, 'item')} at Claude overnight"
+        doing = "being called off" if job.status is JobStatus.CANCELLED else "out overnight"
+        return f"{counted(job.counts.processing, 'item')} {doing}"
     if job.status is JobStatus.PAUSED:
         return label_safe(job.pause_reason or "Paused", limit=60)
     if job.is_open:
-        return f"{duration(job.seconds_left)} left" if job.seconds_left else "Waits to be opened"
+        if is_unattended:
+            return f"Nobody is writing it: open it, or `brightrun work {job.id[:8]}`"
+        if job.seconds_left:
+            return f"{duration(job.seconds_left)} left"
+        return "Being written" if job.counts.processing else "Waits for its turn"
     return f"Ended {ago(job.completed_at)}" if job.completed_at else ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus
+from brightrun.domain.part import Delivery, PartStatus
 from brightrun.domain.person import Action
 from brightrun.domain.progress import Progress
 from brightrun.ui.figures import draw_figures
@@ -22,6 +24,19 @@ QUICK_TICK = 0.3
 TICK = 1.0
 PAUSED_TICK = 5.0
 """A paused batch may be resumed elsewhere; looking now and then costs one query."""
+
+
+@dataclass
+class _State:
+    """Who brings a job on, beside what the job itself says."""
+
+    may_write: bool
+    ours: int = 0
+    """Items in the hands of this server's pages."""
+    workers: int = 0
+    """Workers of the fleet that are alive."""
+    handing_over: int = 0
+    """Items of parts that are not at Claude yet."""
 
 
 def is_live(job: Job) -> bool:
@@ -47,18 +62,19 @@ def draw_progress(app: App, job: Job) -> None:
 
     def tick() -> None:
         ours = runner.busy(job.id)
-        now, so_far = job, Progress()
+        now, so_far, state = job, Progress(), _State(may_write=app.may(Action.RUN_BATCH))
         with told():
             now = app.batches.get(job.id)
             so_far = app.batches.progress(job.id)
-        ours = max(ours, runner.busy(job.id))
-        draw_figures(now, so_far, is_live=is_live(now), draw_state=lambda: _draw_state(now, ours=ours))
+            state = _look(app, now)
+        state.ours = max(ours, runner.busy(job.id))
+        draw_figures(now, so_far, is_live=is_live(now), draw_state=lambda: _draw_state(now, state))
         _tell_error(runner, now)
         if _frame_of(now, tick_seconds(now, runner)) != drawn:
             own = desk()  # a link clicked meanwhile is followed here; asking for a rerun would forget it
             tell_end(own, now)
             st.rerun(scope="app")
-        if now.is_out and app.may(Action.RUN_BATCH):
+        if now.is_out and state.may_write:
             runner.advance(now.id, slots)
 
     st.fragment(tick, run_every=every)()
@@ -70,43 +86,72 @@ def _frame_of(job: Job, every: float | None) -> tuple[object, ...]:
     return (phase, bool(job.parts_out), bool(job.counts.failed), bool(job.counts.completed), every)
 
 
-def _draw_state(job: Job, *, ours: int) -> None:
-    """Say in one line what is going on and what that depends on, or how it ended."""
-    elsewhere = job.counts.processing - ours
+def _look(app: App, job: Job) -> _State:
+    """Find out who brings a job on, as far as its state asks for it."""
+    state = _State(may_write=app.may(Action.RUN_BATCH))
+    if job.is_open and not job.parts_out:
+        state.workers = len(app.fleet.alive())
     if job.parts_out:
-        _draw_out(job)
+        parts = app.parts.of_job(job.id)
+        state.handing_over = sum(part.size for part in parts if part.status is PartStatus.PREPARING)
+    return state
+
+
+def _draw_state(job: Job, state: _State) -> None:
+    """Say in one line what is going on and what that depends on, or how it ended."""
+    if job.parts_out:
+        _draw_out(job, state)
     elif job.status is JobStatus.PAUSED:
         st.warning(f"**Paused.** {label_safe(job.pause_reason or '')}")
     elif job.is_open:
-        other = (
-            f" {counted(elsewhere, 'item is', 'items are')} being written by another window or shell."
-            if elsewhere > 0
-            else ""
-        )
-        waits = (
-            f" The writer asked to slow down: the next call leaves at {job.next_attempt_at.astimezone():%H:%M:%S}."
-            if job.next_attempt_at and job.next_attempt_at > datetime.now(UTC)
-            else ""
-        )
-        st.info(
-            "Keep this page open: closing every tab pauses the batch after what is in flight. "
-            f"`brightrun work {job.id[:8]}` in a shell keeps it running without a browser.{other}{waits}"
-        )
+        st.info(_who_writes(job, state) + _waits(job))
     elif job.counts.processing:
         st.info(f"{counted(job.counts.processing, 'item')} in flight will still be finished and kept.")
     else:
         _draw_end(job)
 
 
-def _draw_out(job: Job) -> None:
+def _who_writes(job: Job, state: _State) -> str:
+    """Say who brings an open job on, and whether that takes this page."""
+    if state.workers:
+        writing = counted(state.workers, "worker of the fleet writes", "workers of the fleet write")
+        return f"{writing} it: this page need not stay open."
+    if not state.may_write:
+        if job.is_idle(datetime.now(UTC)):
+            return (
+                f"Nobody is writing it. An author goes on by opening it, or by `brightrun work {job.id[:8]}`."
+            )
+        return "It is being written by another window or shell."
+    if job.options.delivery is Delivery.OVERNIGHT and not job.preview:
+        return "It is about to be handed over to Claude: keep this page open until it is there."
+    elsewhere = job.counts.processing - state.ours
+    other = f" {counted(elsewhere, 'item is', 'items are')} being written by another window or shell."
+    return (
+        "Keep this page open: closing every tab pauses the batch after what is in flight. "
+        f"`brightrun work {job.id[:8]}` in a shell keeps it running without a browser."
+        + other
+        * (elsewhere > 0)
+    )
+
+
+def _waits(job: Job) -> str:
+    if job.next_attempt_at is None or job.next_attempt_at <= datetime.now(UTC):
+        return ""
+    return f" The writer asked to slow down: the next call leaves at {job.next_attempt_at.astimezone():%H:%M:%S}."
+
+
+def _draw_out(job: Job, state: _State) -> None:
     """Say what is at Claude, and what becomes of it in this state of the job."""
     out = counted(job.counts.processing, "item is", "items are")
+    at_claude = job.counts.processing - state.handing_over
     if job.status is JobStatus.PAUSED:
-        st.warning(
-            f"**Paused.** {label_safe(job.pause_reason or '')} {out} at Claude and will still be collected."
-        )
+        st.warning(f"**Paused.** {label_safe(job.pause_reason or '')} {out} out and will still be collected.")
     elif job.status is JobStatus.CANCELLED:
-        st.info(f"**Cancelled.** {out} called off; what Claude has written before is kept.")
+        st.info(f"**Cancelled.** {out} being called off; what Claude has written before is kept.")
+    elif state.handing_over:
+        there = f" {counted(at_claude, 'is', 'are')} there." if at_claude > 0 else ""
+        handed = counted(state.handing_over, "item is", "items are")
+        st.info(f"{handed} being handed over to Claude: keep this page open until that is done.{there}")
     else:
         st.info(
             f"{out} at Claude overnight. You may close this page: look again later, or leave it to "

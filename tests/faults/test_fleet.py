@@ -192,6 +192,28 @@ def test_a_worker_tells_what_it_does_and_says_goodbye(tmp_path: Path, dsn: str) 
         assert now.counts.completed == len(api.requests), "an answer in hand was not kept"
 
 
+def test_a_worker_that_starts_later_takes_up_what_others_left(tmp_path: Path, dsn: str) -> None:
+    """One killed, the job paused and resumed, the other asked to end: a third that starts afterwards writes the rest."""
+    home = tmp_path / "home"
+    with MessagesApi(seconds=CALL_SECONDS) as api, opened(home, dsn, api.url) as app:
+        plan = app.planner.plan(scenarios(30), options(WriterName.CLAUDE))
+        job = app.batches.create(plan, name="Left", actor="ana")
+        crew = Crew([home], dsn, api.url)
+        crew.start()
+        crew.start()
+        until(lambda: len(app.fleet.alive()) == 2 and app.batches.get(job.id).counts.completed > 1, 60, crew)
+        crew.kill_oldest()
+        app.batches.pause(job.id, actor="ana")
+        app.batches.resume(job.id, actor="ana")
+        assert crew.end() == [0], crew.said.read_text()[-3000:]
+        crew.running.clear()
+        assert app.batches.get(job.id).is_open, "the workers were too quick to leave anything"
+        crew.start()
+        until(lambda: not app.batches.get(job.id).is_open, 60, crew)
+        assert app.batches.get(job.id).counts.completed == 30
+        assert crew.end() == [0], crew.said.read_text()[-3000:]
+
+
 def test_without_a_connection_of_its_own_a_worker_is_refused(tmp_path: Path) -> None:
     """Over a project's HTTP door alone there is no fleet, and the remedy is named."""
     environment = {

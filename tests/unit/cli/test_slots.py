@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import psycopg
+
 from tests.messages_api import KEY, MessagesApi
 from tests.shell import Shell
 
@@ -54,3 +56,21 @@ def test_a_service_that_is_told_to_end_leaves_nothing_in_hand(tmp_path: Path, ds
     assert (process.returncode, left["counts"]["processing"]) == (128 + signal.SIGTERM, 0), said  # type: ignore[index]
     assert left["counts"]["completed"] == len(api.requests)  # type: ignore[index]
     assert left["status"] == "processing"  # type: ignore[index]
+
+
+def test_a_batch_that_nobody_writes_is_named_with_the_command_that_goes_on(tmp_path: Path, dsn: str) -> None:
+    """After its worker was killed, `status` promises no time, says who has to act, and `process` ends the batch."""
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    job = str(shell.json("generate", "--scenarios", str(SHEET), "--limit", "3", "--writer", "demo")["id"])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select claim_item(%s, 'gone:1:1', 0.01)", [job])
+        connection.execute("update batch_jobs set started_at = started_at - interval '10 minutes'")
+    (listed,) = shell.json("status")["jobs"]  # type: ignore[misc]
+    assert (listed["seconds_left"], listed["unattended"]) == (None, True)  # type: ignore[index]
+    assert shell.json("status", job)["unattended"] is True
+    told = f"Nobody is writing {job[:8]}: open it, or: brightrun work {job[:8]}"
+    assert told in shell.run("status")
+    assert told in shell.run("status", job)
+    ended = shell.json("process", job)
+    assert ended["counts"]["completed"] == 3  # type: ignore[index]
+    assert "Nobody" not in shell.run("status")

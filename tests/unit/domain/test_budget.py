@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brightrun.domain.budget import budget_of
+from brightrun.domain.budget import Outlook, budget_of
 from brightrun.domain.errors import InvalidInput
 
 
@@ -33,3 +33,31 @@ def test_what_may_mean_two_amounts_or_none_is_refused(typed: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         budget_of(typed)
     assert refused.value.remedy
+
+
+def outlook(waiting: int, worst_usd: float) -> Outlook:
+    return Outlook(
+        budget_usd=0.4,
+        spent_usd=0.395,
+        possible_usd=0,
+        reserved_usd=0,
+        waiting=waiting,
+        answered=0,
+        processing=0,
+        ended=9,
+        next_usd=0.02,
+        worst_usd=worst_usd,
+    )
+
+
+@pytest.mark.parametrize(
+    ("waiting", "worst_usd", "told"),
+    [
+        (1, 0.02, "With $0.42 it can be made, whatever it costs."),
+        (2, 0.024, "With $0.42 all 2 that wait for one can be made, whatever they cost."),
+        (3, 0.06, "With $0.42 one more can be made, with $0.46 all 3 that wait for one, whatever they cost."),
+    ],
+)
+def test_what_going_on_takes_is_said_once(waiting: int, worst_usd: float, told: str) -> None:
+    """Where one amount is enough for the next call and for all, it is named once."""
+    assert outlook(waiting, worst_usd).story().endswith(told)

@@ -249,6 +249,35 @@ def test_a_hand_over_that_is_refused_for_now_is_made_later(desk: Desk) -> None:
     once(desk, job)
 
 
+def test_an_id_that_another_part_has_pauses_the_job_and_says_what_to_do(desk: Desk) -> None:
+    """A server that counts from one again names a part that is on record: nothing is mixed up, and nothing is hidden."""
+    first = desk.hand_over(desk.order(2))
+    desk.api.batches.all.clear()
+    job = desk.order(3)
+    step = desk.step(job)
+    assert (step.job.status, step.job.counts.queued, step.job.parts_out) == (JobStatus.PAUSED, 3, 0)
+    assert step.job.money.possible > 0
+    for told in (step.message, step.job.pause_reason or "", desk.app.batches.log_text(job.id)):
+        assert "msgbatch_000001, which is the id of another part" in told
+        assert "ANTHROPIC_BASE_URL" in told
+    (part,) = desk.app.parts.of_job(job.id)
+    assert part.end is PartEnd.NOT_HANDED_OVER
+    assert desk.app.parts.of_job(first.id)[0].status is PartStatus.SENT
+    desk.app.batches.resume(job.id, actor="ana")
+    assert desk.finish(job).counts.completed == 3
+
+
+def test_looking_at_a_cancelled_batch_does_not_wait_for_claude(desk: Desk) -> None:
+    """Its page is drawn at once, with what is being called off; the calling off itself is the next step's."""
+    job = desk.hand_over(desk.order(3))
+    desk.app.batches.cancel(job.id, actor="ana")
+    looked = desk.api.batches.all["msgbatch_000001"].looks
+    assert desk.app.batches.get(job.id).counts.processing == 3
+    assert desk.api.batches.all["msgbatch_000001"].looks == looked
+    ended = desk.finish(job)
+    assert (ended.counts.processing, ended.parts_out) == (0, 0)
+
+
 def test_a_hand_over_that_is_refused_for_good_pauses_the_job(desk: Desk) -> None:
     """A key that is not accepted is one message, not a failure an item."""
     job = desk.order(3)

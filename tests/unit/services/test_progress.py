@@ -11,6 +11,8 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain
+from brightrun.domain.person import Person, Role
+from brightrun.stores.batches import claim
 from tests.fakes import ScriptedWriter, envelope, options
 
 Start = Callable[..., Job]
@@ -178,6 +180,49 @@ def test_a_batch_nobody_has_at_hand_promises_no_time(app: App, start: Start, dsn
     assert app.batches.process_next(job.id).job.seconds_left is not None
     app.batches.pause(job.id, actor="ana")
     assert app.batches.get(job.id).seconds_left is None
+
+
+def vanish(app: App, dsn: str, job: Job) -> None:
+    """Let whoever has the next item in hand be gone, some minutes ago."""
+    claim(app.batches._db, job.id, "gone:1:1", 60)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update batch_items set lease_until = now() where status = 'processing'")
+        connection.execute("update batch_counts set last_ended_at = last_ended_at - interval '10 minutes'")
+        connection.execute("update batch_jobs set started_at = started_at - interval '10 minutes'")
+
+
+def test_a_batch_whose_workers_are_gone_is_said_to_be_written_by_nobody(
+    app: App, start: Start, dsn: str
+) -> None:
+    """A killed worker's items do not keep a list counting down; who goes on, by page or shell, ends the batch."""
+    job = start(3)
+    app.batches.process_next(job.id)
+    vanish(app, dsn, job)
+    (listed,) = app.batches.page(limit=1)
+    assert (listed.seconds_left, listed.counts.processing, listed.counts.queued) == (None, 0, 2)
+    assert app.fleet.unattended([listed]) == {job.id}
+    app.fleet.beat(2)  # a worker takes up whatever is open
+    assert app.fleet.unattended([listed]) == set()
+    app.fleet.leave()
+    assert app.fleet.unattended([app.batches.process_next(job.id).job]) == set()
+    ended = finish(app, job)
+    assert (ended.status, ended.counts.completed) == (JobStatus.COMPLETED, 3)
+    assert app.fleet.unattended([ended]) == set()
+
+
+def test_who_may_only_look_sees_a_batch_whose_worker_is_gone(app: App, start: Start, dsn: str) -> None:
+    """Taking items back is the server's own work: a person without that right reads the batch all the same."""
+    job = start(2)
+    vanish(app, dsn, job)
+    viewer = Person("viewer@example.org", "Viewer", Role.VIEWER)
+    app.people.add(viewer.email, viewer.role, actor="ana")
+    theirs = app.acting_as(viewer)
+    assert theirs.batches.page(limit=1)[0].counts.queued == 2
+    vanish(app, dsn, job)
+    assert theirs.batches.get(job.id).counts.queued == 2
+    vanish(app, dsn, job)
+    app.batches.cancel(job.id, actor="ana")
+    assert theirs.batches.get(job.id).counts.cancelled == 2
 
 
 def test_a_cancelled_batch_stands_where_it_came_to(app: App, start: Start) -> None:

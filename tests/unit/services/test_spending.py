@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psycopg
+import pytest
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, StepOutcome, WriterName
+from brightrun.domain.batch import Job, JobStatus, StepOutcome, WriterName
+from brightrun.domain.budget import at_least
+from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.services.templates import TemplateDraft
 from tests.fakes import ScriptedWriter, options, scenarios
@@ -73,3 +76,25 @@ def test_only_what_is_worth_it_is_sent_with_a_mark(app: App, start: Start, write
     plan = app.planner.plan(scenarios(2), options(WriterName.CLAUDE), template="long")
     app.batches.process_next(app.batches.create(plan, name="long", actor="ana").id)
     assert [order.standing for order in writer.orders] == [None, 0]
+
+
+def test_a_budget_that_helps_nothing_is_refused_with_what_does(
+    app: App, start: Start, writer: ScriptedWriter
+) -> None:
+    """Typing the used-up budget again says what one more call takes, and changes nothing; that amount goes on."""
+    worst = app.planner.plan(scenarios(3), options(WriterName.CLAUDE)).estimate.worst_usd / 3
+    job = start(3, options(WriterName.CLAUDE, budget=worst + 0.001))
+    while app.batches.process_next(job.id).job.is_open:
+        continue
+    paused = app.batches.get(job.id)
+    outlook = app.budgets.outlook(job.id)
+    assert (paused.status, outlook.is_stuck) == (JobStatus.PAUSED, True)
+    assert paused.money.budget is not None
+    log = app.batches.log_text(job.id)
+    with pytest.raises(InvalidInput, match="no further call can be made") as refused:
+        app.budgets.set(job.id, paused.money.budget, actor="ana")
+    amount = at_least(outlook.needed_for_next)
+    assert f"With {amount} one more can be made" in refused.value.remedy
+    assert app.batches.get(job.id) == paused
+    assert app.batches.log_text(job.id) == log
+    assert app.budgets.set(job.id, float(amount.lstrip("$")), actor="ana").is_open
