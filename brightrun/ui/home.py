@@ -117,14 +117,18 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
     for number, (column, (name, state, place, label)) in enumerate(
         zip(st.columns(len(steps)), steps, strict=True)
     ):
-        with column, st.container(border=True, height="stretch", key=f"step-{name.lower()}"):
-            with st.container(
-                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
-            ):
-                st.markdown(f"**{number + 1} · {name}**")
-                if number == nearest:
-                    st.badge("Next", color="green")
-            st.caption(state)
+        card = column.container(
+            border=True, height="stretch", vertical_alignment="distribute", key=f"step-{name.lower()}"
+        )
+        with card:
+            with st.container():
+                with st.container(
+                    horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+                ):
+                    st.markdown(f"**{number + 1} · {name}**")
+                    if number == nearest:
+                        st.badge("Next", color="green")
+                st.caption(state)
             is_open = may_open(app, place.address)
             if st.button(
                 label,

@@ -68,7 +68,7 @@ def draw_scope(app: App) -> Scope:
             format_func=lambda value: WRITERS.get(value, "Any"),
             key="writer",
             bind="query-params",
-            width=170,
+            width=132,
         )
         since = _day("Written from", "since")
         until = _day("Written until", "until")
@@ -164,7 +164,7 @@ def draw_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any] | N
 
 def _day(label: str, key: str) -> date | None:
     chosen = st.date_input(
-        label, value=None, format="YYYY-MM-DD", key=key, bind="query-params", width=170, help="Days of UTC."
+        label, value=None, format="YYYY-MM-DD", key=key, bind="query-params", width=140, help="Days of UTC."
     )
     return chosen if isinstance(chosen, date) else None
 
@@ -179,7 +179,7 @@ def _offer_jobs(app: App) -> None:
         format_func=lambda job: shortened(plain(names[job]), LABEL),
         key=JOB,
         on_change=_choose_job,
-        width=300,
+        width=210,  # with the others one row of 700 px
     )
 
 

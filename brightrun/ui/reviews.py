@@ -25,7 +25,7 @@ HEIGHT = 640
 GRID = "review-grid"
 
 COLUMNS: Sequence[dict[str, Any]] = (
-    {"field": "scenario", "headerName": "Scenario", "width": 220, "tooltipField": "scenario"},
+    {"field": "scenario", "headerName": "Scenario", "width": 180, "tooltipField": "scenario"},
     {
         "field": "score",
         "headerName": "Score",
