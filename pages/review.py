@@ -10,7 +10,7 @@ from brightrun.ui.filters import draw_filters
 from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.keys import draw_help, draw_keys
 from brightrun.ui.reader import draw_reader
-from brightrun.ui.reviews import HEADINGS, draw_list, draw_nothing, heed_heads, look
+from brightrun.ui.reviews import FIRST_SHOWN, HEADINGS, draw_list, draw_nothing, heed_heads, look
 from brightrun.ui.runner import current_indexer
 from brightrun.ui.views import draw_columns, draw_views
 from brightrun.ui.walk import draw_walk, look_ahead
@@ -24,10 +24,15 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     corner = st.container(width="content", horizontal=True, gap="xsmall")
 with told():
     heed_heads()
-    chosen, sort = draw_filters(app, corner)
+    rows = st.container(gap="xsmall")
+    choices, decisions = rows.container(gap="xsmall"), rows.container(gap="xsmall")
+    listed, read = st.columns([11, 9], gap="medium")
+    above = listed.container(horizontal=True, vertical_alignment="center", key="above")
+    with choices:
+        chosen, sort = draw_filters(app, corner, above)
     with corner:
         draw_views(app)
-        fields = draw_columns(app, HEADINGS)
+        fields = draw_columns(app, HEADINGS, FIRST_SHOWN)
     queue = look(app, chosen, sort)
     if not queue.rows and not queue.reading.row_version:
         draw_undo(app)
@@ -36,15 +41,14 @@ with told():
     with corner:
         draw_bulk(app, chosen, queue.total)
         draw_help()
-    draw_decisions(app, queue)
-    listed, read = st.columns([11, 9], gap="medium")
+    with decisions:
+        draw_decisions(app, queue)
     with listed:
         if queue.rows:
-            draw_list(queue, fields, sort)
+            draw_list(queue, fields, sort, above)
         else:
             draw_nothing(app, chosen)
     with read:
-        draw_walk(app, queue, sort)
-        draw_reader(app, queue)
+        draw_reader(app, queue, draw_walk(app, queue, sort))
     draw_keys(editing_field())
     look_ahead(app, queue)

@@ -223,6 +223,12 @@ class Job:
         return replace(self.counts, queued=max(0, self.counts.queued - self.waiting))
 
     @property
+    def awaits_start(self) -> bool:
+        """Whether its preview is written, to be read, and a person is to start the rest."""
+        is_written = not self.now.queued and not self.now.processing
+        return self.status is JobStatus.PAUSED and self.waiting > 0 and is_written
+
+    @property
     def is_out(self) -> bool:
         """Whether something of it is still to come, whatever became of the job."""
         return self.is_open or self.parts_out > 0

@@ -18,6 +18,7 @@ from brightrun.domain.text import clean
 
 MAX_LENGTH = 1_000_000
 MAX_TEXT = 200
+MAX_SCORE = 10.0
 
 
 class Decision(StrEnum):
@@ -80,7 +81,7 @@ class ConversationFilter:
     def __post_init__(self) -> None:
         for name in ("min_score", "max_score"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 10:
+            if value is not None and not 0 <= value <= MAX_SCORE:
                 raise InvalidInput(f"{name} is {value}.", remedy="Scores go from 0 to 10.")
         for name in ("min_turns", "max_turns", "min_words", "max_words"):
             value = getattr(self, name)
@@ -155,6 +156,12 @@ class ConversationFilter:
 
     def narrowed(self, **changes: object) -> ConversationFilter:
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def scored(self, least: float, most: float) -> ConversationFilter:
+        """Return what of it has a score from `least` to `most`; bounds of its own that are narrower stay."""
+        low = max(least, self.min_score or 0.0)
+        high = most if self.max_score is None else min(most, self.max_score)
+        return replace(self, min_score=low or None, max_score=high if high < MAX_SCORE else None)
 
 
 WORDLESS = "Signs and emoji are not looked for: search for a word that is said beside them."

@@ -51,11 +51,17 @@ class Views:
     def forget(self, name: str) -> None:
         store.forget(self._db, name)
 
-    def columns(self, listed: str, known: Sequence[str], *, person: str) -> list[str]:
-        """Return which of the known columns a person wants to see, in the list's order; all until they chose."""
+    def columns(
+        self, listed: str, known: Sequence[str], *, person: str, first: Sequence[str] | None = None
+    ) -> list[str]:
+        """Return which of the known columns a person wants to see, in the list's order.
+
+        first: those shown until they chose; None means all.
+        """
         chosen = store.columns(self._db, person=person, listed=listed)
-        kept = [name for name in known if chosen is None or name in chosen]
-        return kept or list(known)
+        wanted = known if first is None else first
+        kept = [name for name in known if name in (wanted if chosen is None else chosen)]
+        return kept or [name for name in known if name in wanted]
 
     @needs(Action.CHOOSE_COLUMNS)
     def set_columns(self, listed: str, names: Sequence[str], *, person: str) -> None:

@@ -61,10 +61,10 @@ def draw_actions(app: App, job: Job, outlook: Outlook | None = None) -> None:
 
 def _draw_changes(app: App, job: Job, outlook: Outlook | None) -> None:
     has_ended = job.status in ENDED
-    if job.status is JobStatus.PAUSED:
-        _resume(app, job, _why_not(app, job, outlook))
-    else:
+    if job.status is not JobStatus.PAUSED:
         _pause(app, job)
+    elif not job.awaits_start:  # its rest is started below the preview
+        _resume(app, job, _why_not(outlook))
     st.button(
         "Cancel…",
         key="batch-cancel",
@@ -111,10 +111,8 @@ def _draw_fate(app: App, job: Job) -> None:
     )
 
 
-def _why_not(app: App, job: Job, outlook: Outlook | None) -> str | None:
+def _why_not(outlook: Outlook | None) -> str | None:
     """Return why a paused job cannot simply be resumed; None where it can."""
-    if app.previews.is_over(job):
-        return "The preview is there: start the rest below."
     if outlook is not None and outlook.is_stuck:
         return "Its budget allows no further call: raise the budget to go on."
     return None

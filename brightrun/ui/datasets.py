@@ -86,15 +86,7 @@ def draw_report(app: App, dataset: Dataset) -> None:
     report = with_bar(
         "Checking every conversation", lambda told: app.datasets.report(dataset, told), dataset.report
     )
-    splits = report["splits"]
-    figures = st.columns(5)
-    figures[0].metric("Rows", f"{report['rows']:,}")
-    for column, split in zip(figures[1:3], (Split.TRAIN, Split.VALIDATION), strict=True):
-        column.metric(split.value.capitalize(), f"{splits[split.value]:,}")
-    figures[3].metric(
-        "Tokens, median", f"{report['tokens']['median']:,}", help="An estimate: four bytes each."
-    )
-    figures[4].metric("Cost", dollars(report["cost_usd"]))
+    _draw_figures(dataset, report)
     if report.get("skipped_turns"):
         st.caption(
             f"{counted(report['skipped_turns'], 'answer')} kept out of training by reviewers. TRL, Axolotl and OpenAI "
@@ -176,6 +168,35 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         rows = [{"": row.kind, "Begins": row.name, "Conversation": row.key} for row in found.rows]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(found.sameness())
+
+
+def _draw_figures(dataset: Dataset, report: Mapping[str, Any]) -> None:
+    """Draw how many rows stand on which side, beside the share that was asked for."""
+    rows, splits = report["rows"], report["splits"]
+    asked = {Split.VALIDATION: dataset.options.validation, Split.TEST: dataset.options.test}
+    asked[Split.TRAIN] = 1 - sum(asked.values())
+    with st.container(horizontal=True, gap="medium", key="dataset-figures"):
+        st.metric("Rows", f"{rows:,}", width="content")
+        for split in Split:
+            count = splits[split.value]
+            if split is not Split.TRAIN and not asked[split] and not count:
+                continue
+            st.metric(
+                split.value.capitalize(),
+                f"{count:,}",
+                delta=f"{count / rows:.0%}, asked {asked[split]:.0%}" if rows else None,
+                delta_color="off",
+                delta_arrow="off",
+                width="content",
+                help="Whole scenarios change sides, so the share is met as nearly as they allow.",
+            )
+        st.metric(
+            "Tokens, median",
+            f"{report['tokens']['median']:,}",
+            width="content",
+            help="An estimate: four bytes each.",
+        )
+        st.metric("Cost", dollars(report["cost_usd"]), width="content")
 
 
 def _draw_line(dataset: Dataset) -> None:

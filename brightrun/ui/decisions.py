@@ -9,7 +9,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError, NotAllowed
 from brightrun.domain.person import Action
-from brightrun.domain.review import ConversationFilter, Decision, Seen, Verdict
+from brightrun.domain.review import MAX_SCORE, ConversationFilter, Decision, Seen, Verdict
 from brightrun.ui.desk import Desk, Undo
 from brightrun.ui.grid import Press, hear_press
 from brightrun.ui.reviews import GRID, Queue
@@ -26,7 +26,12 @@ LABELS = {
     Decision.NEEDS_REVISION: "Needs revision",
     Decision.PENDING_REVIEW: "Back to the queue",
 }
-
+ICONS = {
+    Decision.APPROVED: ":material/check:",
+    Decision.REJECTED: ":material/close:",
+    Decision.NEEDS_REVISION: ":material/edit_note:",
+    Decision.PENDING_REVIEW: ":material/undo:",
+}
 KEYS = {"a": Decision.APPROVED, "x": Decision.REJECTED, "n": Decision.NEEDS_REVISION}
 
 
@@ -41,15 +46,16 @@ def draw_decisions(app: App, queue: Queue) -> None:
     number = len(queue.selected)
     with st.container(horizontal=True, vertical_alignment="center", key="decisions"):
         for decision in LABELS:
-            _draw_decision(app, queue, decision)
+            if decision is not Decision.PENDING_REVIEW or queue.holds_decided:
+                _draw_decision(app, queue, decision)
         _draw_reason(app, REASON, NOTE)
+    with st.container(horizontal=True, vertical_alignment="center", key="decided"):
+        st.caption(
+            f"{number} selected: a decision applies to them."
+            if number
+            else "It applies to what you read. Keys in the list: A approves, X rejects, N needs revision."
+        )
         draw_undo(app)
-    st.caption(
-        f"{number} selected: a decision applies to them."
-        if number
-        else "Nothing is selected: it applies to the conversation on the right. In the list arrows read on, "
-        "A approves, X rejects, N sends back."
-    )
 
 
 def _draw_decision(app: App, queue: Queue, decision: Decision) -> None:
@@ -60,6 +66,7 @@ def _draw_decision(app: App, queue: Queue, decision: Decision) -> None:
         st.button(
             f"{LABELS[decision]} {number}" if number else LABELS[decision],
             key=f"decide-{decision.value}-{hash(targets)}",
+            icon=ICONS[decision],
             type="primary" if decision is Decision.APPROVED else "secondary",
             disabled=not targets,
             on_click=_decide_once,
@@ -80,22 +87,38 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
         f"{words(k)}: {label_safe(words(str(v)))}" for k, v in chosen.to_json().items() if k != "job_id"
     )
     st.caption(named or "No filter is set: that is every conversation.")
+    offered = [one for one in LABELS if chosen.status is None or one.value != chosen.status.value]
     decision = st.segmented_control(
         "Decision",
-        list(LABELS),
-        default=Decision.APPROVED,
+        offered,
+        default=offered[0],
         required=True,
         format_func=lambda value: LABELS[Decision(value)],
         key="bulk-decision",
         label_visibility="collapsed",
     )
-    least = st.slider("Only with a score of at least", 0.0, 10.0, 0.0, 0.5, key="bulk-score")
+    least, most = st.slider(
+        "Only with a score from and to",
+        0.0,
+        MAX_SCORE,
+        (0.0, MAX_SCORE),
+        0.5,
+        format="%.1f",
+        key="bulk-score",
+    )
+    narrowed = chosen.scored(least, most)
     reason, note = _draw_reason(app, "bulk-reason", "bulk-note")
-    narrowed = chosen.narrowed(min_score=max(least, chosen.min_score or 0.0) or None)
     number = app.reviews.count(narrowed)
-    st.caption("Conversations with a blocking finding are not approved. It can be undone as one.")
+    approves = decision == Decision.APPROVED
+    kept = "Conversations with a blocking finding are not approved. " if approves else ""
+    st.caption(f"{kept}It can be undone as one.")
     label = LABELS[Decision(decision)]
-    if st.button(f"{label}: {number:,}", type="primary", key="bulk-confirmed", disabled=not number):
+    if st.button(
+        f"{label}: {number:,}",
+        type="primary" if approves else "secondary",
+        key="bulk-confirmed",
+        disabled=not number,
+    ):
         own, reviewer = begin(), person()
         try:
             verdict = app.reviews.decide_matching(

@@ -9,7 +9,7 @@ import streamlit as st
 from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.progress import ErrorClass, Progress
 from brightrun.ui.charts import HEIGHT, job_course
-from brightrun.ui.jobs import rest_of
+from brightrun.ui.jobs import rest_of, state_of
 from brightrun.ui.text import counted, dollars, duration, label_safe, words
 
 ERRORS_SHOWN = 12
@@ -24,13 +24,13 @@ MEANING = {
 
 def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Callable[[], None]) -> None:
     """Draw everything in places that do not move while the job runs; its state stands under the bar."""
-    counts = job.now
+    counts = job.counts
     done = (
         f"{counts.completed + counts.failed:,} of {counts.total:,} ended · {counts.share:.0%}{rest_of(job)}"
     )
     if counts.cancelled:
         done += f" · {counts.cancelled:,} cancelled"
-    st.progress(counts.share, text=f"**{words(job.status.value)}** · {done}")
+    st.progress(counts.share, text=f"**{state_of(job)}** · {done}")
     draw_state()
     _metrics(
         {
@@ -60,6 +60,8 @@ def _metrics(figures: dict[str, str]) -> None:
 def _rest(job: Job) -> dict[str, str]:
     """Return what has no end yet, by what becomes of it."""
     counts = job.now
+    if job.awaits_start:
+        return {"Wait to be started": f"{job.waiting:,}"}
     if job.status is JobStatus.CANCELLED and counts.processing:
         return {"Being called off" if job.parts_out else "In flight": f"{counts.processing:,}"}
     return {"Still to do": f"{counts.queued + counts.processing:,}"}

@@ -16,7 +16,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import ImportId, JobId, TemplateVersionId
 from brightrun.domain.imports import IMPORT_WRITER
-from brightrun.domain.review import MAX_LENGTH, MAX_TEXT, ConversationFilter
+from brightrun.domain.review import MAX_LENGTH, MAX_SCORE, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
 from brightrun.domain.text import clean
 from brightrun.ui.session import desk, place, set_place
@@ -25,7 +25,6 @@ from brightrun.ui.text import distinct, label_safe, plain, words
 ANY = "any"
 STATUS = "status"
 AT = "page"
-MAX_SCORE = 10.0
 STATUSES = [ANY, *(s.value for s in ConversationStatus if s is not ConversationStatus.ARCHIVED)]
 SORTS = {
     "newest": "Newest first",
@@ -57,8 +56,11 @@ UNSET = (None, ANY, 0.0)
 FACET_SECONDS = 60
 
 
-def draw_filters(app: App, corner: DeltaGenerator) -> tuple[ConversationFilter, str]:
-    """Draw the status, the order and, in the page's corner, the rest; returns the filter with the order's name."""
+def draw_filters(app: App, corner: DeltaGenerator, above: DeltaGenerator) -> tuple[ConversationFilter, str]:
+    """Draw the status, the order `above` the list and, in the page's corner, the rest.
+
+    Returns the filter with the order's name.
+    """
     names = _names(app)
     _read_address({STATUS: {status: words(status) for status in STATUSES}, SORT: SORTS, **names})
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
@@ -84,15 +86,16 @@ def draw_filters(app: App, corner: DeltaGenerator) -> tuple[ConversationFilter, 
             max_chars=MAX_TEXT,
             on_change=first_page,
         )
-        sort = st.selectbox(
-            "Order",
-            list(SORTS),
-            format_func=SORTS.__getitem__,
-            key=SORT,
-            bind="query-params",
-            label_visibility="collapsed",
-            on_change=first_page,
-        )
+    sort = above.selectbox(
+        "Order",
+        list(SORTS),
+        format_func=SORTS.__getitem__,
+        key=SORT,
+        bind="query-params",
+        label_visibility="collapsed",
+        on_change=first_page,
+        width=160,
+    )
     used = sum(_is_set(name) for name in CHOICES)
     with corner, st.popover(f"Filters · {used}" if used else "Filters", key="filters-more"):
         more = _more(names)

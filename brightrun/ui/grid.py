@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,8 +16,9 @@ from brightrun.ui.desk import Desk
 from brightrun.ui.session import desk
 from brightrun.ui.theme import is_dark
 
-ROW_HEIGHT = 38
+ROW_HEIGHT = 52
 HEADER_HEIGHT = 40
+BORDERS = 2
 
 # Only ids come back: the default modes return every row at each click. The page sees the last state alone, and
 # a quick hand is faster than a run of it, so the keys pressed lately come along with every state.
@@ -53,6 +56,17 @@ function ({streamlitRerunEventTriggerName, eventData}) {
 }
 """)
 ROW_ID = JsCode("function (params) { return params.data.id; }")
+# Text on two lines, cut off after them; as text, whatever stands in it.
+TWO_LINES = JsCode("""
+class {
+  init(params) {
+    this.span = document.createElement("span");
+    this.span.className = "two-lines";
+    this.span.textContent = params.value;
+  }
+  getGui() { return this.span; }
+}
+""")
 AS_IT_COMES = JsCode("function () { return 0; }")
 
 
@@ -74,6 +88,11 @@ class Touch:
     """The row under the cursor; None where it has not moved since it was heard."""
     presses: tuple[Press, ...] = ()
     """Keys that nobody has acted on yet, in their order."""
+
+
+def height_of(rows: int) -> int:
+    """Return the height in pixels of a grid that shows this many rows whole."""
+    return HEADER_HEIGHT + rows * ROW_HEIGHT + BORDERS
 
 
 def touched(key: str, ids: Sequence[str]) -> Touch:
@@ -138,6 +157,7 @@ def draw_grid(
             "resizable": True,
             "suppressHeaderMenuButton": True,
         },
+        "selectionColumnDef": {"width": 44, "pinned": "left"},
         "getRowId": ROW_ID,
         "rowHeight": ROW_HEIGHT,
         "headerHeight": HEADER_HEIGHT,
@@ -158,10 +178,7 @@ def draw_grid(
         key=key,
         height=height,
         theme=_theme(),
-        custom_css={
-            ".ag-row-focus": {"box-shadow": "inset 3px 0 0 0 #0f8379"},
-            ".ag-root-wrapper": {"border-radius": "8px"},
-        },
+        custom_css=_style(),
         data_return_mode="CUSTOM",
         custom_jscode_for_grid_return=RETURNED,
         should_grid_return=RETURNS,
@@ -170,6 +187,34 @@ def draw_grid(
         server_sync_strategy="server_wins",
         show_toolbar=False,
     )
+
+
+@cache
+def _style() -> dict[str, dict[str, str]]:
+    """Return what the theme of the grid cannot say; within its frame the app's own typeface has to be fetched again."""
+    found = sorted((Path(st.__file__).parent / "static/static/media").glob("SourceSansVF-Upright*"))
+    face = {
+        "font-family": "'Source Sans'",
+        "font-weight": "200 900",
+        "src": f"url(../../static/media/{found[0].name})" if found else "local('Source Sans 3')",
+    }
+    return {
+        "@font-face": face,
+        ".ag-row-focus": {"box-shadow": "inset 3px 0 0 0 #0f8379"},
+        ".ag-root-wrapper": {"border-radius": "8px"},
+        ".two-lines": {
+            "display": "-webkit-box",
+            "-webkit-box-orient": "vertical",
+            "-webkit-line-clamp": "2",
+            "overflow": "hidden",
+            "white-space": "normal",
+            "overflow-wrap": "anywhere",
+            "line-height": "1.35",
+        },
+        ".ag-cell:has(.two-lines)": {"display": "flex", "align-items": "center"},
+        ".ag-cell-wrapper": {"height": "100%"},
+        ".ag-cell:not(:has(.two-lines))": {"line-height": f"{ROW_HEIGHT - BORDERS}px"},
+    }
 
 
 def _headed(column: Mapping[str, Any], orders: Mapping[str, str | None]) -> dict[str, Any]:
@@ -193,6 +238,7 @@ def _theme() -> StAggridTheme:
     theme: StAggridTheme = StAggridTheme(base="quartz").withParams(
         fontFamily="'Source Sans', 'Segoe UI', system-ui, sans-serif",
         fontSize=14,
+        cellHorizontalPadding=12,
         accentColor="#0f8379",
         backgroundColor=ground,
         foregroundColor=text,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.batch import Job, WriterName
+from brightrun.domain.batch import Job, JobStatus, WriterName
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.person import way_to
 from brightrun.domain.review import ConversationFilter
@@ -31,8 +31,14 @@ class Waiting:
     datasets: int
 
     @property
-    def open_jobs(self) -> list[Job]:
-        return [job for job in self.latest if job.is_open]
+    def unfinished(self) -> list[Job]:
+        """Those that a person or a window has to bring on, the ones that wait for a person first."""
+        found = [job for job in self.latest if job.is_out or job.status is JobStatus.PAUSED]
+        return sorted(found, key=lambda job: (not job.awaits_start, not job.is_out))
+
+    @property
+    def previews(self) -> int:
+        return sum(job.awaits_start for job in self.latest)
 
     @property
     def failed_items(self) -> int:
@@ -68,7 +74,11 @@ def _draw_figures(waiting: Waiting) -> None:
     figures = (
         ("Waiting for review", waiting.to_review, "Conversations nobody has decided on."),
         ("Approved", waiting.approved, "Conversations that may enter a dataset."),
-        ("Open batches", len(waiting.open_jobs), f"Among the latest {LATEST}."),
+        (
+            "Unfinished batches",
+            len(waiting.unfinished),
+            f"Being written, paused, or with a preview to read, among the latest {LATEST}.",
+        ),
         ("Failed items", waiting.failed_items, f"In the latest {LATEST} batches; each names its reason."),
     )
     for column, (label, number, note) in zip(st.columns(len(figures)), figures, strict=True):
@@ -89,9 +99,7 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
         ),
         (
             "Watch",
-            f"{counted(len(waiting.open_jobs), 'batch', 'batches')} not finished."
-            if waiting.open_jobs
-            else "Nothing is being written.",
+            _watched(waiting),
             Place.BATCHES,
             "Batches",
         ),
@@ -141,9 +149,18 @@ def _draw_steps(app: App, waiting: Waiting) -> None:
                 st.switch_page(place.value)
 
 
+def _watched(waiting: Waiting) -> str:
+    """Say what is under way, and first what waits for somebody to read it."""
+    others = len(waiting.unfinished) - waiting.previews
+    parts = [counted(waiting.previews, "preview") + " to read"] if waiting.previews else []
+    if others:
+        parts.append(counted(others, "batch", "batches") + " not finished")
+    return ", ".join(parts) + "." if parts else "Nothing is being written."
+
+
 def _next_step(app: App, waiting: Waiting) -> int | None:
     """Return which step helps most now: finish what is open, then read, then export, then write more."""
-    if waiting.open_jobs:
+    if any(job.awaits_start or job.is_out for job in waiting.latest):
         return 1
     if waiting.to_review:
         return 2
@@ -155,8 +172,8 @@ def _next_step(app: App, waiting: Waiting) -> int | None:
 def _draw_latest(app: App, waiting: Waiting) -> None:
     if not waiting.latest:
         return
-    shown = (waiting.open_jobs or list(waiting.latest))[:SHOWN]
-    st.subheader("Open batches" if waiting.open_jobs else "Latest batches", anchor=False)
+    shown = (waiting.unfinished or list(waiting.latest))[:SHOWN]
+    st.subheader("Unfinished batches" if waiting.unfinished else "Latest batches", anchor=False)
     unattended = app.fleet.unattended(shown)
     for job in shown:
         draw_card(job, is_unattended=job.id in unattended)

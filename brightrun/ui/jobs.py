@@ -52,18 +52,23 @@ def draw_card(job: Job, *, is_unattended: bool = False) -> None:
                     label=f"**{label_safe(job.name, limit=70)}**",
                     query_params={"job": job.id},
                 )
-                draw_status(job.status)
+                draw_status(job)
             st.caption(f"{_writer(job)} · started by {label_safe(job.created_by)} · {ago(job.created_at)}")
         with bar:
-            st.progress(job.now.share, text=_share(job))
+            st.progress(job.counts.share, text=_share(job))
         with figures:
             st.markdown(f"{label_safe(dollars(job.money.spent))} spent")
             st.caption(_tail(job, is_unattended=is_unattended))
 
 
-def draw_status(status: JobStatus) -> None:
-    """Draw a job's status as a badge."""
-    st.badge(words(status.value), color=JOB_COLOURS[status])
+def draw_status(job: Job) -> None:
+    """Draw a job's state as a badge."""
+    st.badge(state_of(job), color="violet" if job.awaits_start else JOB_COLOURS[job.status])
+
+
+def state_of(job: Job) -> str:
+    """Return a job's status in words; a pause that only waits for somebody to read is called by what is to be read."""
+    return "Preview to read" if job.awaits_start else words(job.status.value)
 
 
 def draw_job_head(job: Job) -> None:
@@ -111,7 +116,7 @@ def _writer(job: Job) -> str:
 
 
 def _share(job: Job) -> str:
-    counts = job.now
+    counts = job.counts
     failed = f" · {counts.failed:,} failed" if counts.failed else ""
     cancelled = f" · {counts.cancelled:,} cancelled" if counts.cancelled else ""
     done = "judged" if job.kind is JobKind.JUDGE else "written"
@@ -122,8 +127,10 @@ def _tail(job: Job, *, is_unattended: bool) -> str:
     if job.parts_out:
         doing = "being called off" if job.status is JobStatus.CANCELLED else "out overnight"
         return f"{counted(job.counts.processing, 'item')} {doing}"
+    if job.awaits_start:
+        return "Read its preview, then start the rest"
     if job.status is JobStatus.PAUSED:
-        return label_safe(job.pause_reason or "Paused", limit=60)
+        return label_safe(job.pause_reason or "Paused")
     if job.is_open:
         if is_unattended:
             return f"Nobody is writing it: open it, or `brightrun work {job.id[:8]}`"

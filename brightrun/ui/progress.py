@@ -101,6 +101,8 @@ def _draw_state(job: Job, state: _State) -> None:
     """Say in one line what is going on and what that depends on, or how it ended."""
     if job.parts_out:
         _draw_out(job, state)
+    elif job.awaits_start:
+        st.info(label_safe(job.pause_reason or ""))
     elif job.status is JobStatus.PAUSED:
         st.warning(f"**Paused.** {label_safe(job.pause_reason or '')}")
     elif job.is_open:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
@@ -29,16 +30,22 @@ HEIGHT = 690
 SHOWN_TEXT = 20_000
 
 
-def draw_reader(app: App, queue: Queue) -> None:
-    """Draw the conversation being read; everything a model or a person wrote stands as plain text."""
+def draw_reader(app: App, queue: Queue, above: DeltaGenerator) -> None:
+    """Draw the conversation being read, and what can be asked of it in the row above.
+
+    Everything a model or a person wrote stands as plain text.
+    """
     try:
         opened = open_conversation(app, queue)
     except BrightRunError as fault:
         show_error(fault)
         return
     conversation = opened.conversation
+    with above:
+        st.space("stretch")
+        draw_again(app, conversation)
     with st.container(height=HEIGHT, key="reader"):
-        _draw_head(app, conversation)
+        _draw_head(conversation)
         talk, why, scenario, origin, past, files = st.tabs(
             ["Conversation", "Score", "Scenario", "Origin", "History", "Files"]
         )
@@ -57,10 +64,8 @@ def draw_reader(app: App, queue: Queue) -> None:
             draw_files(app, conversation)
 
 
-def _draw_head(app: App, conversation: Conversation) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{label_safe(shortened(conversation.name, 80))}**", width="content")
-        draw_again(app, conversation)
+def _draw_head(conversation: Conversation) -> None:
+    st.markdown(f"**{label_safe(shortened(conversation.name, 80))}**")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"{conversation.quality_score:.1f} of 10", color="gray")
         st.badge(words(conversation.status.value), color=REVIEW_COLOURS[conversation.status])

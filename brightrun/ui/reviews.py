@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus
@@ -16,26 +17,40 @@ from brightrun.domain.ids import ConversationId
 from brightrun.domain.review import WORDLESS, ConversationFilter, Seen
 from brightrun.ui.filters import AT, SORT, WRITERS, forget_filters, next_reading
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.grid import Press, draw_grid, hear_move, ordered, touched
+from brightrun.ui.grid import TWO_LINES, Press, draw_grid, hear_move, height_of, ordered, touched
 from brightrun.ui.session import desk, page_at, place, set_place
 from brightrun.ui.text import counted, plain, words
 
 PAGE = 50
-HEIGHT = 640
+HEIGHT = height_of(12)
 GRID = "review-grid"
 
 COLUMNS: Sequence[dict[str, Any]] = (
-    {"field": "scenario", "headerName": "Scenario", "width": 180, "tooltipField": "scenario"},
+    {
+        "field": "scenario",
+        "headerName": "Scenario",
+        "flex": 4,
+        "minWidth": 160,
+        "tooltipField": "scenario",
+        "cellRenderer": TWO_LINES,
+    },
     {
         "field": "score",
         "headerName": "Score",
-        "width": 108,
+        "width": 88,
         "type": "numericColumn",
         "tooltipField": "findings",
     },
-    {"field": "opening", "headerName": "Begins with", "width": 300, "tooltipField": "opening"},
+    {
+        "field": "opening",
+        "headerName": "Begins with",
+        "flex": 3,
+        "minWidth": 110,
+        "tooltipField": "opening",
+        "cellRenderer": TWO_LINES,
+    },
     {"field": "findings", "headerName": "Findings", "width": 140, "tooltipField": "findings"},
-    {"field": "status", "headerName": "Status", "width": 130},
+    {"field": "status", "headerName": "Status", "width": 118},
     {"field": "persona", "headerName": "Persona", "width": 140},
     {"field": "arc", "headerName": "Arc", "width": 170},
     {"field": "topic", "headerName": "Topic", "width": 170},
@@ -58,6 +73,8 @@ ORDERS = {
 }
 """What a click on the head of a column asks for."""
 HEADINGS = {str(column["field"]): str(column["headerName"]) for column in COLUMNS}
+FIRST_SHOWN = ("scenario", "score", "opening", "status")
+"""What is shown to who has not chosen: as much as stands beside a conversation without being moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,12 @@ class Queue:
     def targets(self) -> Sequence[Seen]:
         """What a decision applies to: the selection, or else the conversation being read."""
         return self.selected or ([self.reading] if self.reading.row_version else [])
+
+    @property
+    def holds_decided(self) -> bool:
+        """Whether something of it may have been decided on, and can go back to the queue."""
+        is_elsewhere = self.reading.id not in {str(row["id"]) for row in self.rows}
+        return self.chosen.status is not ConversationStatus.PENDING_REVIEW or is_elsewhere
 
     def pressed(self, press: Press) -> Sequence[Seen]:
         """What a key decides on: the selection, or else the row it was pressed on."""
@@ -146,18 +169,17 @@ def _reading(app: App, rows: Sequence[dict[str, Any]]) -> Seen:
     return own.reading
 
 
-def draw_list(queue: Queue, fields: Sequence[str], sort: str) -> None:
-    """Draw the grid with these columns in this order, and its pages."""
+def draw_list(queue: Queue, fields: Sequence[str], sort: str, above: DeltaGenerator) -> None:
+    """Draw the grid with these columns in this order, how many match in the row above, and its pages."""
     orders = {field: None for field, _ in ORDERS} | {
         field: way for (field, way), name in ORDERS.items() if name == sort
     }
     draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), orders, key=GRID, height=HEIGHT)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
-        matching = counted(queue.total, "conversation matches", "conversations match")
-        st.caption(" · ".join([f"{matching}.", *others]))
-        if queue.pages > 1:
-            st.pagination(queue.pages, key=AT, bind="query-params", on_change=next_reading)
+    others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
+    matching = counted(queue.total, "conversation matches", "conversations match")
+    above.caption(" · ".join([f"{matching}.", *others]))
+    if queue.pages > 1:
+        st.pagination(queue.pages, key=AT, bind="query-params", on_change=next_reading)
 
 
 def draw_nothing(app: App, chosen: ConversationFilter) -> None:

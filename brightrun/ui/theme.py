@@ -80,8 +80,10 @@ _CHOSEN = """<style>
 [data-testid="stSliderThumbValue"] p { color: #2dd4bf; }
 </style>"""
 
-# Streamlit leaves as much room around a page in a narrow window as in a wide one; a list needs it more.
-_NARROW = """<style>
+# Streamlit leaves as much room around a page in a narrow window as in a wide one, and more above it than its own bar
+# takes; a list needs it more.
+_ROOM = """<style>
+[data-testid="stMainBlockContainer"] { padding-top: 4rem; }
 @media (min-width: 768px) and (max-width: 1300px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem 2rem 3rem; }
 }
@@ -90,7 +92,7 @@ _NARROW = """<style>
 
 def draw_identity() -> None:
     """Draw the name above the navigation, and mend what the theme cannot say."""
-    st.html(_NARROW)
+    st.html(_ROOM)
     if is_dark():
         st.html(_CHOSEN)
     name = IMAGES / ("name-dark.svg" if is_dark() else "name-light.svg")

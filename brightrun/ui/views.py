@@ -83,9 +83,9 @@ def _draw_removal(app: App, view: SavedView) -> None:
     )
 
 
-def draw_columns(app: App, known: Mapping[str, str]) -> list[str]:
-    """Draw the choice of columns, from field to heading; returns the fields to show."""
-    kept = app.views.columns(LISTED, list(known), person=person())
+def draw_columns(app: App, known: Mapping[str, str], first: Sequence[str]) -> list[str]:
+    """Draw the choice of columns, from field to heading, `first` until somebody chose; returns the fields to show."""
+    kept = app.views.columns(LISTED, list(known), person=person(), first=first)
     with st.popover("Columns", key="columns"):
         st.pills(
             "Columns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.errors import BrightRunError
@@ -47,12 +48,13 @@ def look_ahead(app: App, queue: Queue) -> None:
         desk().ahead = None  # it is read, and its fault told, when it is its turn
 
 
-def draw_walk(app: App, queue: Queue, sort: str) -> None:
-    """Draw where in the list this is, and the ways to the one before and the next."""
+def draw_walk(app: App, queue: Queue, sort: str) -> DeltaGenerator:
+    """Draw where in the list this is, and the ways to the one before and the next; returns their row."""
     here, at = _here(queue), page_at(AT, queue.pages)
     first = here == 0 and at == 1
     last = not queue.rows or (here == len(queue.rows) - 1 and at == queue.pages)
-    with st.container(horizontal=True, vertical_alignment="center", key="walk"):
+    row = st.container(horizontal=True, vertical_alignment="center", key="walk")
+    with row:
         st.button(
             "Previous",
             key="walk-previous",
@@ -75,6 +77,7 @@ def draw_walk(app: App, queue: Queue, sort: str) -> None:
             else f"{(at - 1) * PAGE + here + 1:,} of {queue.total:,}"
         )
         st.caption(place, width="content")
+    return row
 
 
 def _step(app: App, queue: Queue, sort: str, way: int) -> None:

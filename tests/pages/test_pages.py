@@ -6,6 +6,7 @@ import gc
 import time
 from urllib.parse import parse_qsl
 
+import psycopg
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -215,6 +216,53 @@ def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app:
     assert "One file holds 2 train rows." in said(page)
 
 
+def test_every_side_of_a_split_is_shown_beside_what_was_asked(open_page: OpenPage, app: App) -> None:
+    """Whoever asked for a test side sees how many rows it got, and each side's share beside the one asked for."""
+    write(app, 10)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    asked = DatasetOptions(validation=0.2, test=0.3)
+    dataset = app.datasets.freeze(ConversationFilter(), name="sides", actor="ana", options=asked)
+    page = open_page("datasets", dataset=dataset.id)
+    splits = app.datasets.report(app.datasets.get(dataset.id))["splits"]
+    shown = {m.label: (m.value, m.delta) for m in page.metric}
+    for side, share in (("train", 50), ("validation", 20), ("test", 30)):
+        assert shown[side.capitalize()] == (str(splits[side]), f"{splits[side] / 10:.0%}, asked {share}%")
+    whole = DatasetOptions(validation=0)
+    undivided = app.datasets.freeze(ConversationFilter(), name="whole", actor="ana", options=whole)
+    assert "Test" not in {m.label for m in open_page("datasets", dataset=undivided.id).metric}
+
+
+def test_a_bulk_decision_is_narrowed_from_both_ends(open_page: OpenPage, app: App, dsn: str) -> None:
+    """The bad ones can be rejected in one go, where before only the good ones could be picked out."""
+    write(app, 4)
+    poor = app.reviews.page(ConversationFilter())[2]["id"]
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update conversations set quality_score = 4.2 where id = %s", (poor,))
+    page = open_page("review")
+    page.session_state["bulk-decision"] = Decision.REJECTED
+    page.session_state["bulk-score"] = (0.0, 6.0)
+    page.button(key="bulk").click().run()
+    assert page.button(key="bulk-confirmed").label == "Reject: 1"
+    assert "blocking finding" not in said(page)
+    page.button(key="bulk").click()
+    page.button(key="bulk-confirmed").click().run()
+    assert app.reviews.read(poor).status is ConversationStatus.REJECTED
+    assert app.reviews.count(ConversationFilter(status=ConversationStatus.PENDING_REVIEW)) == 3
+
+
+def test_nothing_is_put_back_that_is_in_the_queue(open_page: OpenPage, app: App) -> None:
+    """Where only what waits is listed, no button offers to let it wait; among the decided there is one."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+
+    def offers(page: AppTest) -> bool:
+        return any((button.key or "").startswith("decide-pending_review") for button in page.button)
+
+    assert offers(open_page("review", status="Approved"))
+    write(app, 1)
+    assert not offers(open_page("review"))
+
+
 def test_every_dataset_can_be_reached_however_many_there_are(open_page: OpenPage, app: App) -> None:
     """The list goes on behind its first page, whose number stands in the address."""
     write(app, 1)
@@ -267,16 +315,38 @@ def test_a_part_that_claude_never_had_is_not_shown_as_collected(open_page: OpenP
 
 
 def test_a_preview_counts_what_is_written_now(open_page: OpenPage, app: App) -> None:
-    """The page and the list of a batch in preview tell of its first items, and how many wait to be started."""
+    """The page and the list of a batch in preview tell how far the whole is, and how many wait to be started."""
     options = JobOptions(WriterName.DEMO, "demo", 8000)
     plan = app.planner.plan(scenarios(7), options)
     job = app.batches.create(plan, name="First", actor="ana", preview=2)
     page = open_page("batch", job=job.id)
     [bar] = page.get("progress")
-    assert "0 of 2 ended · 0% · 5 wait to be started" in bar.proto.text
+    assert "0 of 7 ended · 0% · 5 wait to be started" in bar.proto.text
     assert {m.label: m.value for m in page.metric}["Still to do"] == "2"
     [bar] = open_page("batches").get("progress")
-    assert "of 2 written · 5 wait to be started" in bar.proto.text
+    assert "of 7 written · 5 wait to be started" in bar.proto.text
+
+
+def test_a_preview_that_is_written_asks_to_be_read(open_page: OpenPage, app: App) -> None:
+    """A batch whose preview is written says so on its page, in the list and at home, and is called neither paused
+    nor done."""
+    job = previewed(app)
+    page = open_page("batch", job=job.id)
+    [bar] = page.get("progress")
+    assert bar.proto.text == "**Preview to read** · 1 of 4 ended · 25% · 3 wait to be started"
+    assert bar.proto.value == 25
+    figures = {m.label: m.value for m in page.metric}
+    assert figures["Wait to be started"] == "3"
+    assert "Still to do" not in figures
+    assert "Paused" not in said(page)
+    assert not [button for button in page.button if button.key == "batch-resume"]
+    page = open_page("batches")
+    assert "Read its preview, then start the rest" in said(page)
+    page = open_page()
+    assert "1 preview to read." in said(page)
+    assert {m.label: m.value for m in page.metric}["Unfinished batches"] == "1"
+    [bar] = page.get("progress")
+    assert "1 of 4 written · 3 wait to be started" in bar.proto.text
 
 
 def previewed(app: App) -> Job:

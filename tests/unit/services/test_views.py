@@ -32,11 +32,13 @@ def test_a_view_needs_a_usable_name(app: App, name: str) -> None:
 
 
 def test_columns_are_remembered_by_person_and_list(app: App) -> None:
-    """Each person sees the columns they chose, in the list's own order; whoever chose none sees all."""
+    """Each person sees the columns they chose, in the list's own order; whoever chose none sees the first ones."""
     known = ["scenario", "score", "status"]
     app.views.set_columns("review", ["status", "score", "gone"], person="ana")
     assert app.views.columns("review", known, person="ana") == ["score", "status"]
     assert app.views.columns("review", known, person="ben") == known
+    assert app.views.columns("review", known, person="ben", first=["score"]) == ["score"]
+    assert app.views.columns("review", known, person="ana", first=["scenario"]) == ["score", "status"]
     app.views.set_columns("review", [], person="ana")
     assert app.views.columns("review", known, person="ana") == known, "a list without columns is no list"
 
