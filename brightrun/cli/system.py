@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -16,6 +19,9 @@ from brightrun.bootstrap import sweep
 from brightrun.cli.console import Json, emit, err, open_settings, opened, out, reported
 from brightrun.config import app_folder
 from brightrun.domain.errors import SetupFault
+
+PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2)."""
 
 
 def app(
@@ -107,8 +113,9 @@ def _obstacle(address: str, port: int, fault: OSError) -> tuple[str, str]:
 
 
 def _serve(command: list[str]) -> int:
-    """Run the server in this process group and pass its end on."""
-    with subprocess.Popen(command, cwd=app_folder(), env=os.environ.copy()) as server:
+    """Run the server in this process group and pass its end on; where the kernel can, a killed shell ends it too."""
+    before = partial(_end_with, os.getpid()) if sys.platform == "linux" else None
+    with subprocess.Popen(command, cwd=app_folder(), env=os.environ.copy(), preexec_fn=before) as server:
         try:
             return server.wait()
         except BaseException as end:
@@ -117,3 +124,13 @@ def _serve(command: list[str]) -> int:
                 server.terminate()
             server.wait()
             raise
+
+
+def _end_with(parent: int) -> None:
+    """Ask the kernel to end this process as soon as its parent is gone, however that went.
+
+    A kernel that refuses leaves it as it is elsewhere: only a parent that is killed outright leaves it behind.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # gone before it was asked
+        os._exit(1)

@@ -22,6 +22,7 @@ BrightRunError
     ├── WriterRejected      the account or model is refused: pause the whole job
     ├── WriterDeclined      this request is refused for good: fail the item
     ├── WriterBusy          not paid, try again later
+    │   └── WriterUnreachable   nothing got through
     └── WriterUncertain     the call may have been paid for
 """
 
@@ -192,6 +193,10 @@ class WriterDeclined(WriterFault):
 
 class WriterBusy(WriterFault):
     """Nothing was paid; the same request may succeed later."""
+
+
+class WriterUnreachable(WriterBusy):
+    """The call never left: no item is at fault, and the next one would not get through either."""
 
 
 class WriterUncertain(WriterFault):

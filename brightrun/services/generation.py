@@ -22,6 +22,7 @@ from brightrun.domain.errors import (
     WriterFault,
     WriterRejected,
     WriterUncertain,
+    WriterUnreachable,
 )
 from brightrun.domain.template import Prompt
 from brightrun.domain.writing import Order, RawAnswer, Writer
@@ -36,6 +37,8 @@ from brightrun.services.spool import Place, Spool
 RETRY_CAP_SECONDS = 900.0
 RATE_LIMIT_PATIENCE = 20
 """So many attempts of an item a rate limit gives back, over an hour and a half at least; later ones count."""
+UNREACHABLE_TRIES = 5
+"""A job pauses at so many calls of one item that did not get through: no item is at fault, and none fails of it."""
 ELSEWHERE_SECONDS = 60.0
 """How long an item waits for the machine that keeps its answer."""
 
@@ -321,6 +324,12 @@ def _not_answered(
         ledger["outcome"] = "unknown"
         return Unwritten("retry", ledger, delay=delay)
     assert isinstance(fault, WriterBusy)
+    if isinstance(fault, WriterUnreachable):
+        if claim.tries >= UNREACHABLE_TRIES:
+            return Unwritten(
+                "pause", ledger, reason=f"{fault} Then resume the job: nothing has failed of it."
+            )
+        return Unwritten("retry", ledger, delay=delay, refund=True, slow_down=True)
     is_limit = fault.status == 429
     refund = is_limit and claim.tries <= RATE_LIMIT_PATIENCE
     return Unwritten("retry", ledger, delay=delay, refund=refund, slow_down=is_limit)

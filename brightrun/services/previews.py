@@ -84,7 +84,8 @@ class Previews:
         """Give the waiting items what was planned, all or none of it; returns how many changed.
 
         An item that has an answer, or may have one, keeps what it was asked with. Raises InvalidInput where
-        the plan has problems, NotAllowed where the rest was started meanwhile, Conflict on a price change.
+        the plan has problems, NotAllowed where the rest was started meanwhile, Conflict where prices change, or where
+        somebody has adjusted the rest since it was planned.
         """
         rest.plan.require()
         job = rest.job
@@ -92,9 +93,16 @@ class Previews:
             seen = prices.mark(self._db)
             rows = item_rows(rest.plan, tariff_of(self._db, job.options))
             placed = [row | {"position": item.position} for row, item in zip(rows, rest.items, strict=True)]
-            data = store.adjust(self._db, job.id, placed, estimate_row(rest.plan), seen=seen, actor=actor)
+            data = store.adjust(
+                self._db, job.id, placed, rest.items, estimate_row(rest.plan), seen=seen, actor=actor
+            )
             if data is None:
                 continue
+            if data["outcome"] == "changed":
+                raise Conflict(
+                    "Somebody has adjusted the rest since you looked at it.",
+                    remedy="Look at what it is now, then adjust it.",
+                )
             if data["outcome"] != "ok":
                 raise NotAllowed("The job is not in preview any more.", remedy="Nothing was changed.")
             emit(Event.JOB_ADJUSTED, job=job.id, items=data["adjusted"], actor=actor)

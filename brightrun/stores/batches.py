@@ -209,14 +209,28 @@ def adjust(
     db: saol.Database,
     job_id: JobId,
     items: Sequence[Mapping[str, object]],
+    before: Sequence[Item],
     estimate: Mapping[str, object],
     *,
     seen: int,
     actor: str,
 ) -> dict[str, Any] | None:
-    """Give waiting items of a job in preview other parameters; None when prices are not as they were `seen`."""
-    params = {"p_job": job_id, "p_items": list(items), "p_estimate": dict(estimate), "p_mark": seen}
-    value = saol.agent_execute_rpc(db, "adjust_rest", {**params, "p_actor": actor}).value()
+    """Give waiting items of a job in preview other parameters, where they are as they were `before`.
+
+    None when prices are not as they were `seen`.
+    """
+    known = [
+        {
+            "position": item.position,
+            "parameters": item.scenario.to_json(),
+            "template_version_id": item.template_version_id,
+        }
+        for item in before
+    ]
+    params = {"p_job": job_id, "p_items": list(items), "p_seen": known, "p_estimate": dict(estimate)}
+    value = saol.agent_execute_rpc(
+        db, "adjust_rest_as_seen", {**params, "p_mark": seen, "p_actor": actor}
+    ).value()
     assert value is None or isinstance(value, dict)
     return value
 

@@ -18,6 +18,8 @@ MEANING = {
     "Reserved": "The most that the calls in flight can cost.",
     "Possibly paid": "Calls that may have been paid for, without an answer or without one that says what it "
     "used: the most they can have cost. The Claude Console knows.",
+    "Per minute": "Of the latest items; waits in between are left out.",
+    "Took": "From the first call to the last ending, with all it waited in between.",
     "Left of it": "The budget, less what is spent, reserved, or possibly paid.",
 }
 
@@ -68,14 +70,13 @@ def _rest(job: Job) -> dict[str, str]:
 
 
 def _pace(job: Job, *, is_live: bool) -> dict[str, str]:
-    """Return how fast and how long: of the latest items while it runs, of all of them afterwards."""
+    """Return how fast the latest items went, and how long it still takes, or took with every wait in between."""
     if is_live:
         return {"Per minute": _rate(job.rate_per_minute), "Time left": duration(job.seconds_left)}
     if job.started_at is None or job.completed_at is None:
         return {"Per minute": "–", "Time left": "–"}
     took = (job.completed_at - job.started_at).total_seconds()
-    written = job.counts.completed + job.counts.failed
-    return {"Per minute": _rate(60 * written / took if took else None), "Took": duration(took)}
+    return {"Per minute": _rate(job.rate_per_minute), "Took": duration(took)}
 
 
 def _rate(per_minute: float | None) -> str:

@@ -215,12 +215,12 @@ def _variables(text: str | None) -> dict[str, str]:
 
 def _adjust(app: App, job_id: JobId, rest: Rest) -> None:
     own = begin()
+    own.adjusted += 1  # refused, too: it may be that somebody else has adjusted it
     try:
         number = app.previews.adjust(rest, actor=person())
     except BrightRunError as fault:
         own.complain(fault)
     else:
-        own.adjusted += 1
         for name, nothing in (("template", KEPT), ("variables", ""), ("turns", "")):
             st.session_state[_field(name, job_id)] = nothing
         own.notify(f"{counted(number, 'item')} adjusted.")

@@ -127,7 +127,10 @@ def _who_writes(job: Job, state: _State) -> str:
     if job.options.delivery is Delivery.OVERNIGHT and not job.preview:
         return "It is about to be handed over to Claude: keep this page open until it is there."
     elsewhere = job.counts.processing - state.ours
-    other = f" {counted(elsewhere, 'item is', 'items are')} being written by another window or shell."
+    other = (
+        f" {counted(elsewhere, 'item is', 'items are')} in the hands of another window or shell; of one that was cut off, "
+        "they are taken back after a few minutes."
+    )
     return (
         "Keep this page open: closing every tab pauses the batch after what is in flight. "
         f"`brightrun work {job.id[:8]}` in a shell keeps it running without a browser."

@@ -13,7 +13,7 @@ import httpx2
 from httpx_aiohttp.httpx2 import AiohttpTransport
 
 from brightrun.domain.address import is_encrypted, is_this_machine
-from brightrun.domain.errors import WriterBusy, WriterFault, WriterRejected, WriterUncertain
+from brightrun.domain.errors import WriterFault, WriterRejected, WriterUncertain, WriterUnreachable
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError)
 """What a broken connection may raise beside the SDK's own."""
@@ -86,7 +86,7 @@ def fault_of(cause: BaseException, seconds: float) -> WriterFault:
     cause = cause.__cause__ if isinstance(cause.__cause__, aiohttp.ClientError) else cause
     kind = type(cause).__name__
     if isinstance(cause, _NOTHING_SENT):
-        return WriterBusy(
+        return WriterUnreachable(
             f"Claude could not be reached ({kind}).",
             remedy="See that this machine is online and ANTHROPIC_BASE_URL is right.",
             code="unreachable",

@@ -13,7 +13,7 @@ import pytest
 
 from brightrun.bootstrap import App, open_app
 from brightrun.domain.batch import Item, ItemStatus, Job, JobStatus, StepOutcome, WriterName
-from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain
+from brightrun.domain.errors import WriterBusy, WriterDeclined, WriterUncertain, WriterUnreachable
 from brightrun.domain.writing import Answer, RawAnswer
 from brightrun.services.generation import RATE_LIMIT_PATIENCE, RETRY_CAP_SECONDS
 from tests.fakes import Act, ScriptedWriter, envelope, options
@@ -286,6 +286,25 @@ class TestWaits:
         job = hurry(app, start(1), dsn)
         assert (job.status, writer.calls) == (JobStatus.FAILED, RATE_LIMIT_PATIENCE + 5)
         assert "Given up after 25 attempts; retry later." in (first(app, job).error_message or "")
+
+    def test_a_line_that_is_down_pauses_the_job_and_fails_nothing(
+        self, app: App, start: Start, writer: ScriptedWriter, dsn: str
+    ) -> None:
+        """What does not get through holds the whole job back, then pauses it; resumed, it goes on as if nothing was."""
+        down = WriterUnreachable("Claude could not be reached.", remedy="Go online.", code="unreachable")
+        writer._acts = [down]
+        job = start(3)
+        assert app.batches.process_next(job.id).job.next_attempt_at is not None
+        fetch(dsn, "update batch_jobs set next_attempt_at = null returning id")
+        writer._acts = [down] * 99
+        job = hurry(app, job, dsn)
+        assert (job.status, job.counts.failed, job.counts.queued) == (JobStatus.PAUSED, 0, 3)
+        assert job.pause_reason == (
+            "Claude could not be reached. Go online. Then resume the job: nothing has failed of it."
+        )
+        writer._acts = []
+        app.batches.resume(job.id, actor="ana")
+        assert hurry(app, job, dsn).counts.completed == 3
 
     @pytest.mark.parametrize("fault", [WriterBusy, WriterUncertain])
     @pytest.mark.parametrize(("asked", "attempts"), [(3600.0, 0), (None, 0), (30.0, 0), (None, 5000)])

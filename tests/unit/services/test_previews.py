@@ -10,7 +10,7 @@ import pytest
 
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobOptions, JobStatus, StepOutcome, WriterName
-from brightrun.domain.errors import AlreadyDone, InvalidInput, NotAllowed, WriterDeclined
+from brightrun.domain.errors import AlreadyDone, Conflict, InvalidInput, NotAllowed, WriterDeclined
 from brightrun.domain.part import Delivery
 from brightrun.services.drafts import draft_of
 from brightrun.services.reparsing import Found
@@ -198,6 +198,21 @@ def test_a_failed_preview_is_retried_with_what_was_adjusted(
     again = drive(app, job)
     assert (again.status, again.counts.completed, again.counts.queued) == (JobStatus.PAUSED, 1, 4)
     assert app.batches.items(job.id)[0].scenario.variables["mood"] == "calm"
+
+
+def test_the_second_of_two_who_adjust_is_told_and_overwrites_nothing(app: App, preview: Preview) -> None:
+    """Who has planned the rest from what it was before another person adjusted it changes nothing, and can look again."""
+    job = preview()
+    first = app.previews.plan_rest(job.id, variables={"mood": "calm"})
+    second = app.previews.plan_rest(job.id, turns=8)
+    assert app.previews.adjust(first, actor="ana") == 3
+    with pytest.raises(Conflict, match="Somebody has adjusted the rest"):
+        app.previews.adjust(second, actor="ben")
+    waiting = [item for item in app.batches.items(job.id) if item.position > 2]
+    assert {(item.scenario.variables["mood"], item.scenario.turns) for item in waiting} == {("calm", None)}
+    assert app.previews.adjust(app.previews.plan_rest(job.id, turns=8), actor="ben") == 3
+    waiting = [item for item in app.batches.items(job.id) if item.position > 2]
+    assert {(item.scenario.variables["mood"], item.scenario.turns) for item in waiting} == {("calm", 8)}
 
 
 def test_a_preview_grows_by_one_and_ends_with_the_last(app: App, preview: Preview) -> None:

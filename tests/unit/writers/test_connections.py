@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from brightrun.domain.errors import WriterBusy, WriterFault, WriterRejected, WriterUncertain
+from brightrun.domain.errors import WriterFault, WriterRejected, WriterUncertain, WriterUnreachable
 from brightrun.domain.writing import RawAnswer
 from brightrun.writers.claude import ClaudeWriter
 from brightrun.writers.connections import fault_of
@@ -85,10 +85,10 @@ PLACE = ConnectionKey("api", 443, True, True, None, None, None)
 @pytest.mark.parametrize(
     ("cause", "kind", "code"),
     [
-        (httpx2.ConnectError("refused"), WriterBusy, "unreachable"),
-        (httpx2.ConnectTimeout("slow"), WriterBusy, "unreachable"),
-        (httpx2.PoolTimeout("busy"), WriterBusy, "unreachable"),
-        (httpx2.ProxyError("407"), WriterBusy, "unreachable"),
+        (httpx2.ConnectError("refused"), WriterUnreachable, "unreachable"),
+        (httpx2.ConnectTimeout("slow"), WriterUnreachable, "unreachable"),
+        (httpx2.PoolTimeout("busy"), WriterUnreachable, "unreachable"),
+        (httpx2.ProxyError("407"), WriterUnreachable, "unreachable"),
         (httpx2.ReadTimeout("slow"), WriterUncertain, "timeout"),
         (httpx2.WriteTimeout("slow"), WriterUncertain, "timeout"),
         (httpx2.ReadError("reset"), WriterUncertain, "connection_broken"),
@@ -96,8 +96,12 @@ PLACE = ConnectionKey("api", 443, True, True, None, None, None)
         (httpx2.RemoteProtocolError("cut"), WriterUncertain, "connection_broken"),
         (httpx2.DecodingError("gzip"), WriterUncertain, "connection_broken"),
         (OSError("anything"), WriterUncertain, "connection_broken"),
-        (beneath(aiohttp.ClientConnectorDNSError(PLACE, OSError("unknown"))), WriterBusy, "unreachable"),
-        (beneath(aiohttp.ConnectionTimeoutError("slow")), WriterBusy, "unreachable"),
+        (
+            beneath(aiohttp.ClientConnectorDNSError(PLACE, OSError("unknown"))),
+            WriterUnreachable,
+            "unreachable",
+        ),
+        (beneath(aiohttp.ConnectionTimeoutError("slow")), WriterUnreachable, "unreachable"),
         (beneath(aiohttp.ServerDisconnectedError()), WriterUncertain, "connection_broken"),
         (beneath(aiohttp.ClientOSError("reset")), WriterUncertain, "connection_broken"),
         (beneath(aiohttp.ClientPayloadError("cut")), WriterUncertain, "connection_broken"),
