@@ -107,6 +107,8 @@ def generate(
         )
         plan = app.planner.plan(planned.scenarios, options, template=template, leave_out=leave_out)
         notes = [*planned.notes, *plan.notes, *(f"Left out: {reason}" for reason in plan.left_out)]
+        if preview is not None and preview >= len(plan.items):
+            notes.append("The preview is the whole batch: nothing of it waits to be started.")
         if not dry_run:
             app.writer(options.writer)  # a missing key is said now, not at the first item
         title = name or f"{scenarios.stem} ({len(plan.items)})"

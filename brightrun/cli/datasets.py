@@ -18,6 +18,7 @@ from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Dataset, DatasetOptions
 from brightrun.domain.errors import InvalidInput, SetupFault
 from brightrun.domain.formats import UNEVEN, Format
+from brightrun.domain.report import lack_of
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
 from brightrun.services.exports import Export
@@ -104,6 +105,8 @@ def export(
                 markup=False,
             )
         _tell_splits(written, chosen)
+        if lack := lack_of(app.datasets.report(frozen), chosen):
+            err.print(lack, style="yellow")
         for path in written.files:
             print(path)
 

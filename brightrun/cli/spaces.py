@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,8 @@ from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.spaces import Chosen
 
 ALL = "all"
+NAMED = 5
+"""So many keys are named where one is not known."""
 VALUES = "Keys separated by commas, or `all`."
 
 
@@ -86,15 +89,15 @@ def _require(chosen: Chosen, path: Path | None) -> None:
 
 
 def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, Sequence[str]]:
-    known = app.scenarios.axes()
-    everything: dict[str, Sequence[str]] = {
-        "persona": [p.persona_key for p in known.personas],
-        "arc": [a.arc_key for a in known.arcs],
-        "topic": [t.topic_key for t in known.topics],
-        "tier": [tier.value for tier in Tier],
+    known = app.scenarios.axes(active_only=False)
+    offered = {
+        "persona": {p.persona_key: p.is_active for p in known.personas},
+        "arc": {a.arc_key: a.is_active for a in known.arcs},
+        "topic": {t.topic_key: t.is_active for t in known.topics},
+        "tier": {tier.value: True for tier in Tier},
     }
-    axes = {
-        axis: everything[axis] if text.strip() == ALL else _listed(axis, text, everything[axis])
+    axes: dict[str, Sequence[str]] = {
+        axis: _all(offered[axis]) if text.strip() == ALL else _listed(axis, text, offered[axis])
         for axis, text in given.items()
     }
     axes |= own_axes("--vary", vary, {axis: f"Write --{axis} with its keys instead." for axis in SCAFFOLDING})
@@ -103,11 +106,22 @@ def _axes(app: App, given: Mapping[str, str], vary: Sequence[str]) -> dict[str, 
     return axes
 
 
-def _listed(axis: str, text: str, known: Sequence[str]) -> list[str]:
+def _all(offered: Mapping[str, bool]) -> list[str]:
+    return [key for key, is_offered in offered.items() if is_offered]
+
+
+def _listed(axis: str, text: str, offered: Mapping[str, bool]) -> list[str]:
+    """Return the keys of a text; raises InvalidInput for one that is unknown or retired, with those that may be meant."""
     values = _words(text)
     for value in values:
-        if value not in known:
-            raise InvalidInput(f"There is no {axis} {value!r}.", remedy=f"There are: {', '.join(known)}.")
+        if value not in offered:
+            near = get_close_matches(value, offered, n=NAMED) or _all(offered)[:NAMED]
+            raise InvalidInput(f"There is no {axis} {value!r}.", remedy=f"For example: {', '.join(near)}.")
+        if not offered[value]:
+            raise InvalidInput(
+                f"The {axis} {value!r} is not offered any more.",
+                remedy=f"Offer it again: brightrun scaffolding on {axis} {value}",
+            )
     return values
 
 

@@ -152,6 +152,13 @@ def offers(report: Mapping[str, Any], chosen: Format) -> bool:
     return chosen is not Format.DPO or bool(report["preference_pairs"])
 
 
+def lack_of(report: Mapping[str, Any], chosen: Format) -> str:
+    """Return what a file of a format lacks to be trained on well; an empty text where it lacks nothing."""
+    if chosen is Format.KTO and report["labels"]["true"] and not report["labels"]["false"]:
+        return "Every row is labelled good, and KTO learns from good beside bad: it takes rejected conversations too."
+    return ""
+
+
 def rows_of(report: Mapping[str, Any], chosen: Format) -> int | None:
     """Return how many rows the file of a format has; None where only writing it tells."""
     rows, skipped = int(report["rows"]), int(report.get("skipped_turns", 0))

@@ -97,7 +97,7 @@ def _parsed(
             f"{name}, line {begins}: {reason(fault)}.", remedy="Check the quotation marks there."
         ) from fault
     if header is None or not rows:
-        raise InvalidInput(f"{name} has column names but no rows.", remedy="Add one scenario a row.")
+        raise InvalidInput(f"{name} has column names but no rows.", remedy="Add rows below them.")
     return header, tuple(rows), tuple(lines), blank
 
 

@@ -12,7 +12,7 @@ from brightrun.bootstrap import App
 from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, Split
 from brightrun.domain.formats import UNEVEN, Format
-from brightrun.domain.report import offers, rows_of
+from brightrun.domain.report import lack_of, offers, rows_of
 from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.freezing import with_bar
@@ -123,6 +123,8 @@ def draw_files(app: App, dataset: Dataset) -> None:
     st.caption(f"{_about(chosen)}")
     if chosen is not Format.ZIP:
         st.caption(_holding(report, chosen))
+    if lack := lack_of(report, chosen):
+        st.warning(lack)
     if not report["rows"]:
         st.info("No row passed the checks, so there is nothing to download.")
         return

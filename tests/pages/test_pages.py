@@ -216,6 +216,20 @@ def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app:
     assert "One file holds 2 train rows." in said(page)
 
 
+def test_labels_without_contrast_are_said_to_teach_nothing(open_page: OpenPage, app: App) -> None:
+    """Whoever takes good answers alone for KTO is told before the download that rejected ones belong to it."""
+    write(app, 3)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    alone = app.datasets.freeze(ConversationFilter(), name="alone", actor="ana")
+    worst = app.reviews.page(ConversationFilter())[0]
+    app.reviews.decide([Seen(worst["id"], worst["row_version"])], Decision.REJECTED, reviewer="ana")
+    both = app.datasets.freeze(ConversationFilter(), name="both", actor="ana", purpose=Format.KTO)
+    for dataset, is_told in ((alone, True), (both, False)):
+        page = open_page("datasets", dataset=dataset.id)
+        page.selectbox(key="format").set_value(Format.KTO).run()
+        assert ("Every row is labelled good" in said(page)) is is_told
+
+
 def test_every_side_of_a_split_is_shown_beside_what_was_asked(open_page: OpenPage, app: App) -> None:
     """Whoever asked for a test side sees how many rows it got, and each side's share beside the one asked for."""
     write(app, 10)

@@ -109,6 +109,15 @@ def test_rules_that_leave_nothing_end_a_script(shell: Shell, tmp_path: Path) -> 
     assert path.read_text() == "earlier"
 
 
+def test_what_is_not_offered_any_more_is_said_to_be_so(shell: Shell) -> None:
+    """A retired topic is no unknown one: the message names the way to have it back."""
+    shell.run("scaffolding", "off", "topic", "esg_investing")
+    said = shell.run("plan", "--topic", "esg_investing", code=1)
+    shell.run("scaffolding", "on", "topic", "esg_investing")
+    assert "'esg_investing' is not offered any more" in said
+    assert "brightrun scaffolding on topic esg_investing" in said
+
+
 def test_values_of_a_variable_are_read_as_the_page_writes_them_too(shell: Shell) -> None:
     """`mood: calm, tense`, copied from the page, plans what `mood=calm,tense` does."""
     lists = [shell.json("plan", "--vary", text)["list"] for text in ("mood=calm,tense", "mood: calm, tense")]
@@ -120,6 +129,7 @@ def test_values_of_a_variable_are_read_as_the_page_writes_them_too(shell: Shell)
     ("words", "said"),
     [
         (("--persona", "nobody"), "There is no persona 'nobody'"),
+        (("--topic", "esg_investin"), "For example: esg_investing"),
         ((), "Nothing varies"),
         (("--persona", "all", "--rule", "sometimes"), "is not understood"),
         (("--persona", "all", "--rule", "never persona=a"), "at least two axes"),

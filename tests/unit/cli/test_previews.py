@@ -16,6 +16,8 @@ def test_the_shell_previews_adjusts_and_goes_on(tmp_path: Path, dsn: str) -> Non
     job = str(made["id"])
     first = shell.json("process", job)
     assert (first["status"], first["counts"]["completed"]) == ("paused", 2)  # type: ignore[index]
+    whole = shell.json("generate", "--scenarios", str(SHEET), "--limit", "2", "--preview", "2")
+    assert "The preview is the whole batch" in str(whole["notes"])
     told = shell.run("preview", job)
     assert "assistant:" in told
     price = shell.json("start", job, "--set", "mood=tense", "--dry-run")

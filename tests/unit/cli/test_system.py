@@ -117,6 +117,21 @@ def test_killed_pages_leave_no_database_running(home: Path) -> None:
         assert not EmbeddedServer(home).is_running()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells a process that its parent is gone.")
+def test_a_killed_command_leaves_no_pages_that_go_on_writing(home: Path) -> None:
+    """Whoever kills `brightrun app` outright has ended its pages too, and the port is free for the next one."""
+    with serving(home, APP) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if not children.exists():
+            pytest.skip("Nothing here says which process the command has started.")
+        pages = Path("/proc") / children.read_text().split()[0]
+        process.kill()
+        ends = time.monotonic() + READY_SECONDS
+        while pages.exists() and "Z" not in (pages / "stat").read_text().rpartition(")")[2].split()[0]:
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+
+
 def test_a_port_that_is_taken_is_told_with_another(tmp_path: Path) -> None:
     """Whoever starts a second app reads which port is taken and how to take another, before a database is started."""
     with socket.socket() as taken:
