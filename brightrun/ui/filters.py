@@ -292,7 +292,9 @@ def _more(names: Mapping[str, Mapping[str, str]]) -> ConversationFilter:
 
 
 def _score(label: str, key: str, default: float) -> float:
-    return st.slider(label, 0.0, MAX_SCORE, default, 0.5, key=key, bind="query-params", on_change=first_page)
+    return st.slider(
+        label, 0.0, MAX_SCORE, default, 0.5, format="%.1f", key=key, bind="query-params", on_change=first_page
+    )
 
 
 def _length(label: str, key: str) -> int | None:
