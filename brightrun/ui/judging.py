@@ -10,7 +10,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobKind, JobOptions, WriterName
 from brightrun.domain.calibration import Agreement, Calibration
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.insight import Scope
 from brightrun.domain.judging import HIGHEST, Verdict
 from brightrun.domain.person import Action
@@ -113,8 +113,11 @@ def _draw_order(app: App, job: Job) -> None:
     model_at, budget_at = st.columns(2)
     models = list(dict.fromkeys([app.settings.model, *(price.model for price in app.prices.in_force())]))
     model = model_at.selectbox("Model", models, key="judging-model")
-    budget = ask_budget(budget_at, "judging-budget")
+    faults: list[InvalidInput] = []
+    budget = ask_budget(budget_at, "judging-budget", faults)
     again = st.checkbox("Judge again what has a verdict of this model", key="judging-again")
+    if faults:  # said beside the field: no price is shown for a limit that is not the one typed
+        return
     options = JobOptions(WriterName.CLAUDE, str(model), app.settings.max_tokens, budget=budget)
     try:
         plan = _plan(app, job.id, options, again, job.counts.completed)

@@ -78,6 +78,7 @@ def draw_options(app: App) -> Order:
     budget = ask_budget(
         budget_at,
         "order-budget",
+        faults if writer is WriterName.CLAUDE else [],  # the field is closed to the demo writer
         is_kept=True,
         disabled=writer is WriterName.DEMO,
         help="The batch pauses before a call that could exceed it. The demo writer costs nothing.",

@@ -66,7 +66,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
     assert api.requests == []
 
     budget = page.get_by_role("textbox", name="Budget in dollars")
-    for typed, told in (("-1", "is no amount"), ("1,000", "one way only"), ("0", "more than $0")):
+    for typed, told in (("-1", "is negative"), ("1,000", "one way only"), ("0", "$0.000001 at least")):
         budget.fill(typed)
         budget.press("Enter")
         expect(page.get_by_text(told).first).to_be_visible()
