@@ -70,7 +70,8 @@ def _no_amount(bare: str, typed: str, name: str) -> InvalidInput:
         )
     if _DIGITS.fullmatch(bare):
         return InvalidInput(
-            f"{given} has more digits than an amount has.", remedy="Write at most twelve before and after the point."
+            f"{given} has more digits than an amount has.",
+            remedy="Write at most twelve before and after the point.",
         )
     return InvalidInput(f"{given} is not a number.", remedy="Write it in digits, such as 12.50.")
 

@@ -19,7 +19,7 @@ from brightrun.services.judging import JudgePlan
 from brightrun.ui.budget import ask_budget
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
-from brightrun.ui.frame import Place, show_error
+from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.insight_charts import Chart, Count, matrix
 from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import ago, counted, label_safe, words
@@ -87,6 +87,23 @@ def draw_calibration(found: Calibration) -> None:
     st.caption(
         f"A judge rejects where a dimension has {found.floor} or less of {HIGHEST}. Kappa is the agreement beyond "
         f"chance (J. Cohen, 1960): 0 none, 1 full. {counted(found.doubtful, 'verdict')} quoted what nobody said."
+    )
+
+
+def draw_judged(app: App, scope: Scope) -> None:
+    """Draw what the judge said within a scope; where nobody asked it yet, the way to ask."""
+    found = app.judging.calibration(scope)
+    if found.verdicts:
+        draw_calibration(found)
+        return
+    where = {"job": scope.job_id} if scope.job_id else {}
+    empty_state(
+        "Nothing has been judged yet",
+        "Open a batch and its part “What does Claude make of it?”: the price is shown before anything is bought. "
+        "Decisions of reviewers on the same texts then show whether to believe the judge.",
+        link=Place.BATCH if where else Place.BATCHES,
+        label="Open this batch" if where else "Choose a batch",
+        query=where,
     )
 
 
