@@ -24,9 +24,8 @@ COLUMNS = {
     **dict.fromkeys(("Input", "Output", "Cache read", "Cache write", "1 h write"), MONEY),
     "Batch": st.column_config.TextColumn(width=58),
     "Cached from": st.column_config.TextColumn(width=100),
-    "Source": st.column_config.TextColumn(width="large"),
 }
-"""Figures as narrow as they are, so that the source has room."""
+"""Figures as narrow as they are, so that a narrow page shows more of them."""
 AMOUNTS = ("Input, $", "Output, $", "Cache read, $")
 FACTORS = ("5 min write, × input", "1 h write, × input", "Batch, × all")
 ABOVE = "For prompts above (tokens)"
@@ -40,8 +39,9 @@ HELP = {
 def draw_prices(app: App) -> None:
     """Draw the prices in force, and let one be added, corrected, or looked back on."""
     known = app.prices.all()
+    in_force = app.prices.in_force()
     st.dataframe(
-        _frame(app.prices.in_force()),
+        _frame(in_force),
         hide_index=True,
         height="content",
         column_config=COLUMNS,
@@ -52,6 +52,8 @@ def draw_prices(app: App) -> None:
         "model, unless they have a price of their own. A model that is not here is refused, never taken for free. "
         "Message Batches cost the share under Batch."
     )
+    if in_force:
+        st.caption(_sources(in_force))
     with st.expander("Add or correct a price"):
         _draw_form(app, known)
     with st.expander("History"):
@@ -70,8 +72,21 @@ def _frame(prices: Sequence[Price]) -> pd.DataFrame:
             "1 h write": [p.input_usd * p.cache_write_hour_factor for p in prices],
             "Batch": [f"{p.batch_factor:.0%}" for p in prices],
             "Cached from": [f"{p.cache_min_tokens:,} tokens" for p in prices],
-            "Source": [plain(p.source) for p in prices],
         }
+    )
+
+
+def _sources(prices: Sequence[Price]) -> str:
+    """Say where prices stand, below their table: beside the figures a source is cut off."""
+    named: dict[str, list[str]] = {}
+    for price in prices:
+        named.setdefault(plain(price.source) or "no source given", []).append(_model(price))
+    if len(named) == 1:
+        return f"Source: {label_safe(next(iter(named)))}."
+    return (
+        "Sources: "
+        + "; ".join(f"{label_safe(s)} ({label_safe(', '.join(m))})" for s, m in named.items())
+        + "."
     )
 
 
