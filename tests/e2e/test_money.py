@@ -137,7 +137,7 @@ def test_a_batch_stopped_by_its_budget_is_given_more_and_goes_on(
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_disabled()
     amount = page.get_by_role("textbox", name="Budget in dollars")
     enough = amount.input_value()
-    for typed, told in (("ten", "is no amount"), ("", "No budget was typed")):
+    for typed, told in (("ten", "is not a number"), ("", "No budget was typed")):
         page.get_by_role("textbox", name="Budget in dollars").fill(typed)
         press(page.get_by_role("button", name="Set the budget and go on"))
         expect(page.get_by_text(told)).to_be_visible()
