@@ -10,7 +10,7 @@ from brightrun.ui.insight import View, draw_head, draw_nothing, draw_scope, draw
 from brightrun.ui.insight_coverage import draw_coverage
 from brightrun.ui.insight_decisions import draw_approval, draw_rejections, draw_score
 from brightrun.ui.insight_work import draw_costs, draw_reviewers
-from brightrun.ui.judging import draw_calibration
+from brightrun.ui.judging import draw_judged
 
 app = open_page()
 
@@ -39,4 +39,4 @@ with told():
         case View.VARIETY:
             draw_variety(app, scope)
         case View.JUDGE:
-            draw_calibration(app.judging.calibration(scope))
+            draw_judged(app, scope)

@@ -45,7 +45,7 @@ with told():
         draw_decisions(app, queue)
     with listed:
         if queue.rows:
-            draw_list(queue, fields, sort, above)
+            draw_list(app, queue, fields, sort, above)
         else:
             draw_nothing(app, chosen)
     with read:

@@ -102,7 +102,7 @@ def _item_json(app: App, item: Item) -> dict[str, object]:
 
 def _show_item(app: App, item: Item) -> None:
     out.print(
-        f"[bold]{item.position} · {escape(item.scenario.title())}[/bold] · {escape(item.template_name)}"
+        f"[bold]{item.position} · {escape(app.scenarios.title(item.scenario))}[/bold] · {escape(item.template_name)}"
     )
     if item.conversation_id is None:
         out.print(escape(item.error_message or f"It is {item.status.value}."), style="yellow")

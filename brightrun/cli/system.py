@@ -62,6 +62,7 @@ def check(as_json: Json = False) -> None:
     else:
         for found in checks:
             mark = "[green]ok[/green]     " if found.is_ok else "[red]missing[/red]"
+            mark = "[yellow]notice[/yellow] " if found.is_notice else mark
             out.print(f"{mark}  {escape(found.name)}: {escape(found.detail)}")
             if found.remedy:
                 out.print(f"         → {escape(found.remedy)}")

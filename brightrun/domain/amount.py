@@ -8,6 +8,9 @@ from brightrun.domain.errors import InvalidInput
 from brightrun.domain.text import shortened
 
 _AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<parts>[0-9]{1,12}))?")
+_NEGATIVE = re.compile(r"[-\N{MINUS SIGN}\N{EN DASH}]\s*\$?\s*[0-9.,]+")
+_DIGITS = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
+_MARKED = re.compile(r"[0-9]{1,3}(?:[ ,._'][0-9]{3})+(?:[.,][0-9]+)?")
 _COUNT = re.compile(r"[0-9]{1,12}|[0-9]{1,3}(?:(?P<mark>[ ,._'])[0-9]{3})(?:(?P=mark)[0-9]{3})*")
 
 
@@ -17,12 +20,10 @@ def amount_of(text: str, *, name: str = "", is_fine: bool = False) -> float:
     Three parts may be thousands (1,250): a point before them is taken for one only where amounts are so `fine`.
     """
     typed = text.strip()
-    read = _AMOUNT.fullmatch(typed.removeprefix("$").strip())
+    bare = typed.removeprefix("$").strip()
+    read = _AMOUNT.fullmatch(bare)
     if not read or (_may_be_thousands(read) and not (is_fine and read["mark"] == ".")):
-        raise InvalidInput(
-            f"{_subject(name, typed)} is no amount that can be read in one way only.",
-            remedy="Write it without a mark between thousands, such as 1250 or 0.50.",
-        )
+        raise _no_amount(bare, typed, name)
     return float(f"{read['whole']}.{read['parts'] or 0}")
 
 
@@ -53,6 +54,26 @@ def count_within(text: str, least: int, most: int, *, name: str, remedy: str = "
 
 def _may_be_thousands(read: re.Match[str]) -> bool:
     return len(read["parts"] or "") == 3 and bool(read["whole"].strip("0"))
+
+
+def _no_amount(bare: str, typed: str, name: str) -> InvalidInput:
+    """Return why it is none: each cause has a remedy of its own."""
+    given = _subject(name, shortened(typed, 30))
+    if not bare:
+        return InvalidInput(f"{given} is no amount.", remedy="Write it in digits, such as 12.50.")
+    if _NEGATIVE.fullmatch(bare):
+        return InvalidInput(f"{given} is negative.", remedy="Write an amount of $0 or more.")
+    if _MARKED.fullmatch(bare):
+        return InvalidInput(
+            f"{given} is no amount that can be read in one way only.",
+            remedy="Write it without a mark between thousands, such as 1250 or 0.50.",
+        )
+    if _DIGITS.fullmatch(bare):
+        return InvalidInput(
+            f"{given} has more digits than an amount has.",
+            remedy="Write at most twelve before and after the point.",
+        )
+    return InvalidInput(f"{given} is not a number.", remedy="Write it in digits, such as 12.50.")
 
 
 def _subject(name: str, typed: str) -> str:

@@ -10,6 +10,8 @@ from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import dollars
 
+MIN_BUDGET = 0.000001
+"""Dollars as finely as they are stored: less than this would be kept as nothing."""
 MAX_BUDGET = 10_000_000
 """Dollars above which a budget is a slip of the hand."""
 
@@ -109,11 +111,11 @@ class Outlook:
 
 def check_budget(usd: float) -> None:
     """Raise InvalidInput for a budget that no job may have: nothing, less, too much, or no number."""
-    # Rounded as it is stored; put this way round, so that "not a number" is refused too.
-    if not 0 < round(usd, 6) <= MAX_BUDGET:
+    # Put this way round, so that "not a number" is refused too.
+    if not MIN_BUDGET <= usd <= MAX_BUDGET:
         raise InvalidInput(
-            f"A budget is more than $0, and ${MAX_BUDGET:,} at most.",
-            remedy="Give another amount of dollars. Nothing was changed.",
+            f"A budget is ${MIN_BUDGET:f} at least, and ${MAX_BUDGET:,} at most.",
+            remedy="Give an amount of dollars in between.",
         )
 
 

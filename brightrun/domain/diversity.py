@@ -54,33 +54,47 @@ class Limit:
 
 _TABLE = "proposed from measurements on six public sets of people's, models' and templated dialogues"
 LIMITS = {
-    Figure.DISTINCT_2: Limit(0.2, True, "different pairs of words among 10,000", _TABLE),
-    Figure.DISTINCT_3: Limit(0.25, True, "different triples of words among 10,000", _TABLE, counts=False),
+    Figure.DISTINCT_2: Limit(0.2, True, "share of pairs of words that differ, among 10,000", _TABLE),
+    Figure.DISTINCT_3: Limit(
+        0.25, True, "share of triples of words that differ, among 10,000", _TABLE, counts=False
+    ),
     Figure.VENDI: Limit(
-        0.5, True, "how many conversations there really are, of each", "Vendi score, arXiv 2210.02410"
+        0.5,
+        True,
+        "how many conversations it is worth, of each that was written",
+        "Vendi score, arXiv 2210.02410",
     ),
     Figure.NEIGHBOUR_P95: Limit(
-        0.7, False, "likeness of a conversation to the nearest other (95th percentile)", _TABLE
+        0.7,
+        False,
+        "likeness to the nearest other, of the 5% most alike: 0 nothing shared, 1 the same",
+        _TABLE,
     ),
     Figure.GZIP: Limit(
-        6.0, False, "how far the text shrinks when packed", "Shaib et al., arXiv 2403.00553; limit " + _TABLE
+        6.0,
+        False,
+        "how many times smaller the text gets when packed: what repeats packs well",
+        "Shaib et al., arXiv 2403.00553; limit " + _TABLE,
     ),
     Figure.SELF_BLEU: Limit(
-        0.6, False, "likeness of an answer to the others", "Self-BLEU, arXiv 1802.01886; limit " + _TABLE
+        0.6,
+        False,
+        "likeness of an answer to the others: 0 nothing shared, 1 the same",
+        "Self-BLEU, arXiv 1802.01886; limit " + _TABLE,
     ),
-    Figure.OPENER: Limit(0.1, False, "answers that begin with the same four words", _TABLE),
-    Figure.REPEATED: Limit(0.2, False, "answers that stand there more than once", _TABLE),
+    Figure.OPENER: Limit(0.1, False, "share of answers that begin with the same four words", _TABLE),
+    Figure.REPEATED: Limit(0.2, False, "share of answers that stand there more than once", _TABLE),
     Figure.NEAR_DUPLICATES: Limit(
         0.0,
         False,
-        "conversations with a near-duplicate in the set",
+        "share of conversations with a near-duplicate in the set",
         "Jaccard 0.8 of word 5-shingles",
         counts=False,
     ),
     Figure.COVERAGE: Limit(
         0.9,
         True,
-        "how evenly the combinations of persona, arc and topic that occur are used (entropy, of the most)",
+        "how evenly the combinations of persona, arc and topic that occur are used: 1 all alike",
         "proposed; Shannon's entropy by the logarithm of how many there are",
         counts=False,
     ),

@@ -137,10 +137,17 @@ class Scenario:
         """Whether it says who asks, how it moves or what happens; an imported conversation may come without."""
         return bool(self.persona_key or self.arc_key or self.topic_key or self.variables.get(_TOLD_BY))
 
-    def title(self) -> str:
-        """Return a short name a person can tell it by, at most 80 characters."""
-        keys = [k for k in (self.persona_key, self.arc_key, self.topic_key) if k]
-        text = " · ".join(k.replace("_", " ") for k in keys)
+    def title(self, names: Mapping[tuple[str, str], str] | None = None) -> str:
+        """Return a short name a person can tell it by, at most 80 characters.
+
+        `names` says what a persona, an arc or a topic is called, by axis and key; what is not there goes by its key.
+        """
+        known = names or {}
+        text = " · ".join(
+            known.get((axis, key)) or key.replace("_", " ")
+            for axis, key in (("persona", self.persona_key), ("arc", self.arc_key), ("topic", self.topic_key))
+            if key
+        )
         if not text:
             told = self.variables.get(_TOLD_BY) or max(self.variables.values(), key=len, default="")
             text = told or "scenario"
@@ -164,6 +171,17 @@ class Cast:
     persona: Persona | None
     arc: EmotionalArc | None
     topic: Topic | None
+
+    def title(self) -> str:
+        """Return the scenario's short name by what its parts are called."""
+        names = {}
+        if self.persona:
+            names["persona", self.persona.persona_key] = self.persona.name
+        if self.arc:
+            names["arc", self.arc.arc_key] = self.arc.name
+        if self.topic:
+            names["topic", self.topic.topic_key] = self.topic.name
+        return self.scenario.title(names)
 
 
 def fits(cast: Cast) -> bool:

@@ -157,8 +157,8 @@ def _name(record: Record) -> str:
     """Return what a conversation is told by in a list: an imported one that has no scenario by its first words."""
     scenario = record.cast.scenario
     if record.item_id is None and not scenario.is_told and record.turns:
-        return shortened(" ".join(record.turns[0].content.split()), 80) or scenario.title()
-    return scenario.title()
+        return shortened(" ".join(record.turns[0].content.split()), 80) or record.cast.title()
+    return record.cast.title()
 
 
 def content_columns(turns: Sequence[Turn], assessment: Assessment) -> dict[str, Any]:

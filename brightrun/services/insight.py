@@ -28,6 +28,13 @@ from brightrun.stores import insight as store
 
 LIFTS = 20
 LONGEST_NAME = 120
+NOTHING: Mapping[str, str] = {
+    Dimension.TEMPLATE: "Imported, no template",
+    Dimension.PERSONA: "No persona",
+    Dimension.ARC: "No emotional arc",
+    Dimension.TOPIC: "No topic",
+}
+"""What stands in place of a name where a conversation has none."""
 WRITERS = {"demo": "Demo writer", "claude": "Claude"}
 
 
@@ -130,7 +137,7 @@ def _group(row: Mapping[str, Any]) -> Group:
 
 def _label(dimension: str, value: str | None, label: str | None) -> str:
     if value is None:
-        return "(none)"
+        return NOTHING.get(dimension, "(none)")
     if dimension == Dimension.WRITER:
         return WRITERS.get(value, value.capitalize())
     return _short(label or value)

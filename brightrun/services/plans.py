@@ -129,7 +129,7 @@ class Planner:
             try:
                 items.append(self._item(scenario, options, choice, pool))
             except InvalidInput as fault:
-                faults.append(f"Scenario {number} ({scenario.title()}): {fault}")
+                faults.append(f"Scenario {number} ({self._scenarios.title(scenario)}): {fault}")
                 if len(faults) >= MAX_PROBLEMS and not leave_out:
                     unseen = len(scenarios) - number
                     break

@@ -82,7 +82,7 @@ class Revisions:
     @needs(Action.RUN_BATCH)
     def start(self, plan: Plan, *, actor: str) -> Job:
         """Accept such a plan as a batch of one."""
-        title = plan.items[0].scenario.title() if plan.items else ""
+        title = self._scenarios.title(plan.items[0].scenario) if plan.items else ""
         return self._batches.create(plan, name=f"Again: {title}", actor=actor)
 
     def of(self, conversation_id: ConversationId) -> list[Again]:

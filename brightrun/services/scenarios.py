@@ -25,6 +25,8 @@ AXES = {
 }
 """Column names that mean scaffolding and not a variable of the scenario's own."""
 
+AXIS_NAMES = {"persona": "Persona", "arc": "Emotional arc", "topic": "Topic"}
+
 
 @dataclass(frozen=True, slots=True)
 class Axes:
@@ -78,6 +80,26 @@ class Scenarios:
         with self._lock:
             self._axes, self._by_key = axes, by_key
         return axes
+
+    def title(self, scenario: Scenario) -> str:
+        """Return a scenario's short name by what its parts are called; what is no longer there goes by its key."""
+        return scenario.title(self._names(scenario))
+
+    def parts(self, scenario: Scenario) -> dict[str, str]:
+        """Return what a scenario's persona, arc and topic are called, by the name of the axis; open ones are left out."""
+        names = self._names(scenario)
+        return {AXIS_NAMES[axis]: name for (axis, _), name in names.items()}
+
+    def called(self, axis: str, key: str) -> str:
+        """Return what a persona, an arc or a topic is called; one that is no longer there goes by its key."""
+        if self._axes is None:
+            self.refresh()
+        found = self._by_key.get((axis, key))
+        return found.name if found else key.replace("_", " ")
+
+    def _names(self, scenario: Scenario) -> dict[tuple[str, str], str]:
+        axes = (("persona", scenario.persona_key), ("arc", scenario.arc_key), ("topic", scenario.topic_key))
+        return {(axis, key): self.called(axis, key) for axis, key in axes if key}
 
     def keys(self) -> dict[str, frozenset[str]]:
         """Return the keys of personas, arcs and topics as they were read last."""

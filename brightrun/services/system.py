@@ -32,6 +32,8 @@ class Check:
     is_ok: bool
     detail: str
     remedy: str = ""
+    is_notice: bool = False
+    """Nothing is missing, but somebody should look at it."""
 
 
 class System:
@@ -65,7 +67,7 @@ class System:
         found.append(_check("Spool", self._spooled))
         found += [_check("Writer", self._write), _check("Prices", self._priced)]
         found.append(_check("Disk space", self._space))
-        return found
+        return [*found, *left_over(abandoned())]
 
     def _database(self) -> str:
         saol.agent_count(self._db, "batch_jobs").require()
@@ -153,7 +155,7 @@ class System:
                 f"Only {free / 1e6:.0f} MB are free in {self._settings.home}.",
                 remedy="Free some space: a batch pauses when answers cannot be stored.",
             )
-        return f"{free / 1e9:.1f} GB free. {left_over(abandoned())}".rstrip()
+        return f"{free / 1e9:.1f} GB free."
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -163,20 +165,30 @@ def _check(name: str, look: Callable[[], str]) -> Check:
         return Check(name, False, fault.message, fault.remedy)
 
 
-def left_over(found: Mapping[Path, Path]) -> str:
-    """Say which databases nobody opens any more, by the data folder each had: a folder may only be away for a while."""
+def left_over(found: Mapping[Path, Path]) -> list[Check]:
+    """Name databases nobody opens any more, by the data folder each had: a folder may only be away for a while."""
     if not found:
-        return ""
+        return []
     cluster, home = next(iter(found.items()))
     if len(found) == 1:
-        return (
-            f"A database whose data folder is gone still takes space: {cluster}, of {home}. "
-            "Delete it if that folder will not come back."
+        return [
+            Check(
+                "Left-over database",
+                True,
+                f"A database whose data folder is gone still takes space: {cluster}, of {home}.",
+                f"Delete {cluster} if that data folder will not come back.",
+                is_notice=True,
+            )
+        ]
+    return [
+        Check(
+            "Left-over databases",
+            True,
+            f"{len(found)} databases whose data folders are gone still take space, such as {cluster}, of {home}.",
+            "Delete them if those data folders will not come back.",
+            is_notice=True,
         )
-    return (
-        f"{len(found)} databases whose data folders are gone still take space, such as {cluster}, of {home}. "
-        "Delete them if those folders will not come back."
-    )
+    ]
 
 
 def _existing(path: Path) -> Path:

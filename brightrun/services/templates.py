@@ -210,15 +210,17 @@ def _suits(listed: Sequence[str], key: str | None) -> int:
 
 
 def _reason(template: Template, cast: Cast, fitting: int) -> str:
-    arc = f"written for {template.arc_key}" if template.arc_key else "written for any arc"
-    return f"{template.template_key}: {arc}, tier {template.tier.value}, rating {template.rating:g}; best of {fitting} that fit."
+    named = cast.arc.name if cast.arc and cast.arc.arc_key == template.arc_key else template.arc_key
+    arc = f"written for {named}" if named else "written for any arc"
+    tier = template.tier.value.replace("_", " ")
+    return f"{template.template_key}: {arc}, tier {tier}, rating {template.rating:g}; best of {fitting} that fit."
 
 
 def _why_none(cast: Cast, pool: Sequence[Template], variables: set[str]) -> str:
-    arc = cast.arc.arc_key if cast.arc else "no arc"
+    arc = cast.arc.name if cast.arc else "no arc"
     near = [t for t in pool if _fits(t, cast)]
     if near:
         lacking = {t.template_key: sorted(_lacking(t, variables)) for t in near}
         listed = "; ".join(f"{key} needs {', '.join(names)}" for key, names in lacking.items())
         return f"No template can be filled: {listed}."
-    return f"No template fits {arc} in the tier {cast.scenario.tier.value}."
+    return f"No template fits {arc} in the tier {cast.scenario.tier.value.replace('_', ' ')}."

@@ -40,8 +40,10 @@ def draw_budget(app: App, job: Job, outlook: Outlook) -> None:
             _draw_form(app, job, outlook)
 
 
-def ask_budget(place: DeltaGenerator, key: str, *, is_kept: bool = False, **looks: Any) -> float | None:
-    """Let a person type what a batch may cost, None for no limit; what is no amount is said, and no plan takes it.
+def ask_budget(
+    place: DeltaGenerator, key: str, faults: list[InvalidInput], *, is_kept: bool = False, **looks: Any
+) -> float | None:
+    """Let a person type what a batch may cost, None for no limit; what cannot be taken is said and joins the faults.
 
     A field for numbers would keep what it does not take to itself, and the batch would begin without a limit.
     """
@@ -56,7 +58,8 @@ def ask_budget(place: DeltaGenerator, key: str, *, is_kept: bool = False, **look
         return budget_of(typed or "")
     except InvalidInput as fault:
         place.caption(f":red[{label_safe(str(fault), limit=300)}]")
-        return math.nan
+        faults.append(fault)
+        return None
 
 
 def _draw_form(app: App, job: Job, outlook: Outlook) -> None:

@@ -54,8 +54,9 @@ def draw_checks(app: App) -> None:
         st.error(f"**{counted(len(missing), 'check')} failed.** Each says below what to do.")
     else:
         st.success("Everything a batch needs is there.")
+    fine = [check for check in checks if check.is_ok]
     with st.container(border=True):
-        for check in [*missing, *(check for check in checks if check.is_ok)]:
+        for check in [*missing, *sorted(fine, key=lambda check: not check.is_notice)]:
             _draw_check(check)
     st.button("Check again", key="checks-again")
 
@@ -76,7 +77,10 @@ def draw_commands() -> None:
 def _draw_check(check: Check) -> None:
     mark, name, detail = st.columns([1, 2, 7], vertical_alignment="center")
     with mark:
-        st.badge("OK" if check.is_ok else "Missing", color="green" if check.is_ok else "red")
+        if check.is_notice:
+            st.badge("Notice", color="orange")
+        else:
+            st.badge("OK" if check.is_ok else "Missing", color="green" if check.is_ok else "red")
     name.markdown(f"**{label_safe(check.name)}**")
     with detail:
         st.text(check.detail)

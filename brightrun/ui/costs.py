@@ -26,7 +26,7 @@ def draw_estimate(estimate: Estimate) -> None:
     """Draw what a batch is expected to cost, what it costs when it turns out long, and the most."""
     figures = (
         ("Expected cost", estimate.expected_usd, "Every answer as long as the middle one."),
-        ("If long (p90)", estimate.high_usd, "Every answer as long as the longest tenth of them."),
+        ("If long", estimate.high_usd, "Every answer as long as the longest tenth of them."),
         (
             "At most",
             estimate.worst_usd,

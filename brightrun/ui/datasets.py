@@ -17,12 +17,20 @@ from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.freezing import with_bar
 from brightrun.ui.session import begin, page_at, place, set_place
-from brightrun.ui.text import ago, counted, dollars, label_safe
+from brightrun.ui.text import ago, counted, distinct, dollars, label_safe, plain, words
 
 PAGE = 20
 AT = "datasets-page"
 BROWSER_BYTES = 300_000_000
 """A browser download is held in memory whole; above this size the shell writes the file."""
+AXES = {"persona": "persona", "emotional_arc": "arc", "topic": "topic"}
+"""What a kind of group is called among the scenarios."""
+DIFFERENCES = {
+    "added": "Only in this one.",
+    "removed": "Only in the earlier one.",
+    "changed": "In both, corrected in between.",
+    "moved": "In both, on another side of the split: with other shares whole scenarios change sides.",
+}
 LABELS = {
     Format.MESSAGES: "Messages (JSONL)",
     Format.PROMPT_COMPLETION: "Prompt and completion",
@@ -109,8 +117,10 @@ def draw_report(app: App, dataset: Dataset) -> None:
     with st.expander("How the splits fell"):
         shown = [name for name, found in report["strata_by_split"].items() if len(found) > 1]
         kind = st.selectbox("By", shown or ["tier"], format_func=lambda n: n.replace("_", " ").capitalize())
-        table = pd.DataFrame(report["strata_by_split"][kind]).T.rename_axis(kind.replace("_", " "))
-        st.dataframe(table[[split.value for split in Split]])
+        groups = report["strata_by_split"][kind]
+        named = distinct([(_stratum(app, kind, key), key) for key in groups])
+        table = pd.DataFrame(list(groups.values()), index=pd.Index(named, name=words(kind)))
+        st.dataframe(table[[split.value for split in Split]].rename(columns=words))
 
 
 def draw_files(app: App, dataset: Dataset) -> None:
@@ -164,10 +174,13 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         st.info(found.sameness())
         return
     columns = st.columns(4)
-    for column, kind in zip(columns, ("added", "removed", "changed", "moved"), strict=True):
-        column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}")
+    for column, (kind, meaning) in zip(columns, DIFFERENCES.items(), strict=True):
+        column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}", help=meaning)
     if found.rows:
-        rows = [{"": row.kind, "Begins": row.name, "Conversation": row.key} for row in found.rows]
+        rows = [
+            {"What": words(row.kind), "Scenario": plain(row.name), "Id in the files": row.key}
+            for row in found.rows
+        ]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(found.sameness())
 
@@ -199,6 +212,13 @@ def _draw_figures(dataset: Dataset, report: Mapping[str, Any]) -> None:
             help="An estimate: four bytes each.",
         )
         st.metric("Cost", dollars(report["cost_usd"]), width="content")
+
+
+def _stratum(app: App, kind: str, key: str) -> str:
+    """Return what a group of rows is called."""
+    if axis := AXES.get(kind):
+        return app.scenarios.called(axis, key)
+    return words(key) if kind in ("tier", "writer") else key
 
 
 def _draw_line(dataset: Dataset) -> None:

@@ -108,14 +108,15 @@ def _draw_figures(found: Diversity) -> None:
             "Figure": tell.label,
             "Value": f"{tell.value:.3g}",
             "Limit": _bound(tell),
-            "": "beyond" if tell.warns else "within",
-            "Counts": "yes" if tell.limit.counts else "no",
-            "What it is": tell.limit.meaning,
-            "Where its limit comes from": tell.limit.source,
+            "Kept": "beyond" if tell.warns else "within",
+            "In the verdict": "yes" if tell.limit.counts else "no",
         }
         for tell in found.tells
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, height="content")
+    with st.expander("What the figures are, and where their limits come from"):
+        for tell in found.tells:  # in a table, sentences are cut off
+            st.markdown(f"**{tell.label}**: {tell.limit.meaning}. Limit: {tell.limit.source}.")
     st.caption(
         f"Measured on {found.measured:,} of {found.total:,} conversations, the same number of words for every set. "
         f"Where {TEMPLATED} or more of those that count are beyond their limit, the set sounds alike."

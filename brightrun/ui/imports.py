@@ -9,11 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from brightrun.bootstrap import App
+from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.imports import Import, Outcome
 from brightrun.domain.person import Action
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.duplicates import CODE
+from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.session import begin, desk, person, place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
@@ -82,11 +84,7 @@ def _draw_import(app: App, found: Import) -> None:
     if found.status == "processing":
         st.warning("It was broken off. Import the same file under the same name, and it goes on.")
     if found.imported:
-        st.page_link(
-            Place.REVIEW.value,
-            label=f"Review the {counted(found.imported, 'conversation')}",
-            query_params={"import": found.id},
-        )
+        _draw_way(app, found)
         _draw_near(app, found)
     titles = {
         Outcome.REFUSED: "Refused",
@@ -107,6 +105,21 @@ def _draw_import(app: App, found: Import) -> None:
             )
             if len(lines) == SHOWN_LINES:
                 st.caption(f"The first {SHOWN_LINES} are shown; `brightrun import --json` lists all.")
+
+
+def _draw_way(app: App, found: Import) -> None:
+    """Draw the way to what waits of an import; where all of it is decided, to the whole."""
+    waiting = app.reviews.count(
+        ConversationFilter(import_id=found.id, status=ConversationStatus.PENDING_REVIEW)
+    )
+    wait = counted(waiting, "conversation that waits", "conversations that wait")
+    label, status = f"Review the {wait}", words(ConversationStatus.PENDING_REVIEW.value)
+    if not waiting:
+        label, status = (
+            f"Read the {counted(found.imported, 'conversation')}: none waits for review",
+            words(ANY),
+        )
+    st.page_link(Place.REVIEW.value, label=label, query_params={"import": found.id, "status": status})
 
 
 def _draw_near(app: App, found: Import) -> None:

@@ -129,7 +129,8 @@ def draw_nothing(app: App, scope: Scope) -> None:
     if scope == Scope() or not app.batches.count():
         empty_state(
             "Nothing has been written yet",
-            "Write a batch and decide on some of it: then this page says what works and what does not.",
+            "Write a batch, or import conversations you have, and decide on some: then this page says what works and what "
+            "does not.",
             link=Place.GENERATE,
             label="Make the first batch",
         )

@@ -148,18 +148,20 @@ def score_rates(rows: Sequence[Interval]) -> Chart:
     """Return, for each half point of the score, the share approved on the bar of its interval; names are its start."""
     frame = _frame(rows)
     frame["score"] = [float(row.name) + HALF / 2 for row in rows]
+    frame["number"] = [row.note.rpartition(" ")[2] for row in rows]
     base = alt.Chart(frame).encode(
-        x=_score_axis("score:Q", title=None),
+        x=_score_axis("score:Q", title="Score"),
         tooltip=[alt.Tooltip("name:N", title="Score from"), alt.Tooltip("share:Q", title="Approved", format=".0%"),
                  alt.Tooltip("note:N", title="Counted from")],
     )  # fmt: skip
-    y = alt.Y("low:Q", title="Approved of decided", scale=alt.Scale(domain=[0, 1]),
-              axis=alt.Axis(format=".0%", tickCount=5, minExtent=40))  # fmt: skip
+    y = alt.Y("low:Q", title="Approved of decided", scale=alt.Scale(domain=[0, 1.08]),
+              axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], minExtent=40))  # fmt: skip
     bars = base.mark_rule(strokeWidth=8, opacity=FAINT, color=ACCENT, strokeCap="round").encode(
         y=y, y2="high:Q"
     )
     dots = base.mark_point(filled=True, size=90, color=ACCENT, opacity=1).encode(y="share:Q")
-    return _finished(alt.LayerChart(layer=[bars, dots]), 200)
+    numbers = base.mark_text(dy=-9, fontSize=11, color=quiet()).encode(y="high:Q", text="number:N")
+    return _finished(alt.LayerChart(layer=[bars, dots, numbers]), 220)
 
 
 def score_histogram(bands: Sequence[Band]) -> Chart:

@@ -124,7 +124,8 @@ def draw_score(scores: Scores) -> None:
         alt="How many conversations of each score were approved, rejected or sent back.",
     )
     st.caption(
-        "Above, the share approved of each half point, on the bar where it likely lies; below, how many. The share in "
+        "Above, the share approved of each half point, on the bar where it likely lies, with how many were decided; below, "
+        "what was decided. The share in "
         "the sentence is the area under the ROC curve; equal scores count half."
     )
     draw_table([

@@ -54,7 +54,7 @@ def _table(app: App, job: Job) -> None:
             st.caption("No item is in this state.")
             return
         picked = st.dataframe(
-            _frame(items),
+            _frame(app, items),
             key=f"items-{status.value if status else 'all'}-{at}",
             hide_index=True,
             column_config=COLUMNS,
@@ -87,12 +87,12 @@ COLUMNS = {
 }
 
 
-def _frame(items: Sequence[Item]) -> pd.DataFrame:
+def _frame(app: App, items: Sequence[Item]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "#": [item.position for item in items],
             "Status": [_status(item) for item in items],
-            "Scenario": [plain(item.scenario.title()) for item in items],
+            "Scenario": [plain(app.scenarios.title(item.scenario)) for item in items],
             "Template": [plain(item.template_name) for item in items],
             "Tries": [item.attempts for item in items],
             "Score": pd.array([item.quality_score for item in items], dtype="Float64"),
@@ -143,13 +143,8 @@ def _one(app: App, item: Item, job: Job) -> None:
         if item.template_name:
             st.caption("Template")
             st.text(f"{item.template_name}. {item.template_choice}")
-        keys = {
-            "tier": item.scenario.tier.value,
-            "persona": item.scenario.persona_key,
-            "emotional arc": item.scenario.arc_key,
-            "topic": item.scenario.topic_key,
-        }
-        values = {name: value for name, value in keys.items() if value} | dict(item.scenario.variables)
+        parts = {"Tier": words(item.scenario.tier.value), **app.scenarios.parts(item.scenario)}
+        values = parts | dict(item.scenario.variables)
         st.caption("Scenario")
         st.code(
             "\n".join(f"{name}: {value}" for name, value in values.items()), language=None, wrap_lines=True

@@ -10,7 +10,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import Job, JobKind, JobOptions, WriterName
 from brightrun.domain.calibration import Agreement, Calibration
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.insight import Scope
 from brightrun.domain.judging import HIGHEST, Verdict
 from brightrun.domain.person import Action
@@ -19,7 +19,7 @@ from brightrun.services.judging import JudgePlan
 from brightrun.ui.budget import ask_budget
 from brightrun.ui.costs import draw_estimate
 from brightrun.ui.desk import Goal
-from brightrun.ui.frame import Place, show_error
+from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.insight_charts import Chart, Count, matrix
 from brightrun.ui.session import begin, desk, person
 from brightrun.ui.text import ago, counted, label_safe, words
@@ -90,6 +90,23 @@ def draw_calibration(found: Calibration) -> None:
     )
 
 
+def draw_judged(app: App, scope: Scope) -> None:
+    """Draw what the judge said within a scope; where nobody asked it yet, the way to ask."""
+    found = app.judging.calibration(scope)
+    if found.verdicts:
+        draw_calibration(found)
+        return
+    where = {"job": scope.job_id} if scope.job_id else {}
+    empty_state(
+        "Nothing has been judged yet",
+        "Open a batch and its part “What does Claude make of it?”: the price is shown before anything is bought. "
+        "Decisions of reviewers on the same texts then show whether to believe the judge.",
+        link=Place.BATCH if where else Place.BATCHES,
+        label="Open this batch" if where else "Choose a batch",
+        query=where,
+    )
+
+
 def _matrix(overall: Agreement) -> Chart:
     cells = [
         Count(f"Judge: {judged}", f"Reviewer: {decided}", overall.said.get((judged, decided), 0))
@@ -113,8 +130,11 @@ def _draw_order(app: App, job: Job) -> None:
     model_at, budget_at = st.columns(2)
     models = list(dict.fromkeys([app.settings.model, *(price.model for price in app.prices.in_force())]))
     model = model_at.selectbox("Model", models, key="judging-model")
-    budget = ask_budget(budget_at, "judging-budget")
+    faults: list[InvalidInput] = []
+    budget = ask_budget(budget_at, "judging-budget", faults)
     again = st.checkbox("Judge again what has a verdict of this model", key="judging-again")
+    if faults:  # said beside the field: no price is shown for a limit that is not the one typed
+        return
     options = JobOptions(WriterName.CLAUDE, str(model), app.settings.max_tokens, budget=budget)
     try:
         plan = _plan(app, job.id, options, again, job.counts.completed)

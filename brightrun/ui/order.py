@@ -78,6 +78,7 @@ def draw_options(app: App) -> Order:
     budget = ask_budget(
         budget_at,
         "order-budget",
+        faults if writer is WriterName.CLAUDE else [],  # the field is closed to the demo writer
         is_kept=True,
         disabled=writer is WriterName.DEMO,
         help="The batch pauses before a call that could exceed it. The demo writer costs nothing.",
@@ -183,13 +184,12 @@ def _writer(app: App) -> tuple[WriterName, str]:
     names = {WriterName.DEMO: "Demo writer", WriterName.CLAUDE: "Claude"}
     chosen = st.segmented_control(
         "Writer",
-        list(WriterName),
+        list(WriterName) if has_key else [WriterName.DEMO],  # a locked choice would be too pale to read
         default=settings.default_writer if has_key else WriterName.DEMO,
         required=True,
         format_func=lambda name: names[WriterName(name)],
         key="order-writer",
         persist_state="session",
-        disabled=not has_key,
         help="The demo writer makes text up by rule: free, instant, and marked as a demo everywhere.",
     )
     writer = WriterName(chosen or WriterName.DEMO) if has_key else WriterName.DEMO

@@ -67,7 +67,14 @@ def _draw_writing(app: App, conversation: Conversation) -> None:
         st.page_link(
             Place.BATCH.value, label="The batch it is from", query_params={"job": conversation.job_id}
         )
-    st.caption(f"Version {conversation.version}. Ids: primary key, business key, item, batch")
-    ids = (conversation.id, conversation.key, conversation.item_id, conversation.job_id)
-    st.code("\n".join(i or "–" for i in ids), language=None)
+    st.caption(f"Version {conversation.version}. For commands and other programs, it is known as:")
+    ids = {
+        "This conversation": conversation.id,
+        "In files and exports": conversation.key,
+        "Its item of the batch": conversation.item_id,
+        "Its batch": conversation.job_id,
+    }
+    st.code(
+        "\n".join(f"{name}: {known}" for name, known in ids.items() if known), language=None, wrap_lines=True
+    )
     st.caption(label_safe(f"Stored {conversation.created_at.astimezone():%d %b %Y, %H:%M}"))

@@ -26,7 +26,8 @@ def draw_list(app: App) -> None:
     """Draw everybody on the list with what can be done about them."""
     if not is_configured():
         st.info(
-            "No login is set up, so nobody comes in but you, on this machine. docs/how-to/login.md says how."
+            "No login is set up, so nobody comes in but you, on this machine. "
+            "To let others in, set one up: the file docs/how-to/login.md that comes with Bright Run says how."
         )
     listed = app.people.all()
     if not listed:

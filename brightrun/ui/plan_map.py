@@ -12,6 +12,7 @@ from brightrun.domain.scenario import Scenario
 from brightrun.services.spaces import Chosen
 from brightrun.ui.insight_charts import Count, matrix
 from brightrun.ui.insight_coverage import NAMES, axis_names
+from brightrun.ui.text import counted, label_safe
 
 LONGEST_AXIS = 40
 """More rows or columns than these cannot be read in a heat map."""
@@ -28,9 +29,10 @@ def draw_plan_map(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) -
         known = axis_names(app.scenarios.axes())
         rows = {key: known[down].get(key, key) for key in chosen[down]}
         columns = {key: known[across].get(key, key) for key in chosen[across]}
+        scenarios, summed = _narrowed(made.scenarios, chosen, known, (down, across))
         st.altair_chart(
             matrix(
-                _cells(app, made.scenarios, (down, rows), (across, columns)),
+                _cells(app, scenarios, (down, rows), (across, columns)),
                 list(rows.values()),
                 list(columns.values()),
                 (NAMES[down], NAMES[across], "Planned"),
@@ -38,7 +40,36 @@ def draw_plan_map(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) -
             ),
             alt=f"How many scenarios are planned, {NAMES[down]} × {NAMES[across].lower()}.",
         )
-        st.caption("Each cell: how many are planned now. Point at one to see what is written and approved.")
+        st.caption(
+            f"Each cell: how many are planned now{summed}. Point at one to see what is written and approved."
+        )
+
+
+def _narrowed(
+    scenarios: Sequence[Scenario],
+    chosen: Mapping[str, Sequence[str]],
+    known: Mapping[str, Mapping[str, str]],
+    drawn: tuple[str, str],
+) -> tuple[Sequence[Scenario], str]:
+    """Let a person look at one value of the third axis; returns its scenarios, and what each cell still sums up."""
+    rest = {axis: values for axis, values in chosen.items() if axis not in drawn and len(values) > 1}
+    third = next((axis for axis in NAMES if axis in rest), None)
+    if third:
+        every = f"All {len(rest[third]):,} together"
+        only = st.selectbox(
+            NAMES[third],
+            [None, *rest[third]],
+            format_func=lambda key: known[third].get(key, key) if key else every,
+            key=f"plan-map-{third}",
+        )
+        if only:
+            scenarios = [one for one in scenarios if getattr(one, f"{third}_key") == only]
+            del rest[third]
+    over = [
+        counted(len(values), label_safe(NAMES.get(axis, axis), limit=30).lower())
+        for axis, values in rest.items()
+    ]
+    return scenarios, f", of {' and '.join(over)} together" if over else ""
 
 
 def _cells(

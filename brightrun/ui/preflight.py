@@ -68,12 +68,17 @@ def _draw_verdicts(found: Preflight) -> None:
             "Trainer": verdict.trainer.value,
             "Accepted": verdict.accepted,
             "Refused": verdict.refused,
-            "Over length": verdict.shortened,
+            "Too long": verdict.shortened,
             "Trains nothing": verdict.untrained,
         }
         for verdict in found.verdicts
     ]
-    st.dataframe(pd.DataFrame(table), hide_index=True)
+    narrow = st.column_config.NumberColumn(width=90)
+    st.dataframe(
+        pd.DataFrame(table),
+        hide_index=True,
+        column_config={name: narrow for name in table[0] if name != "Trainer"} if table else {},
+    )
     with st.expander("Advice by trainer"):
         for verdict in found.verdicts:
             st.markdown(f"**{verdict.trainer.value}**")

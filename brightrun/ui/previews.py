@@ -47,7 +47,9 @@ def draw_preview(app: App, job: Job) -> None:
 
 
 def _draw_items(app: App, job: Job, items: Sequence[Item]) -> None:
-    tabs = st.tabs([f"{item.position} · {shortened(plain(item.scenario.title()), 40)}" for item in items])
+    tabs = st.tabs(
+        [f"{item.position} · {shortened(plain(app.scenarios.title(item.scenario)), 40)}" for item in items]
+    )
     for tab, item in zip(tabs, items, strict=True):
         with tab:
             _draw_item(app, job, item)

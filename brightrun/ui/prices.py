@@ -18,7 +18,14 @@ from brightrun.ui.frame import show_error
 from brightrun.ui.session import begin, person
 from brightrun.ui.text import label_safe, plain
 
-MONEY = st.column_config.NumberColumn(format="$%.3f")
+MONEY = st.column_config.NumberColumn(format="$%.3f", width=82)
+COLUMNS = {
+    "From": st.column_config.TextColumn(width=86),
+    **dict.fromkeys(("Input", "Output", "Cache read", "Cache write", "1 h write"), MONEY),
+    "Batch": st.column_config.TextColumn(width=58),
+    "Cached from": st.column_config.TextColumn(width=100),
+}
+"""Figures as narrow as they are, so that a narrow page shows more of them."""
 AMOUNTS = ("Input, $", "Output, $", "Cache read, $")
 FACTORS = ("5 min write, × input", "1 h write, × input", "Batch, × all")
 ABOVE = "For prompts above (tokens)"
@@ -32,11 +39,12 @@ HELP = {
 def draw_prices(app: App) -> None:
     """Draw the prices in force, and let one be added, corrected, or looked back on."""
     known = app.prices.all()
+    in_force = app.prices.in_force()
     st.dataframe(
-        _frame(app.prices.in_force()),
+        _frame(in_force),
         hide_index=True,
         height="content",
-        column_config=dict.fromkeys(("Input", "Output", "Cache read", "Cache write", "1 h write"), MONEY),
+        column_config=COLUMNS,
         key="prices-in-force",
     )
     st.caption(
@@ -44,6 +52,8 @@ def draw_prices(app: App) -> None:
         "model, unless they have a price of their own. A model that is not here is refused, never taken for free. "
         "Message Batches cost the share under Batch."
     )
+    if in_force:
+        st.caption(_sources(in_force))
     with st.expander("Add or correct a price"):
         _draw_form(app, known)
     with st.expander("History"):
@@ -62,13 +72,30 @@ def _frame(prices: Sequence[Price]) -> pd.DataFrame:
             "1 h write": [p.input_usd * p.cache_write_hour_factor for p in prices],
             "Batch": [f"{p.batch_factor:.0%}" for p in prices],
             "Cached from": [f"{p.cache_min_tokens:,} tokens" for p in prices],
-            "Source": [plain(p.source) for p in prices],
         }
     )
 
 
+def _sources(prices: Sequence[Price]) -> str:
+    """Say where prices stand, below their table: beside the figures a source is cut off."""
+    named: dict[str, list[str]] = {}
+    for price in prices:
+        named.setdefault(plain(price.source) or "no source given", []).append(_model(price))
+    if len(named) == 1:
+        return f"Source: {label_safe(next(iter(named)))}."
+    return (
+        "Sources: "
+        + "; ".join(f"{label_safe(s)} ({label_safe(', '.join(m))})" for s, m in named.items())
+        + "."
+    )
+
+
+@st.fragment
 def _draw_form(app: App, known: Sequence[Price]) -> None:
-    """Start from a price that is there, so that correcting one is changing one figure."""
+    """Start from a price that is there, so that correcting one is changing one figure.
+
+    A fragment, and no form: what was wrong is no longer said once its field is corrected.
+    """
     titles = {"": "Nothing: a new model"} | {_title(p): _title(p) for p in reversed(known)}
     chosen = st.selectbox(
         "Start from", list(titles), format_func=lambda key: plain(titles.get(key, key)), key="price-from"
@@ -90,7 +117,7 @@ def _draw_form(app: App, known: Sequence[Price]) -> None:
 
 @dataclass(frozen=True)
 class _Typed:
-    """The form as it was sent: figures by their labels, not read yet."""
+    """The fields as they were sent: figures by their labels, not read yet."""
 
     model: str
     day: date
@@ -99,9 +126,9 @@ class _Typed:
 
 
 def _draw_fields(app: App, base: Price, key: str) -> _Typed | None:
-    """Draw the form; figures are text, since a field for numbers keeps what it does not take to itself."""
+    """Draw the fields; figures are text, since a field for numbers keeps what it does not take to itself."""
     may = app.may(Action.SET_PRICE)
-    with st.form(key, border=False, clear_on_submit=False, enter_to_submit=False):
+    with st.container():
         model_at, day_at, above_at = st.columns([3, 2, 2])
         model = model_at.text_input("Model id", value=base.model, key=f"{key}-model", disabled=not may)
         day = day_at.date_input(
@@ -125,7 +152,7 @@ def _draw_fields(app: App, base: Price, key: str) -> _Typed | None:
             disabled=not may,
         )
         st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
-        sent = st.form_submit_button("Save price", type="primary", disabled=not may)
+        sent = st.button("Save price", type="primary", key=f"{key}-save", disabled=not may)
     return _Typed(model, day, figures, source) if sent else None
 
 

@@ -55,7 +55,7 @@ def draw_reader(app: App, queue: Queue, above: DeltaGenerator) -> None:
             _draw_score(conversation)
             draw_verdicts(opened.verdicts, conversation.version)
         with scenario:
-            _draw_scenario(conversation)
+            _draw_scenario(app, conversation)
         with origin:
             draw_origin(app, opened)
         with past:
@@ -145,17 +145,10 @@ def _draw_score(conversation: Conversation) -> None:
         st.caption("No rule found anything to look at.")
 
 
-def _draw_scenario(conversation: Conversation) -> None:
+def _draw_scenario(app: App, conversation: Conversation) -> None:
     scenario = conversation.scenario
-    named = {
-        "Tier": scenario.tier.value,
-        "Persona": scenario.persona_key,
-        "Emotional arc": scenario.arc_key,
-        "Topic": scenario.topic_key,
-    }
-    for name, key in named.items():
-        if key:
-            st.markdown(f"**{name}** {label_safe(words(key))}")
+    for name, part in {"Tier": words(scenario.tier.value), **app.scenarios.parts(scenario)}.items():
+        st.markdown(f"**{name}** {label_safe(part)}")
     for variable, value in scenario.variables.items():
         st.caption(label_safe(variable))
         st.text(value)

@@ -169,12 +169,12 @@ def _reading(app: App, rows: Sequence[dict[str, Any]]) -> Seen:
     return own.reading
 
 
-def draw_list(queue: Queue, fields: Sequence[str], sort: str, above: DeltaGenerator) -> None:
+def draw_list(app: App, queue: Queue, fields: Sequence[str], sort: str, above: DeltaGenerator) -> None:
     """Draw the grid with these columns in this order, how many match in the row above, and its pages."""
     orders = {field: None for field, _ in ORDERS} | {
         field: way for (field, way), name in ORDERS.items() if name == sort
     }
-    draw_grid(_frame(queue.rows), _columns(queue.chosen, fields), orders, key=GRID, height=HEIGHT)
+    draw_grid(_frame(app, queue.rows), _columns(queue.chosen, fields), orders, key=GRID, height=HEIGHT)
     others = [f"{words(s)} {n:,}" for s, n in queue.counts.items() if s is not queue.chosen.status]
     matching = counted(queue.total, "conversation matches", "conversations match")
     above.caption(" · ".join([f"{matching}.", *others]))
@@ -220,11 +220,11 @@ def _seen(row: dict[str, Any]) -> Seen:
     return Seen(ConversationId(row["id"]), int(row["row_version"]))
 
 
-def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame([_cells(row) for row in rows])
+def _frame(app: App, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame([_cells(app, row) for row in rows])
 
 
-def _cells(row: dict[str, Any]) -> dict[str, object]:
+def _cells(app: App, row: dict[str, Any]) -> dict[str, object]:
     findings = ", ".join(words(flag) for flag in row["flags"] or ())
     return {
         "id": str(row["id"]),
@@ -233,9 +233,7 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "score": f"{_mark(row)}{float(row['quality_score']):.1f}",
         "findings": ("Blocked: " if row["has_blockers"] else "") + findings,
         "status": words(row["status"]),
-        "persona": words(row["persona_key"] or "–"),
-        "arc": words(row["arc_key"] or "–"),
-        "topic": words(row["topic_key"] or "–"),
+        **{axis: _called(app, axis, row[f"{axis}_key"]) for axis in ("persona", "arc", "topic")},
         "turns": int(row["turn_count"]),
         "words": int(row["word_count"]),
         "writer": WRITERS.get(row["writer"], plain(row["writer"])),
@@ -245,6 +243,10 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "reviewer": plain(row["reviewed_by"] or ""),
         "written": f"{datetime.fromisoformat(row['created_at']).astimezone():%d %b, %H:%M}",
     }
+
+
+def _called(app: App, axis: str, key: str | None) -> str:
+    return plain(app.scenarios.called(axis, key)) if key else "–"
 
 
 def _mark(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.conversation import Conversation
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, InvalidInput
 from brightrun.domain.person import Action
 from brightrun.domain.revision import MAX_NOTE
 from brightrun.services.plans import Plan
@@ -48,10 +48,11 @@ def _ask(app: App, conversation: Conversation) -> None:
         max_chars=MAX_NOTE,
         placeholder="The second answer is too long; name one concrete step instead of four.",
     )
-    budget = None
+    budget, faults = None, list[InvalidInput]()
     if conversation.writer == WriterName.CLAUDE:
-        budget = ask_budget(st.container(), BUDGET)
-    plan = _plan(app, conversation, note, budget) if note and note.strip() else None
+        budget = ask_budget(st.container(), BUDGET, faults)
+    is_ready = bool(note and note.strip()) and not faults
+    plan = _plan(app, conversation, note or "", budget) if is_ready else None
     if st.button("Write again", key="again-start", type="primary", disabled=plan is None):
         assert plan
         _start(app, conversation, plan)

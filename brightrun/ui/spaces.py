@@ -13,7 +13,7 @@ from brightrun.domain.scenario import EmotionalArc, Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Rule, grouped, own_axes
 from brightrun.services.drafts import own_variables
 from brightrun.services.plans import MAX_ITEMS
-from brightrun.services.scenarios import Axes
+from brightrun.services.scenarios import AXIS_NAMES, Axes
 from brightrun.services.spaces import Chosen
 from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.counts import ask_count
@@ -91,12 +91,9 @@ def draw_top_up(app: App) -> Sequence[Scenario]:
         f"{counted(len(emptied), 'scenario')} lost every conversation to rejection and will be written again:"
     )
     rows = [
-        {
-            "Persona": s.persona_key or "any",
-            "Arc": s.arc_key or "any",
-            "Topic": s.topic_key or "any",
-            "Scenario": s.title(),
-        }
+        dict.fromkeys(AXIS_NAMES.values(), "any")
+        | app.scenarios.parts(s)
+        | {"Scenario": app.scenarios.title(s)}
         for s in emptied[:200]
     ]
     st.dataframe(

@@ -54,7 +54,7 @@ def draw_list(app: App) -> Template | None:
             wanted  # a link leads there, a publication, or a name it did not have before
         )
     st.dataframe(
-        _frame(templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
+        _frame(app, templates), hide_index=True, height="content", column_config=COLUMNS, key="templates-list"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
@@ -250,12 +250,13 @@ def _set_active(app: App, template: Template) -> None:
     app.templates.set_active(template.id, active=not template.is_active)
 
 
-def _frame(templates: Sequence[Template]) -> pd.DataFrame:
+def _frame(app: App, templates: Sequence[Template]) -> pd.DataFrame:
+    arcs = {arc.arc_key: arc.name for arc in app.scenarios.axes().arcs}
     return pd.DataFrame(
         {
             "Name": [plain(t.name) for t in templates],
             "Tier": [words(t.tier.value) for t in templates],
-            "Arc": [words(t.arc_key or "any") for t in templates],
+            "Arc": [plain(arcs.get(t.arc_key or "", words(t.arc_key or "any"))) for t in templates],
             "Rating": [t.rating for t in templates],
             "Used": [t.usage_count for t in templates],
             "Version": [t.version.version for t in templates],

@@ -62,6 +62,8 @@ def duration(seconds: float | None) -> str:
     """Return a stretch of time as a person says it; a dash where it is not known."""
     if seconds is None:
         return "–"
+    if 0 < seconds < 1:
+        return "under 1 s"
     if seconds < 60:
         return f"{max(seconds, 0):.0f} s"
     if seconds < 3600:

@@ -160,3 +160,29 @@ def test_a_sample_is_drawn_by_the_number_that_stands_there_or_not_at_all(
         assert not starts(page)
     page.text_input(key="axis-number").set_value("4").run()
     assert starts(page) == ["Start batch of 4"]
+
+
+def test_a_budget_that_cannot_be_read_is_told_once(
+    open_page: OpenPage, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slip of the hand has one cause: nobody is told of nothing being too little where a mark was meant."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
+    monkeypatch.setenv("BRIGHTRUN_WRITER", "claude")
+    page = open_page("generate")
+    page.text_input(key="order-budget").set_value("1,000").run()
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    [error] = page.error
+    assert "read in one way only" in error.value
+    assert not starts(page)
+
+
+def test_a_plan_of_three_axes_says_what_a_cell_sums_up(open_page: OpenPage, app: App) -> None:
+    """A map has two axes: the third is named with how many of it lie in a cell, and one of it can be looked at."""
+    page, axes = open_page("generate"), app.scenarios.axes()
+    page.multiselect(key="axis-personas").set_value([p.persona_key for p in axes.personas[:2]]).run()
+    page.multiselect(key="axis-arcs").set_value([a.arc_key for a in axes.arcs[:3]]).run()
+    page.multiselect(key="axis-topics").set_value([t.topic_key for t in axes.topics[:2]]).run()
+    assert "of 3 emotional arcs together" in said(page)
+    page.selectbox(key="plan-map-arc").set_value(axes.arcs[1].arc_key).run()
+    assert "together" not in said(page)

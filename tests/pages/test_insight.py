@@ -122,6 +122,14 @@ def test_names_and_reasons_are_never_markup(open_page: OpenPage, app: App, dsn: 
             assert not UNESCAPED.search(text)
 
 
+def test_where_nothing_is_judged_the_way_to_a_judge_is_named(open_page: OpenPage, app: App) -> None:
+    """Whoever opens the judge's part first is led to a batch, where its price is shown."""
+    write(app, 2)
+    page = open_page("insight", show="Judge")
+    assert "Nothing has been judged yet" in said(page)
+    assert "Choose a batch" in [link.proto.label for link in page.get("page_link")]
+
+
 def test_a_link_to_a_new_batch_chooses_its_combination(open_page: OpenPage, app: App) -> None:
     """The way from an empty cell to a new batch arrives with persona and arc chosen; a name nobody knows is told."""
     axes = app.scenarios.axes()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import psycopg
@@ -490,3 +492,28 @@ def test_the_system_page_names_what_is_missing(
     for name in ("Database", "Migrations", "Scaffolding", "Writer", "Prices", "Disk space"):
         assert f"**{name}**" in text
     assert "Everything a batch needs is there." in text
+
+
+def test_an_import_leads_to_what_still_waits_of_it(open_page: OpenPage, app: App, tmp_path: Path) -> None:
+    """Nobody is asked to review what is decided: the page says how many wait, and then that none does."""
+    turns = [
+        {"role": "user", "content": "How do I save?"},
+        {"role": "assistant", "content": "A little a month."},
+    ]
+    file = tmp_path / "two.jsonl"
+    others = [
+        {"role": "user", "content": "What is a bond?"},
+        {"role": "assistant", "content": "A loan you give."},
+    ]
+    file.write_text("\n".join(json.dumps({"messages": each}) for each in (turns, others)))
+    found = app.imports.take(file, actor="ana")
+    for wait, label in (
+        (2, "Review the 2 conversations that wait"),
+        (1, "Review the 1 conversation that waits"),
+        (0, "Read the 2 conversations: none waits for review"),
+    ):
+        links = [link.proto.label for link in open_page("imports").get("page_link")]
+        assert label in links, wait
+        waiting = ConversationFilter(import_id=found.id, status=ConversationStatus.PENDING_REVIEW)
+        for row in app.reviews.page(waiting, limit=1):
+            app.reviews.decide([Seen(row["id"], row["row_version"])], Decision.APPROVED, reviewer="ana")

@@ -141,7 +141,7 @@ def test_a_budget_or_seed_out_of_range_creates_nothing(shell: Shell, sheet: Path
     before = shell.json("status")["total"]
     order = ("generate", "--scenarios", str(sheet))
     for budget in ("inf", "nan", "-5", "1e30"):
-        assert "more than $0, and $10,000,000 at most" in shell.run(*order, "--budget", budget, code=1)
+        assert "$0.000001 at least, and $10,000,000 at most" in shell.run(*order, "--budget", budget, code=1)
     for seed in ("99999999999999999999", "-99999999999999999999"):
         said = shell.run(*order, "--seed", seed, code=2)
         assert "--seed" in said
@@ -149,7 +149,9 @@ def test_a_budget_or_seed_out_of_range_creates_nothing(shell: Shell, sheet: Path
     assert shell.json("status")["total"] == before
     job = str(shell.json(*order, "--limit", "1", "--seed", str(MAX_SEED), "--budget", "10000000")["id"])
     shell.run("pause", job)
-    assert "more than $0, and $10,000,000 at most" in shell.run("resume", job, "--budget", "inf", code=1)
+    assert "$0.000001 at least, and $10,000,000 at most" in shell.run(
+        "resume", job, "--budget", "inf", code=1
+    )
 
 
 @pytest.mark.parametrize(

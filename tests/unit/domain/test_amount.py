@@ -22,6 +22,28 @@ def test_what_is_no_amount_names_its_field(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "cause", "remedy"),
+    [
+        ("", "An empty field is no amount.", "in digits"),
+        ("$ ", "'$' is no amount.", "in digits"),
+        ("five", "'five' is not a number.", "in digits"),
+        ("1.5.0", "'1.5.0' is not a number.", "in digits"),
+        ("-1", "'-1' is negative.", "$0 or more"),
+        ("\N{MINUS SIGN}$5", "'\N{MINUS SIGN}$5' is negative.", "$0 or more"),
+        ("1,250", "'1,250' is no amount that can be read in one way only.", "mark between thousands"),
+        ("1,250.00", "'1,250.00' is no amount that can be read in one way only.", "mark between thousands"),
+        ("9" * 13, "has more digits than an amount has.", "at most twelve"),
+    ],
+)
+def test_what_is_no_amount_is_told_with_its_own_cause(typed: str, cause: str, remedy: str) -> None:
+    """Whoever left a field empty is not told of marks between thousands."""
+    with pytest.raises(InvalidInput) as refused:
+        amount_of(typed)
+    assert cause in refused.value.message
+    assert remedy in refused.value.remedy
+
+
+@pytest.mark.parametrize(
     ("typed", "count"), [("0", 0), ("200000", 200_000), ("200,000", 200_000), ("1.000.000", 1_000_000)]
 )
 def test_thousands_of_a_count_may_be_marked(typed: str, count: int) -> None:

@@ -35,6 +35,14 @@ def test_what_may_mean_two_amounts_or_none_is_refused(typed: str) -> None:
     assert refused.value.remedy
 
 
+@pytest.mark.parametrize("typed", ["0", "0.0000001", "99999999"])
+def test_a_budget_out_of_range_is_told_the_range(typed: str) -> None:
+    """Whoever types less than can be kept reads what the smallest budget is, and not that it be more than nothing."""
+    with pytest.raises(InvalidInput, match=r"\$0\.000001 at least, and \$10,000,000 at most"):
+        budget_of(typed)
+    assert budget_of("0.000001") == 0.000001
+
+
 def outlook(waiting: int, worst_usd: float) -> Outlook:
     return Outlook(
         budget_usd=0.4,

@@ -25,3 +25,12 @@ def test_without_a_scenario_the_longest_says_the_most() -> None:
         Scenario(tier=Tier.SCENARIO, variables={"place": "Rome", "wish": "a quiet room"}).title()
         == "a quiet room"
     )
+
+
+def test_a_scenario_is_called_by_the_names_of_its_parts() -> None:
+    """Whoever reads a plan meets Jennifer Martinez, and not the key she is kept under; what is gone goes by its key."""
+    scenario = Scenario(Tier.SCENARIO, "anxious_planner", None, "roth_ira")
+    assert (
+        scenario.title({("persona", "anxious_planner"): "Jennifer Martinez"})
+        == "Jennifer Martinez · roth ira"
+    )

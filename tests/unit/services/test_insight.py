@@ -516,7 +516,7 @@ def test_odd_rows_change_no_sentence(app: App, dsn: str) -> None:
     decisions = app.insight.decisions(ALL)
     names = [group.label for groups in decisions.groups.values() for group in groups]
     assert max(map(len, names)) <= 120
-    assert {"(none)", "gone"} <= {group.label for group in decisions.groups[Dimension.PERSONA]}
+    assert {"No persona", "gone"} <= {group.label for group in decisions.groups[Dimension.PERSONA]}
     assert "Import" in {group.label for group in decisions.groups[Dimension.WRITER]}
     assert all(len(lift.sentence()) < 500 for lift in decisions.lifts)
     assert sum(line.spent for line in app.insight.costs(ALL).writers) > 1e6

@@ -84,7 +84,7 @@ def test_too_many_scenarios_are_refused(app: App) -> None:
 @pytest.mark.parametrize("budget", [math.inf, math.nan, -5.0, 0.0, 1e-9, 1e30])
 def test_a_budget_no_job_may_have_is_refused(app: App, budget: float) -> None:
     """A slip of the hand never becomes a job without a limit, or an error of the database."""
-    with pytest.raises(InvalidInput, match=r"more than \$0, and \$10,000,000 at most"):
+    with pytest.raises(InvalidInput, match=r"0.000001 at least, and \$10,000,000 at most"):
         app.planner.plan(scenarios(1), replace(options(), budget=budget))
 
 

@@ -94,12 +94,13 @@ def test_databases_that_nobody_opens_any_more_are_named() -> None:
     """Whoever looks for space reads in a sentence which database is left over, one or several."""
     homes = {Path(f"/srv/{number}"): Path(f"/home/{number}") for number in (1, 2)}
     one = {Path("/srv/1"): Path("/home/1")}
-    assert left_over({}) == ""
-    assert left_over(one) == (
-        "A database whose data folder is gone still takes space: /srv/1, of /home/1. "
-        "Delete it if that folder will not come back."
+    assert left_over({}) == []
+    [alone] = left_over(one)
+    assert (alone.is_ok, alone.is_notice) == (True, True)
+    assert alone.detail == "A database whose data folder is gone still takes space: /srv/1, of /home/1."
+    assert alone.remedy == "Delete /srv/1 if that data folder will not come back."
+    [several] = left_over(homes)
+    assert several.detail.startswith(
+        "2 databases whose data folders are gone still take space, such as /srv/1"
     )
-    assert left_over(homes) == (
-        "2 databases whose data folders are gone still take space, such as /srv/1, of /home/1. "
-        "Delete them if those folders will not come back."
-    )
+    assert several.remedy
