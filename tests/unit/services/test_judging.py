@@ -169,7 +169,7 @@ def test_a_budget_no_job_may_have_orders_no_verdict(
     app: App, written: Callable[[int], Job], budget: float
 ) -> None:
     """A cap without an end is no cap: it is refused before anything is ordered, as it is where batches are written."""
-    with pytest.raises(InvalidInput, match="more than"):
+    with pytest.raises(InvalidInput, match="at least, and"):
         app.judging.plan(ConversationFilter(job_id=written(1).id), replace(ASKED, budget=budget))
 
 
