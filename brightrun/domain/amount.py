@@ -7,7 +7,7 @@ import re
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.text import shortened
 
-_AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<parts>[0-9]{1,12}))?")
+_AMOUNT = re.compile(r"(?P<whole>[0-9]{1,12}|(?=[.,]))(?:(?P<mark>[.,])(?P<parts>[0-9]{1,12}))?")
 _NEGATIVE = re.compile(r"[-\N{MINUS SIGN}\N{EN DASH}]\s*\$?\s*[0-9.,]+")
 _DIGITS = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _MARKED = re.compile(r"[0-9]{1,3}(?:[ ,._'][0-9]{3})+(?:[.,][0-9]+)?")
@@ -24,7 +24,7 @@ def amount_of(text: str, *, name: str = "", is_fine: bool = False) -> float:
     read = _AMOUNT.fullmatch(bare)
     if not read or (_may_be_thousands(read) and not (is_fine and read["mark"] == ".")):
         raise _no_amount(bare, typed, name)
-    return float(f"{read['whole']}.{read['parts'] or 0}")
+    return float(f"{read['whole'] or 0}.{read['parts'] or 0}")
 
 
 def count_of(text: str, *, name: str = "") -> int:

@@ -8,7 +8,9 @@ from brightrun.domain.amount import amount_of, count_of, count_within
 from brightrun.domain.errors import InvalidInput
 
 
-@pytest.mark.parametrize(("typed", "usd"), [("1,5", 1.5), ("1.5", 1.5), ("6.875", 6.875), ("0,375", 0.375)])
+@pytest.mark.parametrize(
+    ("typed", "usd"), [("1,5", 1.5), (".1", 0.1), ("1.5", 1.5), ("6.875", 6.875), ("0,375", 0.375)]
+)
 def test_a_price_may_have_three_decimals_after_a_point(typed: str, usd: float) -> None:
     """No price of a million tokens is in the thousands and marked so, while thirds of a cent are common."""
     assert amount_of(typed, is_fine=True) == usd
