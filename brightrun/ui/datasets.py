@@ -178,7 +178,7 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}", help=meaning)
     if found.rows:
         rows = [
-            {"What": words(row.kind), "Scenario": plain(row.name), "Id in the files": row.key}
+            {"What": words(row.kind), "Begins with": plain(row.name), "Id in the files": row.key}
             for row in found.rows
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True)

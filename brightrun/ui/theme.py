@@ -80,6 +80,11 @@ _CHOSEN = """<style>
 [data-testid="stSliderThumbValue"] p { color: #2dd4bf; }
 </style>"""
 
+# A shortcut's name on a filled button is paler than can be read on it.
+_SHORTCUT = """<style>
+[data-testid^="stBaseButton-primary"] kbd { color: #ffffff; opacity: 1; }
+</style>"""
+
 # Streamlit leaves as much room around a page in a narrow window as in a wide one, and more above it than its own bar
 # takes; a list needs it more.
 _ROOM = """<style>
@@ -93,6 +98,7 @@ _ROOM = """<style>
 def draw_identity() -> None:
     """Draw the name above the navigation, and mend what the theme cannot say."""
     st.html(_ROOM)
+    st.html(_SHORTCUT)
     if is_dark():
         st.html(_CHOSEN)
     name = IMAGES / ("name-dark.svg" if is_dark() else "name-light.svg")
