@@ -67,7 +67,7 @@ def _items(base: alt.Chart, total: int, *, has_money: bool) -> alt.Chart:
 def _money(base: alt.Chart) -> alt.Chart:
     """Draw the money spent, on an axis of its own."""
     axis = alt.Axis(title="Dollars", grid=False, tickCount=4, format="$~g")
-    chart: alt.Chart = base.mark_line(strokeWidth=2, strokeDash=[5, 3]).encode(
+    chart: alt.Chart = base.mark_line(strokeWidth=2, strokeDash=[5, 3], interpolate="step-after").encode(
         y=alt.Y(f"{SPENT}:Q", axis=axis), color=alt.ColorDatum(SPENT), tooltip=_tooltip()
     )
     return chart

@@ -28,7 +28,8 @@ def end_text(job: Job) -> str:
     """Return how a job stands in one sentence: what a toast and a notice say."""
     counts = job.counts
     done = "judged" if job.kind is JobKind.JUDGE else "written"
-    return f"{job.status.value}, {counts.completed:,} {done}, {counts.failed:,} failed."
+    state = "preview to read" if job.awaits_start else job.status.value
+    return f"{state}, {counts.completed:,} {done}, {counts.failed:,} failed."
 
 
 def tell_end(own: Desk, job: Job) -> bool:
