@@ -40,6 +40,7 @@ START_SECONDS = 60
 LOCK_SECONDS = 120
 RECOVERY_SECONDS = 20
 LOG_TAIL_BYTES = 4000
+RUNS_ALREADY = 'lock file "postmaster.pid" already exists'
 KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
@@ -271,12 +272,22 @@ class EmbeddedServer:
                     log=log,
                 )
                 return
-            except SetupFault:
+            except SetupFault as fault:
                 if self._answers():
                     return
                 if time.monotonic() > deadline:
+                    if RUNS_ALREADY in fault.message:
+                        raise self._slow(log) from fault
                     raise
             time.sleep(0.2)
+
+    def _slow(self, log: Path) -> SetupFault:
+        """Return the fault of a server that runs, and does not answer yet."""
+        return SetupFault(
+            f"The embedded database runs and has not answered for {RECOVERY_SECONDS} s; its log is {log}.",
+            remedy="After a crash it first reads what it had written: try again in a minute. "
+            f"If that helps nothing, end the process named in {log.with_name('postmaster.pid')}.",
+        )
 
     def _has_pid_file(self) -> bool:
         """Of a server that does not answer it means: it was killed, and its last processes may still be ending."""

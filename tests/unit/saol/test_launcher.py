@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from brightrun.domain.errors import SetupFault
-from brightrun.saol.server import binaries
+from brightrun.saol.server import binaries, launcher
 from brightrun.saol.server.account import abandoned, clients_folder
 from brightrun.saol.server.launcher import EmbeddedServer
 
@@ -115,6 +115,25 @@ def test_a_killed_server_comes_back_with_its_rows(
     assert time.monotonic() - started < 30
     with psycopg.connect(second.dsn) as connection:  # type: ignore[attr-defined]
         assert connection.execute("select count(*) from kept").fetchone() == (1000,)
+
+
+def test_a_server_that_hangs_is_not_called_one_that_cannot_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is there and silent is named with its process, and nobody is sent to look for disk space."""
+    monkeypatch.setattr(launcher, "RECOVERY_SECONDS", 0)
+    first, second = EmbeddedServer(home), EmbeddedServer(home)
+    first.acquire()
+    number = int((first.cluster / "postmaster.pid").read_text().split()[0])
+    os.kill(number, signal.SIGSTOP)
+    try:
+        with pytest.raises(SetupFault, match="runs and has not answered") as fault:
+            second.acquire()
+    finally:
+        os.kill(number, signal.SIGCONT)
+        second.release()
+        first.release()
+    assert "postmaster.pid" in fault.value.remedy
 
 
 def test_a_long_data_folder_works(tmp_path: Path) -> None:
