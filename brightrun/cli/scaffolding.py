@@ -87,7 +87,7 @@ def bring(
         data = read_file(file)
         change = brightrun.scaffolding.from_csv(kind, data, file.name)
         if not check:
-            brightrun.scaffolding.save(kind, change.drafts)
+            brightrun.scaffolding.save(kind, change.drafts, seen=change.before)
         told = {"new": change.new, "changed": change.changed, "same": change.same, "saved": not check}
         if as_json:
             emit(told)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from brightrun import saol
-from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.errors import Conflict, InvalidInput, NotFound
 from brightrun.domain.person import Action
 from brightrun.domain.scaffolding import (
     DRAFTS,
@@ -51,6 +51,8 @@ class Change:
     """What a file would do to the scaffolding."""
 
     drafts: Sequence[Draft]
+    before: Sequence[Draft]
+    """Those of them that are there, as they are."""
     new: Sequence[str]
     changed: Sequence[str]
     same: Sequence[str]
@@ -83,18 +85,32 @@ class Scaffolding:
         return Counter(store.uses(self._db, kind))
 
     @needs(Action.EDIT_SCAFFOLDING)
-    def save(self, kind: Kind, drafts: Sequence[Draft]) -> int:
-        """Write drafts by their keys, all or none; raises InvalidInput for keys that nobody has."""
+    def save(self, kind: Kind, drafts: Sequence[Draft], *, seen: Sequence[Draft] = ()) -> int:
+        """Write drafts by their keys, all or none, over those that are as they were `seen`; the others are new.
+
+        Raises InvalidInput where one names a key that is not there, and Conflict where one was changed since, or a
+        new one has a key that is taken.
+        """
         self._require_known(kind, drafts)
-        saved = store.save(self._db, kind, [draft.model_dump(mode="json") for draft in drafts])
+        data = store.save(self._db, kind, _held(drafts), _held(seen))
         self._scenarios.refresh()
-        return saved
+        if data["outcome"] == "taken":
+            raise Conflict(
+                f"There is a {kind.value} {data['key']!r} already; nothing was saved.",
+                remedy="Choose it to change it, or give another key.",
+            )
+        if data["outcome"] == "changed":
+            raise Conflict(
+                f"Somebody has changed the {kind.value} {data['key']!r} since you opened it; nothing was saved.",
+                remedy="Keep what you typed elsewhere, load the page again, and put it in.",
+            )
+        return int(data["saved"])
 
     @needs(Action.EDIT_SCAFFOLDING)
     def offer(self, kind: Kind, key: str, *, active: bool) -> None:
         """Offer one, or stop offering it; raises NotFound."""
         draft = self._find(kind, key)
-        self.save(kind, [draft.model_copy(update={"is_active": active})])
+        self.save(kind, [draft.model_copy(update={"is_active": active})], seen=[draft])
 
     @needs(Action.EDIT_SCAFFOLDING)
     def remove(self, kind: Kind, key: str) -> tuple[Removal, int]:
@@ -119,7 +135,7 @@ class Scaffolding:
         known = [draft for draft in drafts if key_of(draft) in before]
         changed = [key_of(draft) for draft in known if _differs(before[key_of(draft)], draft)]
         same = [key_of(draft) for draft in known if key_of(draft) not in changed]
-        return Change(drafts, new, changed, same, sheet.notes)
+        return Change(drafts, [before[key_of(draft)] for draft in known], new, changed, same, sheet.notes)
 
     def _find(self, kind: Kind, key: str) -> Draft:
         every = {key_of(draft): draft for draft in self.all(kind)}
@@ -149,6 +165,10 @@ def to_csv(kind: Kind, drafts: Sequence[Draft]) -> bytes:
     lines = [",".join(map(cell, fields))]
     lines += [",".join(cell(_text(getattr(draft, field))) for field in fields) for draft in drafts]
     return BYTE_ORDER_MARK + "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _held(drafts: Sequence[Draft]) -> list[dict[str, object]]:
+    return [draft.model_dump(mode="json") for draft in drafts]
 
 
 def _text(value: object) -> str:

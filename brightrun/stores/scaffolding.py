@@ -26,10 +26,16 @@ def training_topics(db: saol.Database) -> list[Topic]:
     return [_read(Topic, row) for row in _all(db, "training_topics", "topic_key")]
 
 
-def save(db: saol.Database, kind: Kind, rows: Sequence[Mapping[str, object]]) -> int:
-    """Write rows by their keys, all or none; returns how many."""
-    params = {"p_kind": kind.value, "p_rows": list(rows)}
-    return int(saol.agent_execute_rpc(db, "save_scaffolding", params).value())
+def save(
+    db: saol.Database,
+    kind: Kind,
+    rows: Sequence[Mapping[str, object]],
+    seen: Sequence[Mapping[str, object]],
+) -> dict[str, Any]:
+    """Write rows by their keys, all or none, where they are as `seen` and the others new; `outcome` says which."""
+    params = {"p_kind": kind.value, "p_rows": list(rows), "p_seen": list(seen)}
+    value: dict[str, Any] = saol.agent_execute_rpc(db, "save_scaffolding_as_seen", params).value()
+    return value
 
 
 def uses(db: saol.Database, kind: Kind) -> dict[str, int]:

@@ -119,6 +119,7 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
     known = {other: [key_of(one) for one in app.scaffolding.all(other)] for other in Kind}
     prefix = f"scaffolding-{kind.value}-{key_of(draft) if draft else NEW}"
     may = app.may(Action.EDIT_SCAFFOLDING)
+    seen = _seen(draft, prefix)
     values: dict[str, object] = {}
     with st.form(prefix, border=True):
         columns = st.columns(2)
@@ -126,7 +127,7 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
             if name == "is_active":
                 continue
             default = field.get_default(call_default_factory=True)
-            held = getattr(draft, name) if draft else (None if field.is_required() else default)
+            held = getattr(seen, name) if seen else (None if field.is_required() else default)
             with columns[number % 2]:
                 values[name] = _draw_field(
                     name,
@@ -140,7 +141,17 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
         if not st.form_submit_button("Save", type="primary", key=f"{prefix}-save", disabled=not may):
             return
     values["is_active"] = draft.is_active if draft else True  # type: ignore[attr-defined]
-    _save(app, kind, values)
+    _save(app, kind, values, seen, prefix)
+
+
+def _seen(draft: Draft | None, prefix: str) -> Draft | None:
+    """Return what a form is filled with: its fields keep it for as long as they are drawn, whatever others save."""
+    kept = f"{prefix}-seen"
+    if f"{prefix}-name" not in st.session_state:  # drawn for the first time, or again after another one
+        st.session_state[kept] = draft
+    seen: Draft | None = st.session_state[kept]
+    # Whether it is offered is no field of the form, and changes beside it.
+    return seen.model_copy(update={"is_active": draft.is_active}) if seen and draft else None  # type: ignore[attr-defined]
 
 
 def _draw_field(
@@ -169,7 +180,7 @@ def _draw_field(
     return st.text_area(label, held or "", height=100, **looks)
 
 
-def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
+def _save(app: App, kind: Kind, values: Mapping[str, object], seen: Draft | None, prefix: str) -> None:
     try:
         draft = DRAFTS[kind].model_validate(values)
     except ValidationError as fault:
@@ -177,10 +188,11 @@ def _save(app: App, kind: Kind, values: Mapping[str, object]) -> None:
         return
     own = begin()
     try:
-        app.scaffolding.save(kind, [draft])
+        app.scaffolding.save(kind, [draft], seen=[seen] if seen else ())
     except BrightRunError as fault:
         show_error(fault)
         return
+    st.session_state[f"{prefix}-seen"] = draft if seen else None
     own.notify(f"{label_safe(key_of(draft))} is saved.")
     st.rerun()
 
@@ -245,7 +257,7 @@ def _remove(app: App, kind: Kind, key: str) -> None:
 
 def _import(app: App, kind: Kind, change: Change) -> None:
     _do(
-        lambda: app.scaffolding.save(kind, change.drafts),
+        lambda: app.scaffolding.save(kind, change.drafts, seen=change.before),
         f"{len(change.new)} new and {len(change.changed)} changed are saved.",
     )
 

@@ -20,6 +20,7 @@ from brightrun.domain.formats import Format
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
 from brightrun.domain.review import ConversationFilter, Decision, Seen
+from brightrun.domain.scaffolding import Kind, key_of
 from brightrun.services.drafts import own_variables
 from tests.fakes import scenarios
 from tests.pages.conftest import OpenPage
@@ -481,6 +482,34 @@ def test_a_form_says_in_plain_words_what_cannot_be_saved(open_page: OpenPage, ap
     page.number_input(key=f"scaffolding-arc-{key}-typical_turn_count_min").set_value(200)
     page.button(key=f"scaffolding-arc-{key}-save").click().run()
     assert "• Typical turn count min is more than typical turn count max." in said(page)
+
+
+def test_the_second_of_two_editors_is_told_and_a_taken_key_is_kept(open_page: OpenPage, app: App) -> None:
+    """What another window has saved meanwhile stays, and so does what a new one would have been written over."""
+    held = app.scaffolding.all(Kind.PERSONA)[0]
+    key = key_of(held)
+    field = f"scaffolding-persona-{key}"
+    first, second = open_page("scaffolding"), open_page("scaffolding")
+    for page in (first, second):
+        page.selectbox(key="scaffolding-persona").set_value(key).run()
+    first.text_input(key=f"{field}-occupation").set_value("Harbour master")
+    first.button(key=f"{field}-save").click().run()
+    second.text_input(key=f"{field}-age_range").set_value("99")
+    second.button(key=f"{field}-save").click().run()
+    assert "Somebody has changed the persona" in said(second)
+    now = app.scaffolding.all(Kind.PERSONA)[0].model_dump()
+    assert (now["occupation"], now["age_range"]) == ("Harbour master", held.model_dump()["age_range"])
+    first.button(key="scaffolding-offer").click().run()
+    first.text_input(key=f"{field}-age_range").set_value("42")
+    first.button(key=f"{field}-save").click().run()
+    now = app.scaffolding.all(Kind.PERSONA)[0].model_dump()
+    assert (now["age_range"], now["is_active"]) == ("42", False)
+    first.selectbox(key="scaffolding-persona").set_value("new").run()
+    first.text_input(key="scaffolding-persona-new-persona_key").set_value(key)
+    first.text_input(key="scaffolding-persona-new-name").set_value("Another")
+    first.button(key="scaffolding-persona-new-save").click().run()
+    assert "already\\; nothing was saved" in said(first)
+    assert app.scaffolding.all(Kind.PERSONA)[0].model_dump() == now
 
 
 def test_the_system_page_names_what_is_missing(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.errors import Conflict, InvalidInput, NotFound
 from brightrun.domain.scaffolding import DRAFTS, Kind, PersonaDraft, TopicDraft
 from brightrun.domain.spreadsheet import cell, unguarded
 from brightrun.services.scaffolding import Removal, to_csv
@@ -69,7 +69,7 @@ def test_rows_are_saved_all_or_none(app: App) -> None:
     data = to_csv(Kind.TOPIC, [changed, topics[1], new])
     change = app.scaffolding.from_csv(Kind.TOPIC, data, "topics.csv")
     assert (change.new, len(change.changed), len(change.same)) == (["boat_licence"], 1, 1)
-    assert app.scaffolding.save(Kind.TOPIC, change.drafts) == 3
+    assert app.scaffolding.save(Kind.TOPIC, change.drafts, seen=change.before) == 3
     assert len(app.scaffolding.all(Kind.TOPIC)) == len(topics) + 1
     found = {topic.topic_key: topic for topic in app.scenarios.axes().topics}
     assert found["boat_licence"].suitable_personas == ("anxious_planner",)
@@ -84,8 +84,28 @@ def test_a_table_with_only_some_columns_leaves_the_others_as_they_are(app: App, 
     before = app.scaffolding.all(kind)
     change = app.scaffolding.from_csv(kind, f"{kind.key},name\n{key},Another\n".encode(), "few.csv")
     assert (change.new, change.changed) == ([], [key])
-    app.scaffolding.save(kind, change.drafts)
+    app.scaffolding.save(kind, change.drafts, seen=change.before)
     assert app.scaffolding.all(kind) == [before[0].model_copy(update={"name": "Another"}), *before[1:]]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_somebody_else_has_made_of_it_is_not_written_over(app: App, kind: Kind) -> None:
+    """The second of two editors is told, and so is whoever gives something new a key that is taken."""
+    before = app.scaffolding.all(kind)
+    ours, theirs = (before[0].model_copy(update={"name": name}) for name in ("Ours", "Theirs"))
+    app.scaffolding.save(kind, [theirs], seen=[before[0]])
+    with pytest.raises(Conflict, match="Somebody has changed"):
+        app.scaffolding.save(kind, [ours, before[1]], seen=before[:2])
+    with pytest.raises(Conflict, match="already"):
+        app.scaffolding.save(kind, [ours])
+    assert app.scaffolding.all(kind) == [theirs, *before[1:]]
+    app.scaffolding.save(kind, [ours], seen=[theirs])
+    another = ours.model_copy(update={kind.key: "another"})
+    app.scaffolding.save(kind, [another])
+    app.scaffolding.remove(kind, "another")
+    with pytest.raises(Conflict, match="Somebody has changed"):
+        app.scaffolding.save(kind, [another], seen=[another])
+    assert app.scaffolding.all(kind) == [ours, *before[1:]]
 
 
 def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> None:
@@ -104,8 +124,9 @@ def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> 
 def test_an_empty_cell_of_a_column_that_may_be_left_out_is_its_default(app: App, kind: Kind) -> None:
     """Who leaves cells blank gets what is offered as usual, in new rows and in rows of what was taken out."""
     fields = DRAFTS[kind].model_fields
-    old = app.scaffolding.all(kind)[0].model_copy(update={"is_active": False})
-    app.scaffolding.save(kind, [old])
+    seen = app.scaffolding.all(kind)[0]
+    old = seen.model_copy(update={"is_active": False})
+    app.scaffolding.save(kind, [old], seen=[seen])
     new = old.model_copy(update={kind.key: "another"})
     rows = list(csv.reader(io.StringIO(to_csv(kind, [old, new]).decode("utf-8-sig"), newline="")))
     blank = [
