@@ -26,6 +26,8 @@ TEXTS = {
     "dataset_system_text": "System message of the training row (may be empty)",
 }
 NEW = "new"
+FIELDS = ("name", "tier", *TEXTS, "required", "optional", "min", "max")
+"""What can be typed of a version, by the ends of its fields' keys."""
 
 
 def draw_upload(app: App) -> None:
@@ -59,8 +61,8 @@ def draw_editor(app: App, template: Template | None) -> None:
 
     No form: what is typed in one reaches nobody before it is sent, and a look at another page would lose it.
     """
-    version = template.version if template else None
-    prefix = f"edit-{version.id}" if version else f"edit-{NEW}-{desk().published}"
+    version = _begun_from(app, template) if template else None
+    prefix = _prefix(version)
     locked = not app.may(Action.PUBLISH_TEMPLATE)
     looks: dict[str, Any] = {"disabled": locked, "persist_state": "session"}
     changed: dict[str, object] = _draw_names(template, prefix, looks)
@@ -85,7 +87,50 @@ def draw_editor(app: App, template: Template | None) -> None:
             show_error(wrong)
         if faults:
             return
-        publish(app, _kept(template, {*declared["required"], *declared["optional"]}) | changed | declared)
+        kept = _kept(template, {*declared["required"], *declared["optional"]})
+        publish(app, kept | changed | declared, edited=template)
+    _remember(prefix)
+
+
+def _prefix(version: TemplateVersion | None) -> str:
+    return f"edit-{version.id}" if version else f"edit-{NEW}-{desk().published}"
+
+
+def _begun_from(app: App, template: Template) -> TemplateVersion:
+    """Return the version that is being edited: what is typed outlives the next version of somebody else."""
+    held, newest = st.session_state, template.version
+    begun = app.templates.version(held.setdefault(_editing(template), newest.id))
+    if begun.id != newest.id and not _is_touched(_prefix(begun)):
+        begun = newest
+        held[_editing(template)] = newest.id
+    if begun.id != newest.id:
+        st.warning(
+            f"Version {newest.version} was published while you edit version {begun.version}. What you typed is kept: "
+            "compare under Versions, then publish it as the next one, or begin again."
+        )
+        st.button(
+            f"Begin again from version {newest.version}",
+            key="edit-again",
+            on_click=held.pop,
+            args=(_editing(template), None),
+        )
+    return begun
+
+
+def _editing(template: Template) -> str:
+    return f"editing-{template.id}"
+
+
+def _remember(prefix: str) -> None:
+    """Keep what the fields held when they were first drawn, to tell whether anything was typed."""
+    st.session_state.setdefault(
+        f"first-{prefix}", {f"{prefix}-{name}": st.session_state.get(f"{prefix}-{name}") for name in FIELDS}
+    )
+
+
+def _is_touched(prefix: str) -> bool:
+    first = st.session_state.get(f"first-{prefix}", {})
+    return any(st.session_state.get(key, value) != value for key, value in first.items())
 
 
 def _draw_names(template: Template | None, prefix: str, looks: dict[str, Any]) -> dict[str, object]:
@@ -156,8 +201,8 @@ def _draw_words(
     }
 
 
-def publish(app: App, values: dict[str, object]) -> None:
-    """Publish a draft and show it, or say what keeps it from that."""
+def publish(app: App, values: dict[str, object], *, edited: Template | None = None) -> None:
+    """Publish a draft and show it, or say what keeps it from that; what was `edited` is begun anew afterwards."""
     try:
         draft = TemplateDraft.model_validate(values)
     except ValidationError as fault:
@@ -177,6 +222,8 @@ def publish(app: App, values: dict[str, object]) -> None:
         show_error(fault)
         return
     own.published += 1
+    if edited:
+        st.session_state.pop(_editing(edited), None)
     own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
     own.moves["template"] = published.template_key
     st.rerun()

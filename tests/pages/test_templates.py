@@ -104,3 +104,28 @@ def test_the_preview_of_a_template_is_of_the_number_that_stands_there(open_page:
     page.text_input(key="preview-turns").set_value("6.5").run()
     assert "Messages: '6.5' is no whole number from 2 to 200" in said(page).replace("\\", "")
     assert not [box for box in page.selectbox if box.key == "preview-model"]
+
+
+def test_what_is_typed_outlives_the_version_of_somebody_else(open_page: OpenPage, app: App) -> None:
+    """Whoever edits a template while another version of it is published keeps the text, is told, and may go on or begin
+    again; who has typed nothing goes on from the newest."""
+    template = app.templates.all()[0]
+    idle, page = (open_page("templates", template=template.template_key) for _ in range(2))
+    field = f"edit-{template.version.id}-user_text"
+    mine = f"{template.version.user_text} Be brief."
+    page.text_area(key=field).set_value(mine).run()
+    theirs = draft_of(template, template.version).model_copy(update={"words_max": 170})
+    newest = app.templates.publish(theirs, actor="ben").version
+    assert "Version 2 was published while you edit version 1" in said(page.run()).replace("\\", "")
+    assert page.text_area(key=field).value == mine
+    assert idle.run().text_area(key=f"edit-{newest.id}-user_text").value == template.version.user_text
+    published(page)
+    found = app.templates.versions(template.id)[0]
+    assert (found.version, found.user_text) == (3, mine)
+    again = page.run().text_area(key=f"edit-{found.id}-user_text")
+    again.set_value("Something else.").run()
+    app.templates.publish(theirs.model_copy(update={"words_max": 160}), actor="ben")
+    page.run().button(key="edit-again").click().run()
+    assert "while you edit" not in said(page)
+    newest = app.templates.versions(template.id)[0]
+    assert page.text_area(key=f"edit-{newest.id}-user_text").value == template.version.user_text
