@@ -110,7 +110,9 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
     reason, note = _draw_reason(app, "bulk-reason", "bulk-note")
     number = app.reviews.count(narrowed)
     approves = decision == Decision.APPROVED
-    kept = "Conversations with a blocking finding are not approved. " if approves else ""
+    held = _blocked(app, narrowed, number) if approves else 0
+    number -= held
+    kept = f"{counted(held, 'more is', 'more are')} held back by a blocking finding. " if held else ""
     st.caption(f"{kept}It can be undone as one.")
     label = LABELS[Decision(decision)]
     if st.button(
@@ -134,6 +136,13 @@ def _bulk(app: App, chosen: ConversationFilter, total: int) -> None:
             _tell(own, verdict, Decision(decision))
             own.moves["id"] = None
         st.rerun()
+
+
+def _blocked(app: App, chosen: ConversationFilter, number: int) -> int:
+    """Return how many of the number that match cannot be approved."""
+    if chosen.blocked is not None:
+        return number if chosen.blocked else 0
+    return app.reviews.count(chosen.narrowed(blocked=True))
 
 
 def _decide_once(app: App, queue: Queue, decision: Decision, targets: Sequence[Seen]) -> None:
@@ -179,6 +188,7 @@ def _decide(
         return
     own.moves["id"] = queue.after([*gone, *targets])
     st.session_state[NOTE] = ""
+    st.session_state[REASON] = None  # what was wrong with one is not what is wrong with the next
 
 
 def _draw_reason(app: App, reason_key: str, note_key: str) -> tuple[str | None, str | None]:
