@@ -39,7 +39,9 @@ def examine(
 
 def _shape(turns: Sequence[Turn], prompt: Prompt | None) -> Iterator[Finding]:
     if len(turns) < 2:
-        yield found("INSUFFICIENT_TURNS", f"It has {len(turns)} turns; a conversation needs two.")
+        yield found(
+            "INSUFFICIENT_TURNS", f"It has {'one turn' if turns else 'no turn'}; a conversation needs two."
+        )
         return
     if turns[0].role is not Role.USER:
         yield found("STARTS_WITH_ASSISTANT", "The assistant speaks first; trainers expect the user.", 1)

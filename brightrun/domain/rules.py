@@ -49,7 +49,7 @@ def found(code: str, message: str, turn: int | None = None, suggestion: str = ""
     """Return a finding of a rule, as severe as the rule is."""
     severity = RULES[code].severity
     if severity is Severity.BLOCKER:
-        suggestion = suggestion or "Reject it or write it again."
+        suggestion = suggestion or "Reject it, mend it, or have it written again."
     return Finding(code, severity, message, turn, suggestion)
 
 

@@ -141,6 +141,10 @@ class Datasets:
     def count(self) -> int:
         return store.count(self._db)
 
+    def newest(self, name: str) -> Dataset | None:
+        """Return the newest version of a name; None where there is none."""
+        return next(iter(store.named(self._db, " ".join(name.split()))), None)
+
     def every(self) -> Iterator[Dataset]:
         """Yield every dataset once, newest first, a page at a time."""
         known: set[DatasetId] = set()

@@ -132,7 +132,8 @@ def draw_files(app: App, dataset: Dataset) -> None:
     )
     st.caption(f"{_about(chosen)}")
     if chosen is not Format.ZIP:
-        st.caption(_holding(report, chosen))
+        tell = st.warning if sum(count > 0 for count in report["splits"].values()) > 1 else st.caption
+        tell(_holding(report, chosen))
     if lack := lack_of(report, chosen):
         st.warning(lack)
     if not report["rows"]:

@@ -112,7 +112,7 @@ def mode_lines(app: App) -> list[str]:
     """Return the sentences of the banner, safe for a label."""
     lines = []
     if app.settings.default_writer is WriterName.DEMO:
-        lines.append("**Demo writer**: text is made up by rule, not by Claude")
+        lines.append("**Demo writer**: new batches are made up by rule, not by Claude")
     if app.settings.database is Database.EMBEDDED:
         lines.append(f"**Embedded database** in {label_safe(app.settings.home)}")
     return lines

@@ -50,7 +50,7 @@ def draw_maker(app: App) -> None:
             writer=None if writer == BOTH else writer,
             job_id=draw_job_chip(app),
         )
-        options = _draw_options()
+        options = _draw_options(app, name or "")
         number = app.datasets.matching(chosen)
         st.caption(
             f"{counted(number, 'approved conversation')} of {approved:,} would be in it. Freezing keeps the list "
@@ -81,8 +81,9 @@ def with_bar(label: str, work: Callable[[Callable[[int, int], None]], Any], done
     return result
 
 
-def _draw_options() -> DatasetOptions | None:
+def _draw_options(app: App, name: str) -> DatasetOptions | None:
     """Let a person choose the splits and what is mended; None where that cannot be, which is said."""
+    before = app.datasets.newest(name)
     with st.expander("Splits and mending"):
         shares = st.columns(2)
         validation = shares[0].slider("Validation, %", 0, 50, 10, 5, key="dataset-validation")
@@ -103,10 +104,17 @@ def _draw_options() -> DatasetOptions | None:
             placeholder="never",
         )
     try:
-        return DatasetOptions(validation / 100, test / 100, merge, drop, cut)
+        options = DatasetOptions(validation / 100, test / 100, merge, drop, cut)
     except InvalidInput as fault:
         show_error(fault)
         return None
+    if before and (before.options.validation, before.options.test) != (options.validation, options.test):
+        st.warning(
+            f"Version {before.version} had other shares (validation {before.options.validation:.0%}, test "
+            f"{before.options.test:.0%}): conversations change sides, and a model that was trained on that version "
+            "may be tested on what it has seen."
+        )
+    return options
 
 
 def _freeze(app: App, chosen: ConversationFilter, options: DatasetOptions, name: str) -> None:

@@ -130,7 +130,7 @@ def _tail(job: Job, *, is_unattended: bool) -> str:
     if job.awaits_start:
         return "Read its preview, then start the rest"
     if job.status is JobStatus.PAUSED:
-        return label_safe(job.pause_reason or "Paused")
+        return f"{label_safe(job.pause_reason or 'Paused.')} Open it to go on."
     if job.is_open:
         if is_unattended:
             return f"Nobody is writing it: open it, or `brightrun work {job.id[:8]}`"

@@ -219,6 +219,19 @@ def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app:
     assert "One file holds 2 train rows." in said(page)
 
 
+def test_other_shares_than_before_are_said_to_move_what_was_trained_on(open_page: OpenPage, app: App) -> None:
+    """Whoever freezes the next version with another split is told what that does to a model of the one before."""
+    write(app, 2)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    app.datasets.freeze(ConversationFilter(), name="approved", actor="ana")
+    page = open_page("datasets")
+    assert "had other shares" not in said(page)
+    page.slider(key="dataset-test").set_value(20).run()
+    assert "Version 1 had other shares (validation 10%, test 0%)" in said(page)
+    page.text_input(key="dataset-name").set_value("another").run()
+    assert "had other shares" not in said(page)
+
+
 def test_labels_without_contrast_are_said_to_teach_nothing(open_page: OpenPage, app: App) -> None:
     """Whoever takes good answers alone for KTO is told before the download that rejected ones belong to it."""
     write(app, 3)
