@@ -120,8 +120,11 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
     prefix = f"scaffolding-{kind.value}-{key_of(draft) if draft else NEW}"
     may = app.may(Action.EDIT_SCAFFOLDING)
     seen = _seen(draft, prefix)
+    if draft and seen and seen.model_dump(mode="json") != draft.model_dump(mode="json"):
+        st.warning("Somebody has changed it since you opened it. Load the page again to go on from that.")
     values: dict[str, object] = {}
-    with st.form(prefix, border=True):
+    # No form: what is typed in one is lost as soon as somebody looks at another entry or page.
+    with st.container(border=True, key=prefix):
         columns = st.columns(2)
         for number, (name, field) in enumerate(DRAFTS[kind].model_fields.items()):
             if name == "is_active":
@@ -138,7 +141,7 @@ def _draw_form(app: App, kind: Kind, draft: Draft | None) -> None:
                     locked=not may or (draft is not None and name == kind.key),
                 )
         st.caption("Items that wait are written with what stands here when their turn comes.")
-        if not st.form_submit_button("Save", type="primary", key=f"{prefix}-save", disabled=not may):
+        if not st.button("Save", type="primary", key=f"{prefix}-save", disabled=not may):
             return
     values["is_active"] = draft.is_active if draft else True  # type: ignore[attr-defined]
     _save(app, kind, values, seen, prefix)
@@ -158,7 +161,7 @@ def _draw_field(
     name: str, annotation: Any, held: Any, known: Mapping[Kind, Sequence[str]], key: str, *, locked: bool
 ) -> object:
     label = words(name)
-    looks: dict[str, Any] = {"key": key, "disabled": locked}
+    looks: dict[str, Any] = {"key": key, "disabled": locked, "persist_state": "session"}
     if name in NAMED:
         options = list(dict.fromkeys([*known[NAMED[name]], *(held or ())]))
         return tuple(st.multiselect(f"{label}: none fits all", options, default=list(held or ()), **looks))

@@ -507,6 +507,8 @@ def test_the_second_of_two_editors_is_told_and_a_taken_key_is_kept(open_page: Op
         page.selectbox(key="scaffolding-persona").set_value(key).run()
     first.text_input(key=f"{field}-occupation").set_value("Harbour master")
     first.button(key=f"{field}-save").click().run()
+    assert "Somebody has changed" not in said(first)
+    assert "Somebody has changed it since you opened it" in said(second.run())
     second.text_input(key=f"{field}-age_range").set_value("99")
     second.button(key=f"{field}-save").click().run()
     assert "Somebody has changed the persona" in said(second)
