@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,11 +20,14 @@ OURS = (
 """The rooms that whatever is forked needs."""
 
 FORKS = multiprocessing.get_context("forkserver")
+MAIN = sys.modules["__main__"]
+"""The program that runs the tests. AppTest leaves a page's script in its place, which no fork could read again."""
 
 
 def forked(read: str, target: Callable[..., object], *values: object, daemon: bool = False) -> BaseProcess:
     """Start a process in which the module `read` has been read; the first one asked for counts for all of a run."""
     FORKS.set_forkserver_preload([read])
+    sys.modules["__main__"] = MAIN
     process = FORKS.Process(target=target, args=values, daemon=daemon)
     process.start()
     return process
