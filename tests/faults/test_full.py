@@ -22,12 +22,14 @@ from brightrun.domain.batch import Job, JobStatus, Step, StepOutcome, WriterName
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.writing import Order, RawAnswer
 from brightrun.saol.failures import Rejected
+from brightrun.saol.server import launcher
 from tests.fakes import ScriptedWriter, options, paid, scenarios
 from tests.faults.conftest import FULL
-from tests.faults.ledger import once_back
+from tests.faults.ledger import once_back, until
 from tests.shell import Shell
 
 SMALL = "16m"
+NO_ROOM = 'FATAL:  could not write to file "pg_wal/xlogtemp'
 ITEMS = 400 if FULL else 150
 
 
@@ -299,6 +301,23 @@ def test_a_database_that_ends_because_it_cannot_write_its_log_says_whose_disk_is
     assert "pg_wal" in str(fault.value)
     disk.empty()
     assert once_back(lambda: app.batches.page(), 120) == []
+    app.close()
+
+
+def test_a_database_that_found_no_room_to_recover_is_started_again(
+    short_home: Path, mount: Mount, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose recovery has ended for want of room comes back as soon as there is some, whatever has become of it."""
+    monkeypatch.setattr(launcher, "RECOVERY_SECONDS", 1)
+    disk = mount(short_home, "220m")
+    app = open_app(Settings(home=short_home, actor="ana"), writers={WriterName.CLAUDE: writer})
+    disk.fill(but=1 << 20)
+    with pytest.raises(Rejected, match="is full"):
+        write_log(app)
+    log = short_home / "postgres" / "server.log"
+    until(lambda: NO_ROOM in log.read_text(), "The recovery found room, or never began.")
+    disk.empty()
+    assert once_back(lambda: app.batches.page(), 60) == []
     app.close()
 
 

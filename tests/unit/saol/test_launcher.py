@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from brightrun.domain.errors import SetupFault
 from brightrun.saol.server import binaries, launcher
@@ -134,6 +135,25 @@ def test_a_server_that_hangs_is_not_called_one_that_cannot_start(
         second.release()
         first.release()
     assert "postmaster.pid" in fault.value.remedy
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells what a server's processes do.")
+def test_a_server_that_nobody_reaches_any_more_is_started_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs, recovers nothing and cannot be reached is ended and started again with every row."""
+    monkeypatch.setattr(launcher, "RECOVERY_SECONDS", 1)
+    first, second = EmbeddedServer(home), EmbeddedServer(home)
+    dsn = first.acquire()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table kept as select 7 as n")
+    (Path(str(conninfo_to_dict(dsn)["host"])) / ".s.PGSQL.5432").unlink()
+    try:
+        with psycopg.connect(second.acquire()) as connection:
+            assert connection.execute("select n from kept").fetchone() == (7,)
+    finally:
+        second.release()
+        first.release()
 
 
 def test_a_long_data_folder_works(tmp_path: Path) -> None:
