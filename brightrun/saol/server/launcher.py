@@ -41,6 +41,13 @@ LOCK_SECONDS = 120
 RECOVERY_SECONDS = 20
 END_SECONDS = 10
 LOG_TAIL_BYTES = 4000
+TURNED_AWAY = (
+    "not yet accepting connections",
+    "in recovery mode",
+    "starting up",
+    "No such file or directory",
+)
+"""What a server says while it recovers, or what is said of one whose socket is gone."""
 RUNS_ALREADY = 'lock file "postmaster.pid" already exists'
 KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "TMP", "TEMP"),
@@ -286,10 +293,18 @@ class EmbeddedServer:
             time.sleep(0.2)
 
     def _is_stuck(self) -> bool:
-        """Whether a server that does not answer waits for a recovery that nobody does, as far as this system tells.
+        """Whether a server turns everybody away for a recovery that nobody does, as far as this system tells.
 
-        PostgreSQL 18.4 does that when its startup process finds no room on the disk after a crash.
+        PostgreSQL 18.4 does that when its startup process finds no room on the disk after a crash. One that is merely
+        slow or full says nothing, or something else.
         """
+        try:
+            psycopg.connect(self._conninfo(SUPERUSER), connect_timeout=5).close()
+        except psycopg.OperationalError as fault:
+            if not any(sign in str(fault) for sign in TURNED_AWAY):
+                return False
+        else:
+            return False
         with suppress(OSError):  # another system, or a process that has just ended: nothing is known
             number = (self._cluster / "postmaster.pid").read_text().split()[0]
             children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
