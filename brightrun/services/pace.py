@@ -95,6 +95,9 @@ class Pace:
             known.output_tokens = mean(known.output_tokens, output_tokens)
 
     def _model(self, name: str) -> _Model:
+        known = self._models.get(name)
+        if known is not None:
+            return known
         with self._lock:
             return self._models.setdefault(name, _Model())
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import TypeVar
 
 from brightrun import saol
@@ -437,4 +438,9 @@ def _refused(result: Result, fault: DatabaseFault) -> Unwritten:
 
 
 def _worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+    return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
