@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -25,12 +24,11 @@ from brightrun.cli.console import (
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Scenario, Tier
 from brightrun.domain.space import SCAFFOLDING, Method, Space, grouped, own_axes, parse_rule
+from brightrun.domain.text import for_example
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.spaces import Chosen
 
 ALL = "all"
-NAMED = 5
-"""So many keys are named where one is not known."""
 VALUES = "Keys separated by commas, or `all`."
 
 
@@ -115,8 +113,9 @@ def _listed(axis: str, text: str, offered: Mapping[str, bool]) -> list[str]:
     values = _words(text)
     for value in values:
         if value not in offered:
-            near = get_close_matches(value, offered, n=NAMED) or _all(offered)[:NAMED]
-            raise InvalidInput(f"There is no {axis} {value!r}.", remedy=f"For example: {', '.join(near)}.")
+            raise InvalidInput(
+                f"There is no {axis} {value!r}.", remedy=for_example(value, offered, _all(offered))
+            )
         if not offered[value]:
             raise InvalidInput(
                 f"The {axis} {value!r} is not offered any more.",

@@ -137,17 +137,19 @@ class Scenario:
         """Whether it says who asks, how it moves or what happens; an imported conversation may come without."""
         return bool(self.persona_key or self.arc_key or self.topic_key or self.variables.get(_TOLD_BY))
 
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """The axis and the key of each part of the scaffolding that it names."""
+        axes = (("persona", self.persona_key), ("arc", self.arc_key), ("topic", self.topic_key))
+        return [(axis, key) for axis, key in axes if key]
+
     def title(self, names: Mapping[tuple[str, str], str] | None = None) -> str:
         """Return a short name a person can tell it by, at most 80 characters.
 
         `names` says what a persona, an arc or a topic is called, by axis and key; what is not there goes by its key.
         """
         known = names or {}
-        text = " · ".join(
-            known.get((axis, key)) or key.replace("_", " ")
-            for axis, key in (("persona", self.persona_key), ("arc", self.arc_key), ("topic", self.topic_key))
-            if key
-        )
+        text = " · ".join(known.get(part) or part[1].replace("_", " ") for part in self.parts)
         if not text:
             told = self.variables.get(_TOLD_BY) or max(self.variables.values(), key=len, default="")
             text = told or "scenario"
@@ -174,14 +176,9 @@ class Cast:
 
     def title(self) -> str:
         """Return the scenario's short name by what its parts are called."""
-        names = {}
-        if self.persona:
-            names["persona", self.persona.persona_key] = self.persona.name
-        if self.arc:
-            names["arc", self.arc.arc_key] = self.arc.name
-        if self.topic:
-            names["topic", self.topic.topic_key] = self.topic.name
-        return self.scenario.title(names)
+        found = {"persona": self.persona, "arc": self.arc, "topic": self.topic}
+        parts = ((part, found[part[0]]) for part in self.scenario.parts)
+        return self.scenario.title({part: one.name for part, one in parts if one})
 
 
 def fits(cast: Cast) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -60,6 +62,13 @@ def shortened(text: str, limit: int) -> str:
         if joined.start() < end < joined.end():
             end = joined.start()
     return text[:end].rstrip() + "…"
+
+
+def for_example(text: str, known: Iterable[str], others: Iterable[str] | None = None) -> str:
+    """Return a sentence that names what may be meant by a text: the likest, or else some of `others`, of those `known`."""
+    every = list(known)
+    named = get_close_matches(text, every, n=3) or list(every if others is None else others)[:5]
+    return f"For example: {', '.join(named)}." if named else ""
 
 
 def words(text: str) -> list[str]:

@@ -72,7 +72,7 @@ class Datasets:
 
         Raises NotAllowed when that is nothing, or nothing that the format it is meant for could be made of.
         """
-        name = " ".join(name.split())
+        name = _single(name)
         if not 1 <= len(name) <= 120:
             raise InvalidInput("A dataset needs a name of 1 to 120 characters.")
         dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, purpose, progress)
@@ -143,7 +143,7 @@ class Datasets:
 
     def newest(self, name: str) -> Dataset | None:
         """Return the newest version of a name; None where there is none."""
-        return next(iter(store.named(self._db, " ".join(name.split()))), None)
+        return next(iter(store.named(self._db, _single(name))), None)
 
     def every(self) -> Iterator[Dataset]:
         """Yield every dataset once, newest first, a page at a time."""
@@ -180,11 +180,10 @@ class Datasets:
 
     def next_slug(self, chosen: ConversationFilter, *, name: str) -> str:
         """Return what the files will begin with of what is frozen next under a name."""
-        name = " ".join(name.split())
-        earlier = store.named(self._db, name)
+        newest = self.newest(name)
         may_be_demo = chosen.writer in (None, WriterName.DEMO)
         has_demo = may_be_demo and self.matching(replace(chosen, writer=WriterName.DEMO.value)) > 0
-        return _slug(name, earlier[0].version + 1 if earlier else 1, has_demo=has_demo)
+        return _slug(_single(name), newest.version + 1 if newest else 1, has_demo=has_demo)
 
     def report(self, dataset: Dataset, progress: Progress | None = None) -> Mapping[str, Any]:
         """Return what the checks found; counted at the first call and kept with the dataset."""
@@ -316,6 +315,11 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     formats = verdicts_by_format(report["skipped_within"])
     return {"skipped_turns": {"answers": report["skipped_turns"], "formats": formats}}
+
+
+def _single(name: str) -> str:
+    """Return a name with single spaces between its words."""
+    return " ".join(name.split())
 
 
 def _approved(chosen: ConversationFilter) -> ConversationFilter:

@@ -12,6 +12,7 @@ from brightrun.domain.errors import InvalidInput, TemplateFault
 from brightrun.domain.scaffolding import NAMED, Kind, faults_of
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
+from brightrun.domain.text import for_example
 from brightrun.domain.variable import Variable
 from brightrun.services.prompts import BUILT_IN, RESERVED, made_up, render, variables_of
 
@@ -156,8 +157,7 @@ def _named(draft: TemplateDraft) -> list[tuple[str, Kind, tuple[str, ...]]]:
 
 
 def _alike(key: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(key, sorted(known), n=3) or sorted(known)[:5]
-    return f" For example: {', '.join(close)}." if close else ""
+    return f" {for_example(key, sorted(known))}" if known else ""
 
 
 def _never_rendered(draft: TemplateDraft) -> list[str]:

@@ -27,6 +27,7 @@ from brightrun.domain.scaffolding import (
 )
 from brightrun.domain.scenario import EmotionalArc, Persona, Topic
 from brightrun.domain.spreadsheet import BYTE_ORDER_MARK, cell, unguarded
+from brightrun.domain.text import for_example
 from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
 from brightrun.services.sheets import Sheet, read_sheet
@@ -140,8 +141,7 @@ class Scaffolding:
     def _find(self, kind: Kind, key: str) -> Draft:
         every = {key_of(draft): draft for draft in self.all(kind)}
         if key not in every:
-            close = difflib.get_close_matches(key, every, n=3) or list(every)[:5]
-            raise NotFound(f"There is no {kind.value} {key!r}.", remedy=f"For example: {', '.join(close)}.")
+            raise NotFound(f"There is no {kind.value} {key!r}.", remedy=for_example(key, every))
         return every[key]
 
     def _require_known(self, kind: Kind, drafts: Sequence[Draft], lines: Sequence[int] = ()) -> None:

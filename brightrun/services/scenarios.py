@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import islice, product
 from brightrun import saol
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.scenario import Cast, EmotionalArc, Persona, Scenario, Tier, Topic, fits
+from brightrun.domain.text import for_example
 from brightrun.services.sheets import Sheet, read_sheet, variable_name
 from brightrun.stores import scaffolding
 
@@ -98,8 +98,7 @@ class Scenarios:
         return found.name if found else key.replace("_", " ")
 
     def _names(self, scenario: Scenario) -> dict[tuple[str, str], str]:
-        axes = (("persona", scenario.persona_key), ("arc", scenario.arc_key), ("topic", scenario.topic_key))
-        return {(axis, key): self.called(axis, key) for axis, key in axes if key}
+        return {part: self.called(*part) for part in scenario.parts}
 
     def keys(self) -> dict[str, frozenset[str]]:
         """Return the keys of personas, arcs and topics as they were read last."""
@@ -188,8 +187,7 @@ class Scenarios:
         found = self._by_key.get((axis, key))
         if found is None:
             known = [known_key for known_axis, known_key in self._by_key if known_axis == axis]
-            close = difflib.get_close_matches(key, known, n=3) or known[:5]
-            raise InvalidInput(f"There is no {axis} {key!r}.", remedy=f"For example: {', '.join(close)}.")
+            raise InvalidInput(f"There is no {axis} {key!r}.", remedy=for_example(key, known))
         return found
 
 

@@ -128,31 +128,28 @@ class _Typed:
 def _draw_fields(app: App, base: Price, key: str) -> _Typed | None:
     """Draw the fields; figures are text, since a field for numbers keeps what it does not take to itself."""
     may = app.may(Action.SET_PRICE)
-    with st.container():
-        model_at, day_at, above_at = st.columns([3, 2, 2])
-        model = model_at.text_input("Model id", value=base.model, key=f"{key}-model", disabled=not may)
-        day = day_at.date_input(
-            "In force from", value=base.effective_from, key=f"{key}-day", disabled=not may
+    model_at, day_at, above_at = st.columns([3, 2, 2])
+    model = model_at.text_input("Model id", value=base.model, key=f"{key}-model", disabled=not may)
+    day = day_at.date_input("In force from", value=base.effective_from, key=f"{key}-day", disabled=not may)
+    places = {ABOVE: above_at}
+    for labels in (AMOUNTS, (*FACTORS, SHORTEST)):
+        places |= dict(zip(labels, st.columns(len(labels)), strict=True))
+    shown = _figures(base)
+    figures = {
+        label: place.text_input(
+            label, value=shown[label], key=f"{key}-{label}", help=HELP.get(label), disabled=not may
         )
-        places = {ABOVE: above_at}
-        for labels in (AMOUNTS, (*FACTORS, SHORTEST)):
-            places |= dict(zip(labels, st.columns(len(labels)), strict=True))
-        shown = _figures(base)
-        figures = {
-            label: place.text_input(
-                label, value=shown[label], key=f"{key}-{label}", help=HELP.get(label), disabled=not may
-            )
-            for label, place in places.items()
-        }
-        source = st.text_input(
-            "Where it stands",
-            value=base.source,
-            key=f"{key}-source",
-            placeholder="A page and its date",
-            disabled=not may,
-        )
-        st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
-        sent = st.button("Save price", type="primary", key=f"{key}-save", disabled=not may)
+        for label, place in places.items()
+    }
+    source = st.text_input(
+        "Where it stands",
+        value=base.source,
+        key=f"{key}-source",
+        placeholder="A page and its date",
+        disabled=not may,
+    )
+    st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
+    sent = st.button("Save price", type="primary", key=f"{key}-save", disabled=not may)
     return _Typed(model, day, figures, source) if sent else None
 
 

@@ -298,12 +298,8 @@ class EmbeddedServer:
         PostgreSQL 18.4 does that when its startup process finds no room on the disk after a crash. One that is merely
         slow or full says nothing, or something else.
         """
-        try:
-            psycopg.connect(self._conninfo(SUPERUSER), connect_timeout=5).close()
-        except psycopg.OperationalError as fault:
-            if not any(sign in str(fault) for sign in TURNED_AWAY):
-                return False
-        else:
+        refusal = self._refusal()
+        if refusal is None or not any(sign in refusal for sign in TURNED_AWAY):
             return False
         with suppress(OSError):  # another system, or a process that has just ended: nothing is known
             number = (self._cluster / "postmaster.pid").read_text().split()[0]
@@ -349,12 +345,15 @@ class EmbeddedServer:
         )
 
     def _answers(self) -> bool:
-        if not self._secret_file().exists() or not self._has_pid_file():
-            return False
-        with suppress(psycopg.OperationalError):
+        return self._secret_file().exists() and self._has_pid_file() and self._refusal() is None
+
+    def _refusal(self) -> str | None:
+        """Return in which words a server turns us away; None where it lets us in."""
+        try:
             psycopg.connect(self._conninfo(SUPERUSER), connect_timeout=5).close()
-            return True
-        return False
+        except psycopg.OperationalError as fault:
+            return str(fault)
+        return None
 
     def _conninfo(self, database: str) -> str:
         host, port = (str(self._socket), 5432) if os.name != "nt" else ("127.0.0.1", self._port())
