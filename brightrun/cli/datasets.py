@@ -15,13 +15,13 @@ from rich.progress import Progress as Bar
 from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.dataset import Dataset, DatasetOptions
+from brightrun.domain.dataset import Dataset, DatasetOptions, Split
 from brightrun.domain.errors import InvalidInput, SetupFault
 from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.report import lack_of
 from brightrun.domain.review import ConversationFilter
 from brightrun.services.datasets import Progress
-from brightrun.services.exports import Export
+from brightrun.services.exports import WHOLE, Export, require_sides
 from brightrun.services.targets import check_folder, require_free
 
 FREEZING = (
@@ -60,12 +60,14 @@ def export(
         bool, typer.Option("--drop-trailing-user", help="Leave out a last user turn without an answer.")
     ] = False,
     split_tokens: Annotated[int | None, typer.Option(help="Cut conversations longer than this.")] = None,
+    side: Annotated[Split | None, typer.Option(help="Write only this side of the split.")] = None,
     as_json: Json = False,
 ) -> None:
     """Freeze the approved conversations as a dataset and write its files."""
     with reported(as_json=as_json):
         if dataset is not None:
             _require_no_freezing(context, dataset)
+        require_sides(chosen, side)
     with reported(as_json=as_json), opened() as app:
         check_folder(folder)
         if dataset is not None:
@@ -78,7 +80,7 @@ def export(
             )
             options = DatasetOptions(validation, test, merge_system, drop_trailing_user, split_tokens)
             title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
-            require_free(app.datasets, wanted, name=title, chosen=chosen, folder=folder)
+            require_free(app.datasets, wanted, name=title, chosen=chosen, folder=folder, side=side)
             with _bar(as_json=as_json) as progress:
                 frozen = app.datasets.freeze(
                     wanted,
@@ -90,7 +92,7 @@ def export(
                 )
         repeated = app.datasets.repeated(frozen) if dataset is None else None
         with _bar(as_json=as_json) as progress:
-            written = app.exports.write(frozen, chosen, folder, progress)
+            written = app.exports.write(frozen, chosen, folder, progress, side)
         if as_json:
             files = [str(path) for path in written.files]
             told = {"dataset": frozen.id, "left_out": written.left_out, "duplicates": frozen.duplicate_count}
@@ -104,7 +106,7 @@ def export(
                 style="yellow",
                 markup=False,
             )
-        _tell_splits(written, chosen)
+        _tell_splits(written, chosen, side)
         if lack := lack_of(app.datasets.report(frozen), chosen):
             err.print(lack, style="yellow")
         for path in written.files:
@@ -182,7 +184,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:
     found = app.datasets.compare(app.datasets.find(older), app.datasets.find(newer))
     if as_json:
-        rows = [{"kind": row.kind, "id": row.key, "name": row.name} for row in found.rows]
+        rows = [{"kind": row.kind, "id": row.key, "name": row.name, "side": row.place} for row in found.rows]
         emit({"counts": dict(found.counts), "rows": rows})
         return
     if found.differs:
@@ -190,7 +192,7 @@ def _compare(app: App, older: str, newer: str, *, as_json: bool) -> None:
     else:
         out.print(found.sameness())
     for row in found.rows:
-        out.print(f"{row.kind}  {row.key}  {row.name}", markup=False, soft_wrap=True)
+        out.print(f"{row.kind}  {row.place}  {row.key}  {row.name}", markup=False, soft_wrap=True)
 
 
 def _tell(app: App, dataset: Dataset) -> None:
@@ -210,18 +212,18 @@ def _tell(app: App, dataset: Dataset) -> None:
         )
 
 
-def _tell_splits(written: Export, chosen: Format) -> None:
+def _tell_splits(written: Export, chosen: Format, side: Split | None) -> None:
     """Say how many rows the file has, and what it mixes, which whoever trains on all of it must know."""
     there = [f"{count:,} {split}" for split, count in written.splits.items() if count]
     if chosen in (Format.FOLDER, Format.ZIP):
         return
-    unit = "conversations" if chosen in (Format.JSON, Format.CSV) else "rows"
+    unit, apart = ("conversations", "") if chosen in WHOLE else ("rows", ", --side one of them")
     if len(there) > 1:
         err.print(
-            f"One file holds {', '.join(there)} {unit}; --format folder writes a file for each.",
+            f"One file holds {', '.join(there)} {unit}; --format folder writes a file for each{apart}.",
             style="yellow",
         )
-    elif chosen in UNEVEN:
+    elif chosen in UNEVEN or side:
         err.print(f"The file holds {written.rows:,} row{'' if written.rows == 1 else 's'}.")
 
 

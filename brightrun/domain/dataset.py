@@ -160,6 +160,16 @@ class Difference:
     name: str
     older: int | None
     newer: int | None
+    sides: tuple[Split | None, Split | None]
+    """Where it stands in the older one and in the newer one; None where it is not in it."""
+
+    @property
+    def place(self) -> str:
+        """The side it stands on, or from which to which it went."""
+        before, after = self.sides
+        if before and after and before is not after:
+            return f"{before.value} → {after.value}"
+        return (after or before or Split.TRAIN).value
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import orjson
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.card import HUB_CONFIGS, card
 from brightrun.domain.dataset import Dataset, Row, Split
-from brightrun.domain.errors import BrightRunError, NotAllowed, SetupFault
+from brightrun.domain.errors import BrightRunError, InvalidInput, NotAllowed, SetupFault
 from brightrun.domain.formats import SHAPES, Format
 from brightrun.domain.person import Action
 from brightrun.domain.recipes import recipes
@@ -62,9 +62,18 @@ class Exports:
         self._workshop = workshop
 
     def write(
-        self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None = None
+        self,
+        dataset: Dataset,
+        chosen: Format,
+        folder: Path,
+        progress: Progress | None = None,
+        side: Split | None = None,
     ) -> Export:
-        """Write one format into a folder; raises NotAllowed for nothing to write, SetupFault with nothing partial left."""
+        """Write one format into a folder, all of it or one side of the split.
+
+        Raises NotAllowed for nothing to write, SetupFault with nothing partial left.
+        """
+        require_sides(chosen, side)
         report = self._datasets.report(dataset, progress)
         _require_any(dataset, report, chosen)
         with _told(folder):
@@ -76,21 +85,27 @@ class Exports:
             elif chosen is Format.ZIP:
                 files = [self._write_zip(dataset, folder, progress)]
             else:
-                files, counts = self._write_one(dataset, chosen, folder, progress)
+                files, counts = self._write_one(dataset, chosen, folder, progress, side)
         splits = {split.value: int(counts[split.value]) for split in Split}
         return Export(dataset, sum(splits.values()), int(report["left_out"]), splits, tuple(files))
 
-    def ready(self, dataset: Dataset, chosen: Format) -> Path | None:
+    def ready(self, dataset: Dataset, chosen: Format, side: Split | None = None) -> Path | None:
         """Return the file of our own with this format, where it has been written already."""
-        path = self._workshop / str(dataset.id) / file_name(dataset, chosen)
+        path = self._workshop / str(dataset.id) / file_name(dataset, chosen, side)
         return path if path.is_file() else None
 
-    def kept(self, dataset: Dataset, chosen: Format, progress: Progress | None = None) -> Path:
+    def kept(
+        self,
+        dataset: Dataset,
+        chosen: Format,
+        progress: Progress | None = None,
+        side: Split | None = None,
+    ) -> Path:
         """Return a file of our own with this format, written at the first call."""
-        there = self.ready(dataset, chosen)
+        there = self.ready(dataset, chosen, side)
         if there:
             return there
-        return self.write(dataset, chosen, self._workshop / str(dataset.id), progress).files[0]
+        return self.write(dataset, chosen, self._workshop / str(dataset.id), progress, side).files[0]
 
     @needs(Action.PUSH_DATASET)
     def upload(self, dataset: Dataset, progress: Progress | None = None) -> list[str]:
@@ -141,15 +156,22 @@ class Exports:
         return f"{hub.endpoint}/datasets/{repository}"
 
     def _write_one(
-        self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None
+        self, dataset: Dataset, chosen: Format, folder: Path, progress: Progress | None, side: Split | None
     ) -> tuple[list[Path], Counter[str]]:
         """Return what was written, and how many rows of each split the file has."""
-        name = file_name(dataset, chosen)
+        name = file_name(dataset, chosen, side)
         with hidden(folder) as part:
             sinks = [sink_for(chosen, part, name, lambda: self._datasets.manifest(dataset))]
             if chosen not in (Format.JSON, Format.CSV):
                 sinks.append(sidecar(part, sidecar_name(name)))
-            written, counts = _pour(self._datasets.rows(dataset, progress), sinks)
+            rows = self._datasets.rows(dataset, progress)
+            written, counts = _pour((row for row in rows if side in (None, row.split)), sinks)
+            if side and not counts.total():
+                raise NotAllowed(
+                    f"{dataset.name}@{dataset.version} has no {chosen.value} row on the side {side.value}, "
+                    "so nothing was written.",
+                    remedy="Take another side, or all of them.",
+                )
             self._require_free(dataset, folder, {entry.path: entry.sha256 for entry in written})
             for entry in reversed(written):  # the sidecar first: where the file stands, it stands too
                 (part / entry.path).replace(folder / entry.path)
@@ -210,6 +232,15 @@ class Exports:
             data = orjson.dumps({**manifest, "files": files}, option=orjson.OPT_INDENT_2).decode() + "\n"
             _text(root, MANIFEST, data)  # last: where it stands, everything it names stands too
             yield root, written
+
+
+def require_sides(chosen: Format, side: Split | None) -> None:
+    """Raise InvalidInput where one side of the split is asked of a format that holds all of them."""
+    if side and (chosen in WHOLE or chosen in (Format.FOLDER, Format.ZIP)):
+        raise InvalidInput(
+            f"{chosen.value} holds every side of the split, each told apart.",
+            remedy="Leave the side out, or choose a format of one file a side.",
+        )
 
 
 def _require_any(dataset: Dataset, report: Mapping[str, Any], chosen: Format) -> None:

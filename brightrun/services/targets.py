@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-from brightrun.domain.dataset import Dataset
+from brightrun.domain.dataset import Dataset, Split
 from brightrun.domain.errors import NotAllowed, SetupFault
 from brightrun.domain.formats import Format
 from brightrun.domain.review import ConversationFilter
@@ -21,14 +21,15 @@ PREFIX = ".brightrun-"
 """How unfinished exports begin; a listing does not show them."""
 
 
-def file_name(dataset: Dataset, chosen: Format) -> str:
+def file_name(dataset: Dataset, chosen: Format, side: Split | None = None) -> str:
     """Return a file name that says what it is, demo included."""
-    return _file_name(slug(dataset), chosen)
+    return _file_name(slug(dataset), chosen, side)
 
 
-def _file_name(beginning: str, chosen: Format) -> str:
+def _file_name(beginning: str, chosen: Format, side: Split | None) -> str:
     kind = "" if chosen in (Format.MESSAGES, *SUFFIXES) else f".{chosen.value}"
-    return f"{beginning}{kind}{SUFFIXES.get(chosen, '.jsonl')}"
+    only = f".{side.value}" if side else ""
+    return f"{beginning}{kind}{only}{SUFFIXES.get(chosen, '.jsonl')}"
 
 
 def check_folder(folder: Path) -> None:
@@ -50,11 +51,17 @@ def check_folder(folder: Path) -> None:
 
 
 def require_free(
-    datasets: Datasets, wanted: ConversationFilter, *, name: str, chosen: Format, folder: Path
+    datasets: Datasets,
+    wanted: ConversationFilter,
+    *,
+    name: str,
+    chosen: Format,
+    folder: Path,
+    side: Split | None = None,
 ) -> None:
     """Raise NotAllowed where what would be frozen under a name has no place in a folder, before it is frozen."""
     beginning = datasets.next_slug(wanted, name=name)
-    for taken in _names(beginning, chosen):
+    for taken in _names(beginning, chosen, side):
         if os.path.lexists(folder / taken):
             raise NotAllowed(
                 f"{folder / taken} exists already; nothing was frozen or written.",
@@ -62,11 +69,11 @@ def require_free(
             )
 
 
-def _names(beginning: str, chosen: Format) -> list[str]:
+def _names(beginning: str, chosen: Format, side: Split | None) -> list[str]:
     """Return what is made in the folder that an export is written to."""
     if chosen is Format.FOLDER:
         return [beginning]
-    name = _file_name(beginning, chosen)
+    name = _file_name(beginning, chosen, side)
     if chosen in (Format.ZIP, Format.JSON, Format.CSV):
         return [name]
     return [name, sidecar_name(name)]

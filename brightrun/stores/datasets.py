@@ -9,7 +9,7 @@ from typing import Any
 
 from brightrun import saol
 from brightrun.domain.cluster import Candidate
-from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Difference, Message, Row
+from brightrun.domain.dataset import Comparison, Dataset, DatasetOptions, Difference, Message, Row, Split
 from brightrun.domain.errors import NotFound
 from brightrun.domain.ids import ConversationId, ConversationKey, DatasetId
 from brightrun.domain.review import ConversationFilter
@@ -130,10 +130,15 @@ def compare(db: saol.Database, older: DatasetId, newer: DatasetId, *, limit: int
                 row["name"],
                 row["older"],
                 row["newer"],
+                (_side(row["older_side"]), _side(row["newer_side"])),
             )
             for row in data["rows"]
         ),
     )
+
+
+def _side(text: str | None) -> Split | None:
+    return Split(text) if text else None
 
 
 def rows(db: saol.Database, dataset: Dataset) -> Iterator[Row]:

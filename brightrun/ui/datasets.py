@@ -7,12 +7,14 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from brightrun.bootstrap import App
 from brightrun.domain.canonical import SENTENCES, Rule
 from brightrun.domain.dataset import Dataset, Split
 from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.report import lack_of, offers, rows_of
+from brightrun.services.exports import WHOLE
 from brightrun.services.targets import file_name
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.freezing import with_bar
@@ -127,23 +129,25 @@ def draw_files(app: App, dataset: Dataset) -> None:
     """Offer every format: prepared on demand with a progress bar, then downloaded."""
     report = app.datasets.report(dataset)
     offered = [f for f in LABELS if offers(report, f)]
-    chosen = st.selectbox(
+    format_at, side_at = st.columns([3, 2])
+    chosen = format_at.selectbox(
         "Format", offered, index=offered.index(Format.ZIP), format_func=LABELS.__getitem__, key="format"
     )
+    side = _side(side_at, report, chosen)
     st.caption(f"{_about(chosen)}")
     if chosen is not Format.ZIP:
-        tell = st.warning if sum(count > 0 for count in report["splits"].values()) > 1 else st.caption
-        tell(_holding(report, chosen))
+        is_mixed = side is None and sum(count > 0 for count in report["splits"].values()) > 1
+        (st.warning if is_mixed else st.caption)(_holding(report, chosen, side))
     if lack := lack_of(report, chosen):
         st.warning(lack)
     if not report["rows"]:
         st.info("No row passed the checks, so there is nothing to download.")
         return
-    path = app.exports.ready(dataset, chosen)
+    path = app.exports.ready(dataset, chosen, side)
     if path is None:
         if st.button("Prepare the file", key="prepare", type="primary"):
             begin()
-            with_bar("Writing", lambda told: app.exports.kept(dataset, chosen, told))
+            with_bar("Writing", lambda told: app.exports.kept(dataset, chosen, told, side))
             st.rerun()
         return
     size = path.stat().st_size
@@ -154,7 +158,7 @@ def draw_files(app: App, dataset: Dataset) -> None:
     draw_download(
         f"Download {_size(size)}",
         path.read_bytes,
-        file_name=file_name(dataset, chosen),
+        file_name=file_name(dataset, chosen, side),
         mime="application/octet-stream",
         key=f"get-{chosen.value}",
         type="primary",
@@ -179,7 +183,12 @@ def draw_comparison(app: App, dataset: Dataset) -> None:
         column.metric(kind.capitalize(), f"{found.counts.get(kind, 0):,}", help=meaning)
     if found.rows:
         rows = [
-            {"What": words(row.kind), "Begins with": plain(row.name), "Id in the files": row.key}
+            {
+                "What": words(row.kind),
+                "Side": row.place,
+                "Begins with": plain(row.name),
+                "Id in the files": row.key,
+            }
             for row in found.rows
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
@@ -213,6 +222,17 @@ def _draw_figures(dataset: Dataset, report: Mapping[str, Any]) -> None:
             help="An estimate: four bytes each.",
         )
         st.metric("Cost", dollars(report["cost_usd"]), width="content")
+
+
+def _side(at: DeltaGenerator, report: Mapping[str, Any], chosen: Format) -> Split | None:
+    """Return which side of the split one file is to hold; None where it holds all of them."""
+    there = [split for split in Split if report["splits"][split.value]]
+    if chosen is Format.ZIP or chosen in WHOLE or len(there) < 2:
+        return None
+    sides: list[Split | None] = [None, *there]
+    return at.selectbox(
+        "Rows of", sides, format_func=lambda side: words(side) if side else "All sides", key="side"
+    )
 
 
 def _stratum(app: App, kind: str, key: str) -> str:
@@ -261,16 +281,21 @@ def _draw_near_duplicates(dataset: Dataset) -> None:
             st.dataframe(table, hide_index=True)
 
 
-def _holding(report: Mapping[str, Any], chosen: Format) -> str:
+def _holding(report: Mapping[str, Any], chosen: Format, side: Split | None) -> str:
     """Say what one file holds: its own rows where they are known before it is written, and what they come from."""
-    mixed = [f"{count:,} {split}" for split, count in report["splits"].items() if count]
-    apart = "; the ZIP has a file for each." if len(mixed) > 1 else "."
-    if chosen not in (*UNEVEN, Format.JSON, Format.CSV):
-        return f"One file holds {', '.join(mixed)} {'rows' if report['rows'] != 1 else 'row'}{apart}"
-    source = f"{', '.join(mixed)} {'conversations' if report['rows'] != 1 else 'conversation'}"
+    counts = report["splits"] if side is None else {side.value: report["splits"][side.value]}
+    mixed = [f"{count:,} {split}" for split, count in counts.items() if count]
+    apart = "; take one side at a time, or the ZIP, which has a file for each." if len(mixed) > 1 else "."
+    if chosen in WHOLE:
+        apart = "; each row says which." if len(mixed) > 1 else "."
+    if chosen not in (*UNEVEN, *WHOLE):
+        return f"One file holds {', '.join(mixed)} {'rows' if sum(counts.values()) != 1 else 'row'}{apart}"
+    source = f"{', '.join(mixed)} {'conversations' if sum(counts.values()) != 1 else 'conversation'}"
     if chosen is Format.KTO and report["labels"]["false"]:
-        source += f" and {report['labels']['false']:,} rejected"
-    rows = rows_of(report, chosen) if chosen in UNEVEN else None
+        source += (
+            f" and {report['labels']['false']:,} rejected" if side is None else " and the rejected ones there"
+        )
+    rows = rows_of(report, chosen) if chosen in UNEVEN and side is None else None
     holds = f"holds {counted(rows, 'row')}, made of" if rows is not None else "is made of"
     return f"One file {holds} {source}{apart}"
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1.element_tree import Button
 from brightrun.bootstrap import App
 from brightrun.domain.batch import ItemStatus, Job, JobOptions, JobStatus, StepOutcome, WriterName
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.dataset import DatasetOptions
+from brightrun.domain.dataset import DatasetOptions, Split
 from brightrun.domain.formats import Format
 from brightrun.domain.part import Delivery
 from brightrun.domain.person import Role
@@ -217,6 +217,24 @@ def test_a_file_is_offered_with_its_own_number_of_rows(open_page: OpenPage, app:
     assert f"One file holds {turns} rows, made of 2 train conversations." in said(page)
     page.selectbox(key="format").set_value(Format.MESSAGES).run()
     assert "One file holds 2 train rows." in said(page)
+
+
+def test_one_side_of_a_split_is_a_file_of_its_own(open_page: OpenPage, app: App) -> None:
+    """Whoever holds rows out takes those to train on and those to test with as files that do not mix them."""
+    write(app, 8)
+    app.reviews.decide_matching(ConversationFilter(), Decision.APPROVED, reviewer="ana")
+    options = DatasetOptions(validation=0.5)
+    dataset = app.datasets.freeze(ConversationFilter(), name="sides", actor="ana", options=options)
+    page = open_page("datasets", dataset=dataset.id)
+    assert "side" not in [box.key for box in page.selectbox]  # everything tells them apart already
+    page.selectbox(key="format").set_value(Format.MESSAGES).run()
+    assert "take one side at a time" in said(page)
+    page.selectbox(key="side").set_value(Split.TRAIN).run()
+    count = app.datasets.report(app.datasets.get(dataset.id))["splits"]["train"]
+    assert f"One file holds {count} train row" in said(page)
+    page.button(key="prepare").click().run()
+    assert app.exports.ready(dataset, Format.MESSAGES, Split.TRAIN) is not None
+    assert app.exports.ready(dataset, Format.MESSAGES) is None
 
 
 def test_other_shares_than_before_are_said_to_move_what_was_trained_on(open_page: OpenPage, app: App) -> None:

@@ -303,6 +303,15 @@ def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> Non
         in shell.ended(*again, "--format", "prompt_completion")[2]
     )  # type: ignore[index]
     assert "validation conversations; --format" in shell.ended(*again, "--format", "csv")[2]
+    one = shell.json(*again, "--side", "validation")
+    assert (one["rows"], one["splits"]) == (
+        splits["validation"],
+        {**dict.fromkeys(splits, 0), "validation": one["rows"]},
+    )
+    assert str(one["files"][0]).endswith(".validation.jsonl")  # type: ignore[index]
+    assert "The file holds" in shell.ended(*again, "--side", "train")[2]
+    assert "has no messages row on the side test" in shell.ended(*again, "--side", "test")[2]
+    assert "each told apart" in shell.ended(*again, "--side", "train", "--format", "csv")[2]
     alone = ("export", "--out", str(tmp_path / "out"), "--name", "whole", "--validation", "0")
     assert "One file" not in shell.ended(*alone)[2]
     whole = ("export", "--out", str(tmp_path / "out"), "--dataset", "whole", "--format", "prompt_completion")

@@ -25,13 +25,14 @@ from brightrun.bootstrap import App, open_app
 from brightrun.domain.batch import Job
 from brightrun.domain.card import card
 from brightrun.domain.conversation import ConversationStatus
-from brightrun.domain.dataset import DatasetOptions
+from brightrun.domain.dataset import DatasetOptions, Split
 from brightrun.domain.errors import DatabaseFault, InvalidInput, NotAllowed, NotFound, SetupFault
 from brightrun.domain.formats import Format
 from brightrun.domain.report import rows_of
 from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.clusters import shingles
 from brightrun.services.datasets import PLACED_MEANWHILE
+from brightrun.services.exports import WHOLE
 from brightrun.services.preflight import Trainer, built_in, preflight
 from brightrun.services.targets import check_folder, require_free
 from brightrun.stores import datasets as store
@@ -120,6 +121,27 @@ def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: P
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert one.files[0].stat().st_size > 0
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
+
+
+@pytest.mark.parametrize("chosen", [chosen for chosen in SINGLE if chosen not in (*WHOLE, Format.ZIP)])
+def test_the_sides_of_a_split_can_be_taken_one_by_one(
+    app: App, dsn: str, tmp_path: Path, chosen: Format
+) -> None:
+    """Whoever trains on one file gets the rows of its side alone, and all sides together are the whole file."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(40)])
+    options = DatasetOptions(validation=0.3, test=0.3)
+    dataset = app.datasets.freeze(ConversationFilter(), name="sides", actor="ana", options=options)
+    whole = app.exports.write(dataset, chosen, tmp_path)
+    sides = [app.exports.write(dataset, chosen, tmp_path, side=split) for split in Split]
+    assert {path.name for path in whole.files}.isdisjoint(path.name for one in sides for path in one.files)
+    for split, one in zip(Split, sides, strict=True):
+        assert one.splits == {**dict.fromkeys(Split, 0), split: one.rows}
+        assert one.rows == whole.splits[split] > 0
+    if chosen is not Format.PARQUET:
+        apart = [line for one in sides for line in one.files[0].read_bytes().splitlines()]
+        assert sorted(apart) == sorted(whole.files[0].read_bytes().splitlines())
+    assert app.exports.kept(dataset, chosen, side=Split.TEST).name == sides[-1].files[0].name
+    assert app.exports.ready(dataset, chosen) is None
 
 
 @pytest.mark.parametrize("chosen", SINGLE)
@@ -415,6 +437,10 @@ def test_new_rows_never_move_old_ones(app: App, dsn: str) -> None:
     assert [row.id for row in found.rows if row.kind == "removed"] == [gone["id"]]
     report = app.datasets.report(newer)
     assert 0 < report["splits"]["validation"] < 40
+    options = DatasetOptions(validation=0.5)
+    other = app.datasets.freeze(ConversationFilter(), name="grow", actor="ana", options=options)
+    moved = [row.place for row in app.datasets.compare(newer, other).rows if row.kind == "moved"]
+    assert set(moved) == {"train → validation"}
 
 
 def test_new_rows_never_move_old_ones_even_between_near_duplicates(
