@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import cache
 from typing import TypeVar
 
 from brightrun import saol
@@ -27,6 +23,7 @@ from brightrun.services.pace import Pace
 from brightrun.services.parts import Parts
 from brightrun.services.rights import needs
 from brightrun.services.together import MOST, Together
+from brightrun.services.workers import has_ended, worker
 from brightrun.stores import batches as store
 
 T = TypeVar("T")
@@ -123,7 +120,7 @@ class Steps:
         if wait:
             return Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         asked = uptime()
-        claimed = store.claimed_of(self._claiming(job_id)(_worker()), job_id)
+        claimed = store.claimed_of(self._claiming(job_id)(worker()), job_id)
         if isinstance(claimed, store.Nothing):
             self._give_back(job_id)
             return self._idle(claimed)
@@ -139,7 +136,7 @@ class Steps:
         while len(workers) < number and not wait:
             wait = self._take_turn(job_id)
             if not wait:
-                workers.append(_worker())
+                workers.append(worker())
         if not workers:
             return [], Step(StepOutcome.WAIT, store.view(self._db, job_id), again_in=wait)
         asked = uptime()
@@ -166,7 +163,7 @@ class Steps:
         with about(**hand.known):
             emit(
                 Event.ITEM_CLAIMED,
-                worker=_worker(),
+                worker=worker(),
                 may_call=claim.may_call,
                 crashes=claim.crashes or None,
             )
@@ -175,6 +172,8 @@ class Steps:
 
     def _idle(self, nothing: store.Nothing) -> Step:
         """Tell that a job has nothing to hand out."""
+        if nothing.outcome == "wait" and self._take_back(nothing.job.id):
+            return Step(StepOutcome.WAIT, nothing.job)
         if nothing.outcome == "done":
             self._logs.follow(nothing.job.id)
         elif nothing.outcome == "paused":
@@ -196,7 +195,7 @@ class Steps:
             self._look_back(settled.job)
 
     def _overnight(self, job_id: JobId) -> Step:
-        step = self._parts.advance(job_id, _worker(), self._conclude)
+        step = self._parts.advance(job_id, worker(), self._conclude)
         if step.outcome is StepOutcome.DONE:
             self._logs.follow(step.job.id)
         return step
@@ -218,8 +217,14 @@ class Steps:
             options = store.view(self._db, job_id).options
             self._generation.ready(options.writer)
             self._models[job_id] = options.model if options.writer is WriterName.CLAUDE else None
+            self._take_back(job_id)
         model = self._models[job_id]
         return self._pace.turn(model) if model else 0.0
+
+    def _take_back(self, job_id: JobId) -> bool:
+        """Let nobody wait for the leases of processes of this machine that have ended; returns whether there were any."""
+        gone = [name for name in store.workers(self._db, job_id) if has_ended(name)]
+        return bool(gone) and store.end_leases(self._db, job_id, gone) > 0
 
     def _give_back(self, job_id: JobId) -> None:
         model = self._models.get(job_id)
@@ -435,12 +440,3 @@ def _refused(result: Result, fault: DatabaseFault) -> Unwritten:
     }
     reason = clean(f"The database refused the outcome: {fault.message}"[:1000])
     return Unwritten("failed", kept | {"judged": True, "error_code": "not_storable", "error_message": reason})
-
-
-def _worker() -> str:
-    return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
-
-
-@cache
-def _host() -> str:
-    return socket.gethostname()

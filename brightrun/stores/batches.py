@@ -38,6 +38,8 @@ from brightrun.domain.log import LogLine
 from brightrun.domain.part import Delivery
 from brightrun.domain.scenario import Scenario
 
+MOST_IN_HAND = 2_000
+"""Items in hand at a time that it is looked at whose they are: more than any machine has slots."""
 REST_STARTED = "The rest was started by "
 """What start_rest writes into the log, before the name."""
 
@@ -195,6 +197,23 @@ def view(db: saol.Database, job_id: JobId) -> Job:
 def reclaim(db: saol.Database, job_id: JobId) -> int:
     """Take back items whose worker vanished; returns how many."""
     return int(saol.agent_execute_rpc(db, "reclaim_items", {"p_job": job_id}).value())
+
+
+def workers(db: saol.Database, job_id: JobId) -> set[str]:
+    """Return who has items of a job in hand."""
+    found = saol.agent_query(
+        db,
+        "batch_items",
+        select=["worker"],
+        where=[("job_id", "eq", job_id), ("status", "eq", "processing")],
+        limit=MOST_IN_HAND,
+    )
+    return {row["worker"] for row in found.rows() if row["worker"]}
+
+
+def end_leases(db: saol.Database, job_id: JobId, gone: Sequence[str]) -> int:
+    """End the leases of workers that have ended; returns of how many items."""
+    return int(saol.agent_execute_rpc(db, "end_leases", {"p_job": job_id, "p_workers": list(gone)}).value())
 
 
 def act(db: saol.Database, function: str, job_id: JobId, **params: object) -> dict[str, Any]:

@@ -96,6 +96,7 @@ SERVER_ONLY = {
     "complete_item",
     "complete_items",
     "describe_project",
+    "end_leases",
     "insert_conversations",
     "pause_after_failures",
     "reclaim_items",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -76,6 +77,24 @@ def test_a_shell_killed_in_the_middle_of_an_item_loses_nothing(
     seen = check(dsn, app, witness, job)
     kills = f"{moments.total()} kills of `{' '.join(words)}` (seed {SEED}): {dict(moments)}"
     print(summary(kills, number, seen))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whether a worker's process has ended")
+@pytest.mark.parametrize("words", [("process",), ("work", "--slots", "4")], ids=["process", "work"])
+def test_nobody_waits_for_the_leases_of_a_killed_process(
+    home: Path, app: App, api: MessagesApi, witness: Witness, dsn: str, words: tuple[str, ...]
+) -> None:
+    """Started again after kill -9, a job goes on at once with what was in hand, though its leases last for minutes."""
+    shell = Shell(home, DATABASE_URL=dsn, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=api.url)
+    job = create(app, witness, 6)
+    process = shell.start(words[0], job.id, *words[1:])
+    until(lambda: api.journal.at_once > 0, "The shell never called.")
+    kill(process)
+    assert app.batches.get(job.id).counts.processing > 0
+    began = time.monotonic()
+    finish(shell, app, job)
+    assert time.monotonic() - began < 60 < app.settings.lease_seconds
+    check(dsn, app, witness, job)
 
 
 def test_a_stored_answer_survives_a_kill_before_it_was_recorded(
