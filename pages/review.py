@@ -11,6 +11,7 @@ from brightrun.ui.frame import open_page, page_head, told
 from brightrun.ui.keys import draw_help, draw_keys
 from brightrun.ui.reader import draw_reader
 from brightrun.ui.reviews import FIRST_SHOWN, HEADINGS, draw_list, draw_nothing, heed_heads, look
+from brightrun.ui.revisions import draw_rewriting
 from brightrun.ui.runner import current_indexer
 from brightrun.ui.views import draw_columns, draw_views
 from brightrun.ui.walk import draw_walk, look_ahead
@@ -25,6 +26,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 with told():
     heed_heads()
     rows = st.container(gap="xsmall")
+    with rows:
+        draw_rewriting(app)
     choices, decisions = rows.container(gap="xsmall"), rows.container(gap="xsmall")
     listed, read = st.columns([11, 9], gap="medium")
     above = listed.container(horizontal=True, vertical_alignment="center", key="above")

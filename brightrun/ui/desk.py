@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from brightrun.bootstrap import App
+from brightrun.domain.batch import Job
 from brightrun.domain.errors import BrightRunError
 from brightrun.domain.ids import JobId
 from brightrun.domain.person import Person
@@ -107,6 +108,8 @@ class Desk:
     """How many templates were published here: the editor of a new one begins empty after each."""
     taken: int = 0
     """How many files were imported here: the fields of the next one begin empty after each."""
+    rewriting: dict[JobId, Job] = field(default_factory=dict)
+    """Batches of one that were asked for while reviewing, as they were last seen, until somebody puts them away."""
     watched: set[JobId] = field(default_factory=set)
     """Jobs that were open when this session last looked at them."""
     _asked: Hashable | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -27,10 +29,17 @@ def test_feedback_becomes_another_conversation_that_knows_its_parent(
     settled(page)
     shoot(page, f"again-{scheme}")
     press(page.locator(".st-key-again-start button"))
-    expect(page.get_by_role("heading", name="Again: ", level=1)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Read it")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    settled(page)
+    shoot(page, f"again-written-{scheme}")
+    assert first.id in page.url, "who reviews was led away"
     jobs = site.app.batches.page(limit=1)
     until(lambda: site.app.batches.get(jobs[0].id).status is JobStatus.COMPLETED, "It was not written.")
     (again,) = site.app.revisions.of(first.id)
+    press(page.get_by_role("button", name="Read it"))
+    expect(page).to_have_url(re.compile(str(again.conversation_id)))
+    expect(page.get_by_role("button", name="Read it")).to_have_count(0)
     page.goto(f"{site.url}/review?id={first.id}")
     read(page, first)
     press(page.get_by_role("tab", name="Origin"))
