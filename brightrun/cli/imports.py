@@ -58,9 +58,21 @@ def import_file(
         raise typer.Exit(1)
 
 
-def imports(as_json: Json = False) -> None:
-    """List the latest imports, newest first."""
+def imports(
+    withdraw: Annotated[
+        str | None, typer.Option(help="Remove this import (name, id or its beginning) and all it brought.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the latest imports, newest first; or take one back whose conversations nobody has used."""
     with reported(as_json=as_json), opened() as app:
+        if withdraw is not None:
+            gone = app.imports.withdraw(app.imports.find(withdraw), actor=app.settings.person)
+            if as_json:
+                emit({"removed": gone})
+            else:
+                out.print(f"{gone:,} conversation{'' if gone == 1 else 's'} removed.")
+            return
         found = app.imports.page(limit=LISTED)
     if as_json:
         emit({"imports": [asdict(one) for one in found]})

@@ -40,6 +40,8 @@ class Event(StrEnum):
     """A person ended it for good."""
     JOB_RETRIED = "job.retried"
     """A person queued its failed items again."""
+    IMPORT_WITHDRAWN = "import.withdrawn"
+    """A person took back what a file had brought."""
     JOB_ENDED = "job.ended"
     """Nothing of it is queued or processing any more."""
     ITEMS_RECLAIMED = "items.reclaimed"

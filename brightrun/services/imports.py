@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from brightrun import saol
 from brightrun.domain.bucket import Bucket
 from brightrun.domain.conversation import Conversation
 from brightrun.domain.enrichment import Record, enrich, final_document
-from brightrun.domain.errors import InvalidInput, NotFound, ObjectExists
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound, ObjectExists, StorageFault
 from brightrun.domain.ids import ConversationKey, ImportId, parse_uuid
 from brightrun.domain.imports import IMPORT_WRITER, Import, ImportLine, Outcome, Told, read_entry
 from brightrun.domain.person import Action
@@ -25,6 +27,7 @@ from brightrun.domain.quality import assess
 from brightrun.domain.scenario import Cast
 from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
+from brightrun.events.event import Event, emit
 from brightrun.services.answers import conversation_row, document_keys
 from brightrun.services.entries import Entry, digest_of, entries, require_content
 from brightrun.services.rights import needs
@@ -35,8 +38,14 @@ from brightrun.stores import imports as store
 CHUNK = 100
 """Entries that one step takes, all or none."""
 MAX_NAME = 255
+DELETES = 8
+"""So many files are deleted at the same time: over a network each waits for an answer."""
 
 Watch = Callable[[Import], None]
+Progress = Callable[[int, int], None]
+"""Told how many are done, of how many."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,31 @@ class Imports:
         if self._after_end:
             self._after_end(done)
         return done
+
+    @needs(Action.IMPORT)
+    def withdraw(self, import_id: ImportId, *, actor: str, progress: Progress | None = None) -> int:
+        """Take an import back whole, its files too, and return how many conversations are gone.
+
+        Raises NotFound, and NotAllowed where it is not whole, or somebody has used what it brought.
+        """
+        found = self.get(import_id)
+        told = store.withdraw(self._db, import_id)
+        if told["outcome"] == "missing":
+            raise NotFound(f"There is no import {import_id}.", remedy="Go back to the list.")
+        if told["outcome"] == "open":
+            raise NotAllowed(
+                "It was broken off, so nothing was removed.",
+                remedy="Import the same file under the same name to its end; then withdraw it.",
+            )
+        if told["outcome"] == "used":
+            raise NotAllowed(
+                f"{told['used']:,} of its conversations were decided on, corrected, judged, written again or frozen, "
+                "so nothing was removed.",
+                remedy="Reject what is not to be used: the filter of the review takes the import.",
+            )
+        emit(Event.IMPORT_WITHDRAWN, import_id=import_id, actor=actor, conversations=found.imported)
+        self._delete(told["files"], progress)
+        return found.imported
 
     def page(self, *, limit: int = 50, offset: int = 0) -> list[Import]:
         """Return imports, newest first."""
@@ -208,6 +242,22 @@ class Imports:
             else entry
             for entry in read
         ]
+
+    def _delete(self, keys: Sequence[str], progress: Progress | None) -> None:
+        """Delete files that no row names any more; one that stays is told in the log, and in nobody's way."""
+        with ThreadPoolExecutor(DELETES, thread_name_prefix="brightrun-delete") as pool:
+            for done, fault in enumerate(pool.map(self._deleted, keys), 1):
+                if fault is not None:
+                    log.warning("a file of a withdrawn import stays: %s", fault)
+                if progress:
+                    progress(done, len(keys))
+
+    def _deleted(self, key: str) -> StorageFault | None:
+        try:
+            self._files.delete(key)
+        except StorageFault as fault:
+            return fault
+        return None
 
     def _put(self, key: str, data: bytes) -> None:
         """Write a file that is the same whenever this entry is read again."""

@@ -51,6 +51,12 @@ def complete(db: saol.Database, import_id: ImportId) -> Import:
     return _import(saol.agent_execute_rpc(db, "complete_import", {"p_import": import_id}).value())
 
 
+def withdraw(db: saol.Database, import_id: ImportId) -> dict[str, Any]:
+    """Delete an import and its conversations where none is used; tells the outcome, and which files are left over."""
+    told: dict[str, Any] = saol.agent_execute_rpc(db, "withdraw_import", {"p_import": import_id}).value()
+    return told
+
+
 def page(db: saol.Database, *, limit: int, offset: int = 0) -> list[Import]:
     """Return imports, newest first."""
     found = saol.agent_query(

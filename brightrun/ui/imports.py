@@ -17,7 +17,8 @@ from brightrun.domain.review import ConversationFilter
 from brightrun.services.duplicates import CODE
 from brightrun.ui.filters import ANY
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.session import begin, desk, person, place, set_place
+from brightrun.ui.freezing import with_bar
+from brightrun.ui.session import begin, close_question, desk, person, place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
 
 KINDS = ["jsonl", "ndjson", "json", "csv", "gz"]
@@ -86,6 +87,17 @@ def _draw_import(app: App, found: Import) -> None:
     if found.imported:
         _draw_way(app, found)
         _draw_near(app, found)
+    if found.status == "completed" and app.may(Action.IMPORT):
+        st.button(
+            "Withdraw…",
+            key="import-withdraw",
+            type="tertiary",
+            icon=":material/delete:",
+            on_click=desk().ask,
+            args=(("withdraw", found.id),),
+        )
+        if desk().asked() == ("withdraw", found.id):
+            _confirm_withdrawal(app, found)
     titles = {
         Outcome.REFUSED: "Refused",
         Outcome.DUPLICATE: "Here already",
@@ -140,6 +152,39 @@ def _draw_near(app: App, found: Import) -> None:
             disabled=not app.may(Action.REVIEW),
             help="Within this import and against everything approved; a small import is looked through by itself.",
         )
+
+
+@st.dialog("Withdraw this import?", on_dismiss=close_question)
+def _confirm_withdrawal(app: App, found: Import) -> None:
+    """Say what goes and what would keep it, and do it while the dialog shows how far it is."""
+    st.markdown(
+        f"**{label_safe(found.name, limit=80)}** goes, and what it brought with it for everybody: "
+        f"{counted(found.imported, 'conversation')} with their files. The same file can be imported again afterwards."
+    )
+    st.caption(
+        "Once one of them was decided on, corrected, judged, written again or frozen, it can no longer be withdrawn."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        keep = st.button("Keep it", key="import-withdraw-keep")
+        go = st.button("Withdraw it", key="import-withdraw-sure", type="primary")
+    if go:
+        _withdraw(app, found)
+    if keep or go:
+        close_question()
+        st.rerun()
+
+
+def _withdraw(app: App, found: Import) -> None:
+    own, actor = begin(), person()
+    try:
+        gone = with_bar(
+            "Deleting files", lambda told: app.imports.withdraw(found.id, actor=actor, progress=told)
+        )
+    except BrightRunError as fault:
+        own.complain(fault)
+        return
+    own.moves["import"] = None
+    own.notify(label_safe(f"{found.name} is withdrawn: {counted(gone, 'conversation')} removed."))
 
 
 def _mark(app: App, found: Import) -> None:

@@ -240,6 +240,19 @@ def test_the_database_stops_what_the_policy_let_through(app: App, action: Action
         assert "may not" in caught.value.message or "permission denied" in caught.value.message
 
 
+def test_an_import_is_withdrawn_by_who_may_import(app: App) -> None:
+    """People may delete no conversation; what takes an import back as a whole asks for the role itself."""
+    take(app, app, "server")
+    found = app.imports.page(limit=1)[0]
+    for role in (Role.VIEWER, Role.REVIEWER):
+        fooled = app.acting_as(replace(person(role), role=Role.ADMIN))
+        with pytest.raises(DatabaseFault, match="may not withdraw imports"):
+            fooled.imports.withdraw(found.id, actor=person(role).email)
+    author = app.acting_as(person(Role.AUTHOR))
+    assert author.imports.withdraw(found.id, actor=person(Role.AUTHOR).email) == 1
+    assert found.id not in [one.id for one in app.imports.page()]
+
+
 def test_a_person_cannot_act_under_another_name(app: App) -> None:
     """A decision carries the name of who made it, whatever the page believes."""
     reviewer = app.acting_as(person(Role.REVIEWER))

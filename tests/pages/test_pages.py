@@ -556,6 +556,22 @@ def test_the_system_page_names_what_is_missing(
     assert "Everything a batch needs is there." in text
 
 
+def test_the_import_of_a_wrong_file_is_taken_back_on_its_page(
+    open_page: OpenPage, app: App, tmp_path: Path
+) -> None:
+    """Asked once, told what goes: then the list has forgotten it."""
+    turns = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
+    file = tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps({"messages": turns}))
+    app.imports.take(file, actor="ana")
+    page = open_page("imports")
+    page.button(key="import-withdraw").click().run()
+    assert "1 conversation with their files" in said(page)
+    page.button(key="import-withdraw-sure").click().run()
+    assert app.imports.page() == []
+    assert "Nothing has been imported yet" in said(page)
+
+
 def test_an_import_leads_to_what_still_waits_of_it(open_page: OpenPage, app: App, tmp_path: Path) -> None:
     """Nobody is asked to review what is decided: the page says how many wait, and then that none does."""
     turns = [

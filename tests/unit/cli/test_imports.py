@@ -39,6 +39,9 @@ def test_an_import_is_listed_and_named_in_a_filter(tmp_path: Path, dsn: str) -> 
     assert listed["id"][:8] in shell.run("imports")
     for wanted in ("Autumn", listed["id"][:8]):
         assert shell.json("review", "--filter", f"import={wanted}")["matching"] == 1
+    assert shell.json("imports", "--withdraw", "Autumn") == {"removed": 1}
+    assert shell.json("imports") == {"imports": []}
+    assert "There is no import 'Autumn'" in shell.run("imports", "--withdraw", "Autumn", code=1)
 
 
 def test_a_folder_is_called_a_folder(tmp_path: Path, dsn: str) -> None:

@@ -20,10 +20,10 @@ import pytest
 from brightrun import saol
 from brightrun.bootstrap import App
 from brightrun.domain.conversation import ConversationStatus, Role
-from brightrun.domain.errors import InvalidInput, NotFound
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound
 from brightrun.domain.ids import ConversationId
 from brightrun.domain.imports import Import, Outcome, read_entry
-from brightrun.domain.review import ConversationFilter, Decision
+from brightrun.domain.review import ConversationFilter, Decision, Seen
 from brightrun.services.entries import MAX_ENTRY
 
 ROOT = Path(__file__).parents[3]
@@ -83,6 +83,38 @@ def test_a_later_import_names_what_is_here_already(app: App, tmp_path: Path) -> 
     (double,) = app.imports.lines(found.id, Outcome.DUPLICATE)
     assert (double.line, double.reason) == (2, "The same conversation is line 1 of the import “spring”.")
     assert app.reviews.count(ConversationFilter(writer="import")) == 2
+
+
+def test_an_import_of_the_wrong_file_is_taken_back_whole(app: App, tmp_path: Path) -> None:
+    """Rows, texts, counts and files are as they were before, others stay, and the same file can come in again."""
+    kept = app.imports.take(write_lines(tmp_path / "kept.jsonl", [talk(1)]), actor="ana")
+    bucket = app.settings.home / "buckets" / "conversation-files"
+    before = {path for path in bucket.rglob("*") if path.is_file()}
+    wrong = write_lines(tmp_path / "wrong.jsonl", [talk(1), talk(2), "{broken", talk(3)])
+    found = app.imports.take(wrong, actor="ana")
+    told: list[tuple[int, int]] = []
+    assert app.imports.withdraw(found.id, actor="ana", progress=lambda done, of: told.append((done, of))) == 2
+    assert told[-1] == (6, 6)
+    assert {path for path in bucket.rglob("*") if path.is_file()} == before
+    assert [one.id for one in app.imports.page()] == [kept.id]
+    assert app.reviews.count(ConversationFilter()) == app.reviews.count(ConversationFilter(text="trip")) == 1
+    assert sum(app.reviews.count_statuses(ConversationFilter()).values()) == 1
+    with pytest.raises(NotFound):
+        app.imports.withdraw(found.id, actor="ana")
+    assert app.imports.take(wrong, actor="ana").imported == 2
+
+
+def test_an_import_that_somebody_has_used_stays_whole(app: App, tmp_path: Path) -> None:
+    """One decision keeps all of it, an undone one too: what people did is not lost with a file."""
+    found = app.imports.take(write_lines(tmp_path / "used.jsonl", [talk(1), talk(2)]), actor="ana")
+    row = app.reviews.page(ConversationFilter())[0]
+    told = app.reviews.decide([Seen(row["id"], row["row_version"])], Decision.REJECTED, reviewer="ana")
+    with pytest.raises(NotAllowed, match="1 of its conversations"):
+        app.imports.withdraw(found.id, actor="ana")
+    app.reviews.undo(told.operation_id, reviewer="ana")
+    with pytest.raises(NotAllowed, match="nothing was removed"):
+        app.imports.withdraw(found.id, actor="ana")
+    assert app.reviews.count(ConversationFilter()) == 2
 
 
 @pytest.mark.parametrize(
