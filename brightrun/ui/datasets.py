@@ -283,7 +283,7 @@ def _draw_near_duplicates(dataset: Dataset) -> None:
 
 def _holding(report: Mapping[str, Any], chosen: Format, side: Split | None) -> str:
     """Say what one file holds: its own rows where they are known before it is written, and what they come from."""
-    counts = report["splits"] if side is None else {side.value: report["splits"][side.value]}
+    counts = {split.value: report["splits"][split.value] for split in Split if side in (None, split)}
     mixed = [f"{count:,} {split}" for split, count in counts.items() if count]
     apart = "; take one side at a time, or the ZIP, which has a file for each." if len(mixed) > 1 else "."
     if chosen in WHOLE:
