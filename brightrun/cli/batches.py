@@ -106,7 +106,12 @@ def generate(
             sheet, pairs_of("--map", mapping or [], "mood=starting_mood"), limit=limit
         )
         plan = app.planner.plan(planned.scenarios, options, template=template, leave_out=leave_out)
-        notes = [*planned.notes, *plan.notes, *(f"Left out: {reason}" for reason in plan.left_out)]
+        notes = [
+            *planned.notes,
+            *plan.notes,
+            *plan.cautions(),
+            *(f"Left out: {reason}" for reason in plan.left_out),
+        ]
         if preview is not None and preview >= len(plan.items):
             notes.append("The preview is the whole batch: nothing of it waits to be started.")
         if not dry_run:

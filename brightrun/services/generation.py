@@ -146,6 +146,8 @@ class Generation:
             return _of_no_use(fault, claim, ledger)
         if isinstance(fault, WriterFault):
             self._pace.answered(claim.options.model, fault.limits)
+            if isinstance(fault, WriterBusy) and fault.status == 429:
+                self._pace.refused(claim.options.model)
             return _not_answered(fault, claim, ledger, self._retry_base)
         if isinstance(fault, StorageFault):
             return _not_stored(fault, claim, ledger)

@@ -84,6 +84,12 @@ class Pace:
                 known.limits = limits
                 known.told |= {name: value for name, value in asdict(limits).items() if value}
 
+    def refused(self, model: str) -> None:
+        """Note that a call was turned away: too many came in one moment."""
+        known = self._model(model)
+        with known.lock:
+            known.told["refused"] = 1.0
+
     def used(self, model: str, input_tokens: int, output_tokens: int) -> None:
         """Note what a call used, beside what was taken for it."""
         known = self._model(model)

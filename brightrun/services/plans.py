@@ -13,7 +13,7 @@ from brightrun.domain.errors import InvalidInput
 from brightrun.domain.estimate import Estimate, Terms
 from brightrun.domain.ids import CHOOSE_FOR_ME, TemplateId, TemplateVersionId
 from brightrun.domain.part import Delivery
-from brightrun.domain.price import Tariff
+from brightrun.domain.price import Tariff, dollars
 from brightrun.domain.scenario import Scenario
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
 from brightrun.services.estimates import Estimator
@@ -65,6 +65,39 @@ class Plan:
         """Return what is wrong with each of them, and how many were not looked at."""
         unseen = [f"{self.unseen:,} more were not looked at."] if self.unseen else []
         return [*self.problems, *self.left_out, *unseen]
+
+    def cautions(self) -> list[str]:
+        """Return what would be paid for and not be had, or asked for and not be paid, in sentences."""
+        unread = ", ".join(self.unread())
+        same = f"No template used reads {unread}: prompts that differ in nothing else are the same."
+        return [*filter(None, [self._lasts()]), *([same] if unread else [])]
+
+    def unread(self) -> list[str]:
+        """Return the variables of its scenarios that no template reads which is to write one of those that have it."""
+        read: set[str] = set()
+        given: dict[str, None] = {}
+        for item in self.items:
+            version, own = item.choice.template.version, item.scenario.variables
+            described = {variable.name for variable in version.variables}
+            read.update(own.keys() & {*version.required, *version.optional, *described})
+            given.update(dict.fromkeys(own))
+        return [name for name in given if name not in read]
+
+    def _lasts(self) -> str:
+        """Return how far its budget is expected to go, in words; empty where that is to the end."""
+        budget, estimate = self.options.budget, self.estimate
+        if budget is None or not estimate.items:
+            return ""
+        most, each = estimate.worst_usd / estimate.items, estimate.expected_usd / estimate.items
+        if budget < most:
+            return (
+                f"A budget of {dollars(budget)} lets nothing be written: before each call {dollars(most)} are held back, "
+                "the most it can cost."
+            )
+        if budget < estimate.expected_usd:
+            number = min(estimate.items - 1, int((budget - most) / each) + 1)
+            return f"A budget of {dollars(budget)} is expected to last for about {number:,} of {estimate.items:,}."
+        return ""
 
     def templates(self) -> Counter[str]:
         """Return how many items each template will write."""

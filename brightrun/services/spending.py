@@ -17,12 +17,12 @@ from brightrun.domain.writing import Answer, Usage
 from brightrun.services.estimates import most_tokens
 from brightrun.stores import costs, prices
 
-PRICES_KEPT_SECONDS = 60.0
+PRICES_KEPT_SECONDS = 5.0
 JOBS_KEPT = 200
 
 
 class Spending:
-    """Reads prices once a minute and a job's terms once, so that it costs a step nothing; safe between threads."""
+    """Reads prices every few seconds and a job's terms once, so that it costs a step nothing; safe between threads."""
 
     def __init__(self, db: saol.Database) -> None:
         self._db = db

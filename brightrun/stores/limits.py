@@ -18,7 +18,7 @@ def take_turn(
     """Take one call of about so many tokens; returns the seconds to wait where none may be made now.
 
     told: what earlier calls taught (`requests`, `input_tokens`, `output_tokens` a minute,
-    `more_requests`, `more_input`, `more_output` than was taken for them).
+    `more_requests`, `more_input`, `more_output` than was taken for them, `refused`: some were turned away).
     """
     params = {
         "p_model": model,

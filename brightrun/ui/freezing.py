@@ -53,8 +53,8 @@ def draw_maker(app: App) -> None:
         options = _draw_options(app, name or "")
         number = app.datasets.matching(chosen)
         st.caption(
-            f"{counted(number, 'approved conversation')} of {approved:,} would be in it. Freezing keeps the list "
-            "for ever: what is decided or corrected later changes no dataset that exists."
+            f"{counted(number, 'approved conversation')} of {approved:,} would be in it, but for exact duplicates. Freezing "
+            "keeps the list for ever: what is decided or corrected later changes no dataset that exists."
         )
         if st.button(
             f"Freeze {counted(number, 'conversation')}",

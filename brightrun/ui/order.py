@@ -25,12 +25,13 @@ from brightrun.ui.counts import ask_count
 from brightrun.ui.desk import Goal
 from brightrun.ui.frame import Place, show_error
 from brightrun.ui.intake import Intake
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, desk, person
 from brightrun.ui.spaces import TEMPLATE
 from brightrun.ui.text import counted, dollars, label_safe, plain
 
 SHOWN_PROBLEMS = 5
 LEAVE_OUT = "order-leave-out"
+PRESSED = "order-pressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ def draw_plan(app: App, intake: Intake, order: Order) -> None:
             st.page_link(Place.SYSTEM.value, label="Add its price on the System page")
         return
     _draw_figures(plan, intake)
+    for caution in plan.cautions():
+        st.warning(label_safe(caution, limit=400))
     _draw_problems(plan)
     _draw_templates(plan)
     for note in (*intake.notes, *plan.notes):
@@ -219,7 +222,7 @@ def _draw_figures(plan: Plan, intake: Intake) -> None:
 
 
 def _draw_problems(plan: Plan) -> None:
-    problems, number = plan.faults(), plan.faulty()
+    problems, number = [*plan.problems, *plan.left_out], plan.faulty()
     if not problems:
         return
     if plan.left_out:
@@ -235,6 +238,8 @@ def _draw_problems(plan: Plan) -> None:
     if len(problems) > SHOWN_PROBLEMS:
         with st.expander(f"{len(problems) - SHOWN_PROBLEMS} more"):
             st.text("\n".join(f"• {problem}" for problem in problems[SHOWN_PROBLEMS:]))
+    if plan.unseen:
+        st.caption(f"{plan.unseen:,} more were not looked at.")
 
 
 def _draw_templates(plan: Plan) -> None:
@@ -258,15 +263,16 @@ def _draw_templates(plan: Plan) -> None:
 
 def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
     """Start what is shown and nothing else: with another plan it is another button."""
+    is_ready = not plan.problems and bool(plan.items)
+    usual = f"{intake.name} ({plan.estimate.items:,})" if is_ready else intake.name
     name = st.text_input(
         "Name",
         max_chars=255,
         key="order-name",
         persist_state="session",
-        placeholder=shortened(f"{intake.name} ({plan.estimate.items:,})", 100),
+        placeholder=shortened(usual, 100),
     )
-    title = (name or "").strip() or f"{intake.name} ({plan.estimate.items:,})"
-    is_ready = not plan.problems and bool(plan.items)
+    title = (name or "").strip() or usual
     starts = st.button(
         f"Start batch of {plan.estimate.items:,}" if is_ready else "Start batch",
         type="primary",
@@ -274,10 +280,26 @@ def _draw_start(app: App, plan: Plan, intake: Intake, shown: str) -> None:
         disabled=not is_ready,
         width="stretch",
         help=None if is_ready else "Something above has to be mended first.",
+        on_click=_press,
+        args=(shown,),
     )
+    _tell_stale(shown)
     preview = _draw_preview(app, plan, shown) if is_ready else None
     if starts or preview:
         _start(app, plan, title, shown, preview)
+
+
+def _press(shown: str) -> None:
+    desk().heard[PRESSED] = shown
+
+
+def _tell_stale(shown: str) -> None:
+    """Say why nothing starts where the button was pressed beside another plan: it is gone with that."""
+    pressed = desk().heard.pop(PRESSED, shown)
+    if pressed != shown:
+        st.warning(
+            "The plan changed before it was started: a choice, a template or a price. Look at it again, then start it."
+        )
 
 
 def _draw_preview(app: App, plan: Plan, shown: str) -> int | None:
@@ -300,6 +322,8 @@ def _draw_preview(app: App, plan: Plan, shown: str) -> int | None:
             key=f"order-preview-{shown}",
             width="stretch",
             help="They are the first of this batch. Read them, adjust the rest, then start it.",
+            on_click=_press,
+            args=(shown,),
         )
     if plan.options.writer is WriterName.CLAUDE:
         cost = _price_of_preview(app, shown, wanted, plan)

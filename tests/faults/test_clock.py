@@ -94,6 +94,8 @@ def write_a_batch(shell: Shell, dsn: str, api: MessagesApi, folder: Path) -> str
     until(lambda: any(ROWS[KILLED] in str(each.body) for each in api.requests), "The call was not made.")
     process.kill()
     process.communicate()
+    with psycopg.connect(dsn, autocommit=True) as connection:  # one of this machine would not be waited for
+        connection.execute("update batch_items set worker = 'elsewhere:1:1' where worker is not null")
     shell.run("process", job)
     return job
 

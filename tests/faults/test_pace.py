@@ -9,6 +9,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import JobStatus, WriterName
@@ -38,13 +40,20 @@ def opened(tmp_path: Path, name: str, dsn: str, url: str) -> App:
     )
 
 
-def test_many_slots_settle_at_the_servers_limit(tmp_path: Path, dsn: str) -> None:
-    """Calls leave as fast as the server's headers allow, hardly any is turned away, and every item is written once."""
-    allowance = Allowance(LIMIT, at_once=BURST)
+@pytest.mark.parametrize(
+    ("items", "limit", "burst"),
+    [(ITEMS, LIMIT, BURST), (3 * ITEMS, 2 * LIMIT, BURST // 2)],
+    ids=["a second's worth", "a quarter of it"],
+)
+def test_many_slots_settle_at_the_servers_limit(
+    tmp_path: Path, dsn: str, items: int, limit: int, burst: int
+) -> None:
+    """As fast as the headers allow, hardly a call turned away, each item written once, whatever the server takes at once."""
+    allowance = Allowance(limit, at_once=burst)
     with MessagesApi(seconds=0.05, allowance=allowance) as api:
         app = opened(tmp_path, "home", dsn, api.url)
         try:
-            plan = app.planner.plan(scenarios(ITEMS), options(WriterName.CLAUDE))
+            plan = app.planner.plan(scenarios(items), options(WriterName.CLAUDE))
             job = app.batches.create(plan, name="storm", actor="ana")
             began = time.monotonic()
             Slots(app.steps, Rota(app.batches.open_jobs)).run(SLOTS)
@@ -53,9 +62,10 @@ def test_many_slots_settle_at_the_servers_limit(tmp_path: Path, dsn: str) -> Non
         finally:
             app.close()
     answered = [each for each in api.requests if each.status == 200]
-    reached = (ITEMS - BURST) / took * 60 / LIMIT
-    print(f"{ITEMS} items in {took:.1f} s: {reached:.2f} of the limit, {allowance.refused} calls turned away")
+    reached = (items - burst) / took * 60 / limit
+    print(f"{items} items in {took:.1f} s: {reached:.2f} of the limit, {allowance.refused} calls turned away")
     assert ended.status is JobStatus.COMPLETED
-    assert (ended.counts.completed, len(answered)) == (ITEMS, ITEMS)
+    assert (ended.counts.completed, len(answered)) == (items, items)
     assert SHARE <= reached <= 1.1
-    assert allowance.refused <= SLOTS + ITEMS // 10
+    learning = SLOTS if burst < limit / 60 else 0  # what no header says has to be met
+    assert allowance.refused <= SLOTS + learning + items // 10

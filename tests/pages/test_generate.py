@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -175,6 +176,27 @@ def test_a_budget_that_cannot_be_read_is_told_once(
     [error] = page.error
     assert "read in one way only" in error.value
     assert not starts(page)
+
+
+def test_a_price_that_changed_meanwhile_is_told_to_who_presses_start(
+    open_page: OpenPage, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was priced otherwise is not started, and whoever pressed the button learns why nothing happened."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
+    monkeypatch.setenv("BRIGHTRUN_WRITER", "claude")
+    page = open_page("generate")
+    topic = app.scenarios.axes().topics[0].topic_key
+    page.multiselect(key="axis-topics").set_value([topic]).run()
+    page.text_input(key="order-budget").set_value("0.01").run()
+    assert "lets nothing be written" in said(page)
+    price = next(p for p in app.prices.in_force() if p.model == app.settings.model)
+    app.prices.save(replace(price, output_usd=price.output_usd * 2), actor="ben")
+    start = next(button for button in page.button if button.label.startswith("Start batch"))
+    start.click().run()
+    assert "The plan changed before it was started" in said(page)
+    assert app.batches.count() == 0
+    page.run()
+    assert "The plan changed" not in said(page)
 
 
 def test_a_plan_of_three_axes_says_what_a_cell_sums_up(open_page: OpenPage, app: App) -> None:

@@ -53,6 +53,37 @@ def test_a_plan_names_every_problem_and_creates_nothing(app: App) -> None:
     assert app.batches.count() == 0
 
 
+def test_a_variable_that_no_template_reads_is_named(app: App) -> None:
+    """Whoever varies something that changes no prompt learns it before paying for the same prompt several times."""
+    given = scenarios(2)
+    assert app.planner.plan(given, options()).cautions() == []
+    seasons = [
+        replace(one, variables={**one.variables, "season": season})
+        for one in given
+        for season in ("spring", "autumn")
+    ]
+    plan = app.planner.plan(seasons, options())
+    assert len({item.prompt for item in plan.items}) == 2
+    (caution,) = plan.cautions()
+    assert caution.startswith("No template used reads season:")
+
+
+def test_a_budget_that_will_not_last_is_said_to(app: App) -> None:
+    """Before a batch starts it is known whether its money buys nothing, a part, or all of it."""
+    claude = options(WriterName.CLAUDE)
+    estimate = app.planner.plan(scenarios(20), claude).estimate
+    most = estimate.worst_usd / 20
+
+    def told(budget: float) -> list[str]:
+        return app.planner.plan(scenarios(20), replace(claude, budget=budget)).cautions()
+
+    assert "lets nothing be written" in told(most * 0.9)[0]
+    assert told(estimate.worst_usd) == []
+    between = most + estimate.expected_usd / 20 * 4.5
+    assert between < estimate.expected_usd
+    assert told(between)[0].endswith("is expected to last for about 5 of 20.")
+
+
 def test_what_was_not_looked_at_is_no_problem_of_its_own(app: App) -> None:
     """After twenty problems the rest is not looked at: the count says at least, and the end says how many."""
     blank = scenarios(1)[0].__class__(variables={"weather": "rain"})
