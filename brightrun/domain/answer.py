@@ -52,7 +52,7 @@ def require_finished(answer: Answer) -> None:
             remedy="Raise the token limit, or ask for fewer turns.",
         )
     if answer.stop_reason == "refusal":
-        why = f": {answer.refusal_explanation}" if answer.refusal_explanation else ""
+        why = f": {answer.refusal_explanation.rstrip('. ')}" if answer.refusal_explanation else ""
         category = answer.refusal_category or "no category given"
         raise AnswerRefused(
             f"The model declined to write it ({category}){why}."[:500],

@@ -230,11 +230,28 @@ def _read_address(known: Mapping[str, Mapping[str, str]]) -> None:
             set_place(key, labels[said])
             is_new = True
         else:
-            st.warning(
-                f"The address asks for {key} “{label_safe(said)}”, which is not there: it is passed over."
-            )
+            _pass_over(key, said, "is not there")
+    for key in (*FIGURES, *LENGTHS, *DAYS):
+        said = place(key)
+        if said is not None and key not in st.session_state and not _is_readable(key, said):
+            _pass_over(key, said, "cannot be read")
     if is_new:  # choices read the address as it was when the run began
         st.rerun()
+
+
+def _pass_over(key: str, said: str, why: str) -> None:
+    st.warning(f"The address asks for {key} “{label_safe(said)}”, which {why}: it is passed over.")
+
+
+def _is_readable(key: str, said: str) -> bool:
+    """Whether the field of a figure or a day takes what the address says; it says nothing itself of what it does not."""
+    try:
+        if key in DAYS:
+            date.fromisoformat(said)
+            return True
+        return 0 <= float(said) <= (MAX_SCORE if key in FIGURES else MAX_LENGTH)
+    except ValueError:
+        return False
 
 
 def _more(names: Mapping[str, Mapping[str, str]]) -> ConversationFilter:

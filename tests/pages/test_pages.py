@@ -147,6 +147,16 @@ def test_an_address_is_read_as_the_shell_writes_it_or_told(open_page: OpenPage, 
     assert "asks for status “foo”, which is not there" in said(page)
     page.text_input(key="q").set_value("the").run()
     assert not page.warning, "it is told once"
+    page = open_page("review", status="Any", score="7.5", turns_from="2", since="2020-01-31")
+    assert not page.warning
+    assert (page.slider(key="score").value, page.number_input(key="turns_from").value) == (7.5, 2)
+    page = open_page("review", status="Any", most="99", turns_to="abc", until="2026-13-45")
+    told = [warning.value for warning in page.warning]
+    assert [each.split("“")[1].split("”")[0].replace("\\", "") for each in told] == [
+        "99",
+        "abc",
+        "2026-13-45",
+    ]
 
 
 def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, app: App) -> None:
