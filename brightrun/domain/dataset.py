@@ -166,10 +166,7 @@ class Difference:
     @property
     def place(self) -> str:
         """The side it stands on, or from which to which it went."""
-        before, after = self.sides
-        if before and after and before is not after:
-            return f"{before.value} → {after.value}"
-        return (after or before or Split.TRAIN).value
+        return " → ".join(dict.fromkeys(side.value for side in self.sides if side))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -16,6 +14,7 @@ from brightrun.domain.batch import Job, Step, StepOutcome
 from brightrun.domain.errors import DatabaseFault
 from brightrun.domain.fleet import ALIVE_SECONDS, Worker
 from brightrun.domain.ids import JobId
+from brightrun.services.workers import process
 from brightrun.stores import fleet as store
 
 SLICE_SECONDS = 20.0
@@ -41,7 +40,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._at: Counter[JobId] = Counter()
         self._written = 0
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._name = process()
 
     def drain(self, job_id: JobId, stop: threading.Event, *, seconds: float = SLICE_SECONDS) -> None:
         """Work at a job until its time is over, nothing is left to begin, or `stop` is set."""

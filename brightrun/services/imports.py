@@ -29,6 +29,7 @@ from brightrun.domain.standard import STANDARD, Standard
 from brightrun.domain.template import Prompt
 from brightrun.events.event import Event, emit
 from brightrun.services.answers import conversation_row, document_keys
+from brightrun.services.datasets import Progress
 from brightrun.services.entries import Entry, digest_of, entries, require_content
 from brightrun.services.rights import needs
 from brightrun.services.scenarios import Scenarios
@@ -42,8 +43,6 @@ DELETES = 8
 """So many files are deleted at the same time: over a network each waits for an answer."""
 
 Watch = Callable[[Import], None]
-Progress = Callable[[int, int], None]
-"""Told how many are done, of how many."""
 
 log = logging.getLogger(__name__)
 

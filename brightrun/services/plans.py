@@ -74,14 +74,13 @@ class Plan:
 
     def unread(self) -> list[str]:
         """Return the variables of its scenarios that no template reads which is to write one of those that have it."""
-        read: set[str] = set()
-        given: dict[str, None] = {}
-        for item in self.items:
-            version, own = item.choice.template.version, item.scenario.variables
-            described = {variable.name for variable in version.variables}
-            read.update(own.keys() & {*version.required, *version.optional, *described})
-            given.update(dict.fromkeys(own))
-        return [name for name in given if name not in read]
+        versions = {item.choice.template.version.id: item.choice.template.version for item in self.items}
+        reads = {key: {*version.required, *version.optional} for key, version in versions.items()}
+        given = dict.fromkeys(
+            (item.choice.template.version.id, name) for item in self.items for name in item.scenario.variables
+        )
+        read = {name for key, name in given if name in reads[key]}
+        return list(dict.fromkeys(name for _, name in given if name not in read))
 
     def _lasts(self) -> str:
         """Return how far its budget is expected to go, in words; empty where that is to the end."""

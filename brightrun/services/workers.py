@@ -13,8 +13,13 @@ from pathlib import Path
 
 def worker() -> str:
     """Return this thread's name, `host:process:thread`, and what its process's number counts in, where the system says."""
-    own = f"{_host()}:{os.getpid()}:{threading.get_ident()}"
+    own = f"{process()}:{threading.get_ident()}"
     return f"{own}:{_numbering()}" if _numbering() else own
+
+
+def process() -> str:
+    """Return this process's name, `host:process`."""
+    return f"{_host()}:{os.getpid()}"
 
 
 def has_ended(name: str) -> bool:

@@ -122,21 +122,20 @@ def _look(app: App) -> None:
 def _draw_standing(app: App, own: Desk, job: Job) -> None:
     """Draw how one stands in a line, with the way to what came of it."""
     name = label_safe(job.name, limit=80)
-    if is_live(job):
-        st.caption(f"{name}: being written", width="content")
-        st.page_link(Place.BATCH.value, label="Its batch", query_params={"job": job.id}, width="content")
-        return
-    (item,) = app.batches.items(job.id, limit=1)
-    if item.conversation_id:
+    item = None if is_live(job) else app.batches.items(job.id, limit=1)[0]
+    if item and item.conversation_id:
         st.markdown(f"{name}: **written**", width="content")
         if st.button("Read it", key=f"rewritten-read-{job.id}", type="tertiary"):
             own.moves["id"] = item.conversation_id
             del own.rewriting[job.id]
             st.rerun()
     else:
-        why = label_safe(item.error_message or job.pause_reason or "", limit=200)
-        st.caption(f"{name}: {end_text(job)} {why}", width="content")
+        why = item and label_safe(item.error_message or job.pause_reason or "", limit=200)
+        standing = "being written" if item is None else f"{end_text(job)} {why}"
+        st.caption(f"{name}: {standing}", width="content")
         st.page_link(Place.BATCH.value, label="Its batch", query_params={"job": job.id}, width="content")
-    if st.button("Put away", key=f"rewritten-away-{job.id}", type="tertiary", icon=":material/close:"):
+    if item and st.button(
+        "Put away", key=f"rewritten-away-{job.id}", type="tertiary", icon=":material/close:"
+    ):
         del own.rewriting[job.id]
         st.rerun(scope="fragment")
