@@ -137,6 +137,7 @@ def _figures(space: Space, chosen: Chosen) -> dict[str, object]:
         "strength": chosen.strength,
         "groups": chosen.groups,
         "groups_covered": chosen.covered,
+        "shut_out": chosen.shut_out,
         "axes": {axis: len(values) for axis, values in space.axes.items()},
     }
 
@@ -148,7 +149,7 @@ def _story(chosen: Chosen) -> str:
     told = f"{len(chosen.scenarios):,} scenarios of {chosen.allowed:,} allowed combinations"
     if chosen.groups:
         told += f", holding {chosen.covered:,} of {chosen.groups:,} allowed {grouped(chosen.strength)}"
-    return f"{told}."
+    return "\n".join([f"{told}.", *chosen.cautions()])
 
 
 def _story_of_top_up(scenarios: Sequence[Scenario]) -> str:

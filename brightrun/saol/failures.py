@@ -65,7 +65,9 @@ BY_STATE: dict[str, Kind] = {
     "42P01": Kind("ERR_DB_TABLE_NOT_FOUND", "DB", "Check the table's name, or apply the migrations."),
     "42703": Kind("ERR_DB_COLUMN_NOT_FOUND", "DB", "Check the column's name against the schema."),
     "42883": Kind(
-        "ERR_RPC_NOT_FOUND", "DB", "Check the function's name and arguments, or apply the migrations."
+        "ERR_RPC_NOT_FOUND",
+        "DB",
+        "Check the function or operator and its values' types, or apply the migrations.",
     ),
     "42501": Kind("ERR_SCHEMA_ACCESS_DENIED", "AUTH", "Use the secret key, or grant the role what it lacks."),
     "42601": Kind("ERR_DDL_SYNTAX", "VALIDATION", "Mend the statement."),

@@ -186,7 +186,7 @@ class Exports:
             else:
                 root.rename(target)
         _sync(folder)
-        return [target, *(target / entry.path for entry in written)]
+        return [target, *(target / entry.path for entry in written), target / MANIFEST]
 
     def _write_zip(self, dataset: Dataset, folder: Path, progress: Progress | None) -> Path:
         target = folder / file_name(dataset, Format.ZIP)

@@ -22,6 +22,8 @@ from brightrun.stores import scenarios as store
 
 LOOKED_UP = 2_000
 """So many scenarios are looked up at once."""
+NAMED = 5
+"""Values that a sentence names one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,20 @@ class Chosen:
     """How many groups of so many values the rules allow."""
     covered: int
     """How many of them stand together in a chosen scenario."""
+    shut_out: Mapping[str, tuple[str, ...]]
+    """By axis, the values that the rules leave no combination for."""
+
+    def cautions(self, names: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
+        """Return which values the rules shut out, which rules that contradict each other do unmeant; `names` by axis and value."""
+        if not self.allowed:
+            return []  # which is told as such
+        told = []
+        for axis, values in self.shut_out.items():
+            known = (names or {}).get(axis, {})
+            some = [known.get(value, value) for value in values[:NAMED]]
+            rest = f" and {len(values) - NAMED:,} more" if len(values) > NAMED else ""
+            told.append(f"The rules leave no combination for {axis} {', '.join(some)}{rest}.")
+        return told
 
 
 class Spaces:
@@ -91,7 +107,8 @@ class Spaces:
             )
         together = min(strength, len(space.axes)) if method is Method.COVER else 2
         groups, covered = _coverage(space, mask, held, together)
-        return Chosen(scenarios, space.size, allowed, taken["known"], together, groups, covered)
+        shut_out = _shut_out(space, mask)
+        return Chosen(scenarios, space.size, allowed, taken["known"], together, groups, covered, shut_out)
 
     def emptied(self, job_id: JobId | None = None) -> list[Scenario]:
         """Return the scenarios that rejection emptied, of one job or of all: what a top-up writes again."""
@@ -165,6 +182,16 @@ def _allowed(space: Space) -> Mask:
                 if rest:
                     mask[_block(space, {rule.axis: rule.values, other: rest})] = False
     return mask
+
+
+def _shut_out(space: Space, mask: Mask) -> dict[str, tuple[str, ...]]:
+    """Return the values that no allowed combination holds, by axis."""
+    found: dict[str, tuple[str, ...]] = {}
+    for place, (axis, values) in enumerate(space.axes.items()):
+        is_held = mask.any(axis=tuple(other for other in range(mask.ndim) if other != place))
+        if lost := tuple(values[number] for number in np.flatnonzero(~is_held).tolist()):
+            found[axis] = lost
+    return found
 
 
 def _block(space: Space, parts: Parts) -> tuple[NDArray[np.intp], ...]:

@@ -51,7 +51,7 @@ def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Cal
         chart = job_course(progress.points, counts.total, has_money=has_money)
         st.altair_chart(chart, key="batch-chart")
     with errors, st.container(height=HEIGHT, border=False, key="batch-errors"):
-        _errors(progress.errors)
+        _errors(progress.errors, counts.failed)
 
 
 def _metrics(figures: dict[str, str]) -> None:
@@ -99,15 +99,18 @@ def _money(job: Job) -> dict[str, str]:
     return figures
 
 
-def _errors(errors: Sequence[ErrorClass]) -> None:
-    """List the classes of errors; their messages and categories may quote a model."""
+def _errors(errors: Sequence[ErrorClass], failed: int) -> None:
+    """List the classes of errors, of which so many items are `failed` now; their messages and categories may quote a model."""
     if not errors:
         st.caption("**What went wrong:** nothing so far.")
         return
     st.caption("**What went wrong**, and how often")
+    ended = sum(error.ended_items for error in errors)
+    if failed < ended:
+        st.caption(f"Items were tried again since; still failed: {failed:,}.")
     for error in errors[:ERRORS_SHOWN]:
         name = words(error.code) + (f", {error.category}" if error.category else "")
-        ended = f"ended {counted(error.ended_items, 'item')}" if error.ended_items else "ended no item"
-        st.markdown(f"**{label_safe(name)}** · {error.times:,} × · {ended}", help=label_safe(error.message))
+        met = f"ended {counted(error.ended_items, 'item')}" if error.ended_items else "ended no item"
+        st.markdown(f"**{label_safe(name)}** · {error.times:,} × · {met}", help=label_safe(error.message))
     if len(errors) > ERRORS_SHOWN:
         st.caption(f"and {counted(len(errors) - ERRORS_SHOWN, 'rarer kind')}")

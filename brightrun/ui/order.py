@@ -232,7 +232,7 @@ def _draw_problems(plan: Plan) -> None:
             f"**{number} cannot be written, so nothing starts yet.** "
             "Change the mapping, the template or the choice on the left."
         )
-    st.checkbox("Go on without what cannot be written", key=LEAVE_OUT)
+    st.checkbox("Go on without what cannot be written", key=LEAVE_OUT, persist_state="session")
     for problem in problems[:SHOWN_PROBLEMS]:
         st.text(f"• {problem}")
     if len(problems) > SHOWN_PROBLEMS:

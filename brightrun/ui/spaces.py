@@ -18,6 +18,7 @@ from brightrun.services.spaces import Chosen
 from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.counts import ask_count
 from brightrun.ui.frame import Place, empty_state
+from brightrun.ui.insight_coverage import axis_names
 from brightrun.ui.plan_map import draw_plan_map
 from brightrun.ui.session import place, set_place
 from brightrun.ui.text import counted, label_safe, plain, words
@@ -275,5 +276,7 @@ def _draw_choice(app: App, made: Chosen, chosen: Mapping[str, Sequence[str]]) ->
     if made.known:
         told.append(f"{made.known:,} left out: written or on their way")
     st.markdown(" · ".join(told))
+    for caution in made.cautions(axis_names(app.scenarios.axes())):
+        st.warning(label_safe(caution, limit=400))
     if made.scenarios:
         draw_plan_map(app, made, chosen)

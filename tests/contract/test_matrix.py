@@ -99,6 +99,7 @@ SERVER_ONLY = {
     "end_leases",
     "insert_conversations",
     "pause_after_failures",
+    "pause_at_budget",
     "reclaim_items",
     "record_attempt",
     "record_verdict",

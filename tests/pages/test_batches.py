@@ -135,3 +135,17 @@ def test_a_button_names_a_number_only_while_it_holds(
         app.batches.pause(job.id, actor="ana")
     button = open_page("batch", job=job.id).button(key="batch-retry")
     assert (button.label, button.disabled) == (label, False)
+
+
+def test_what_a_retry_has_mended_is_not_told_as_a_failure(open_page: OpenPage, app: App, dsn: str) -> None:
+    """The history of what went wrong stays, beside how much of it is still so."""
+    job = create(app, 2)
+    app.batches.pause(job.id, actor="ana")
+    item = "update batch_items set status = %s, error_code = %s where job_id = %s and position = 1"
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute(item, ["failed", "refusal", job.id])
+        failed = said(open_page("batch", job=job.id))
+        sql.execute(item, ["queued", None, job.id])
+    assert "ended 1 item" in failed
+    assert "tried again since" not in failed
+    assert "Items were tried again since; still failed: 0." in said(open_page("batch", job=job.id))

@@ -37,6 +37,9 @@ def test_a_file_with_a_row_that_cannot_be_written_goes_on_without_it(open_page: 
     assert "cannot be written, so nothing starts yet" in said(page)
     page.checkbox(key="order-leave-out").check().run()
     assert "1 scenario cannot be written and will be left out" in said(page)
+    page.text_input(key="order-limit").set_value("some").run()
+    page.text_input(key="order-limit").set_value("").run()
+    assert page.checkbox(key="order-leave-out").value, "a slip elsewhere does not take the choice back"
     next(b for b in page.button if b.label == "Start batch of 2").click().run()
     assert [job.counts.total for job in app.batches.page(limit=5)] == [2]
     again = open_page("generate")

@@ -84,7 +84,8 @@ def test_a_release_is_the_same_bytes_for_ever(app: App, dsn: str, tmp_path: Path
     """After 100 more approvals, a new version of a conversation, a later decision and a restart, no byte differs."""
     seed_conversations(dsn, [Seed(number=n) for n in range(30)])
     dataset = app.datasets.freeze(ConversationFilter(), name="first", actor="ana")
-    before = app.exports.write(dataset, Format.FOLDER, tmp_path / "before").files[0]
+    before, *inside = app.exports.write(dataset, Format.FOLDER, tmp_path / "before").files
+    assert sorted(inside) == sorted(path for path in before.rglob("*") if path.is_file())
     zipped = app.exports.write(dataset, Format.ZIP, tmp_path / "before").files[0]
 
     seed_conversations(dsn, [Seed(number=n) for n in range(30, 130)])

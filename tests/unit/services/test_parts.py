@@ -348,7 +348,9 @@ def test_a_tiny_budget_pauses_before_anything_is_handed_over(desk: Desk) -> None
     job = desk.order(3, budget=0.0001)
     paused = desk.step(job).job
     assert (paused.status, paused.counts.queued) == (JobStatus.PAUSED, 3)
-    assert "used up" in (paused.pause_reason or "")
+    reason = paused.pause_reason or ""
+    assert "$0.0001 does not hold the next item" in reason
+    assert "nothing is spent yet" in reason
     assert desk.api.batches.all == {}
 
 

@@ -97,6 +97,9 @@ def test_what_is_chosen_is_what_the_rules_allow(
     assert len({tuple(values.items()) for values in got}) == len(got)
     assert (chosen.allowed, chosen.groups, chosen.covered) == (len(allowed), len(pairs), len(pairs))
     assert {pair for values in got for pair in combinations(values.items(), 2)} == pairs
+    held = {pair for values in allowed for pair in values.items()}
+    lost = {axis: tuple(v for v in values if (axis, v) not in held) for axis, values in AXES.items()}
+    assert dict(chosen.shut_out) == {axis: values for axis, values in lost.items() if values}
     if method is not Method.COVER:
         assert len(got) == len(allowed)
 
@@ -152,6 +155,16 @@ def test_a_million_combinations_are_drawn_from_in_bounded_memory() -> None:
     tracemalloc.stop()
     assert (len(chosen.scenarios), chosen.total) == (1_000, 1_000_000)
     assert peak < 80e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_rules_that_contradict_each_other_name_whom_they_shut_out() -> None:
+    """A persona that may only have one topic, and only another, is missed before the batch is paid for."""
+    rules = [parse_rule("only a=a0 b=b0"), parse_rule("only a=a0 b=b1")]
+    chosen = Spaces(None, None).choose(Space(AXES, rules))  # type: ignore[arg-type]
+    assert chosen.scenarios
+    assert chosen.cautions({"a": {"a0": "Anna"}}) == ["The rules leave no combination for a Anna."]
+    some = Spaces(None, None).choose(Space(AXES, rules[:1]))  # type: ignore[arg-type]
+    assert some.cautions() == []
 
 
 def test_too_much_is_refused_with_a_way_out() -> None:
