@@ -13,6 +13,8 @@ from brightrun.ui.jobs import rest_of, state_of
 from brightrun.ui.text import counted, dollars, duration, label_safe, words
 
 ERRORS_SHOWN = 12
+FIGURE_PIXELS = 140
+"""The same for each, so that none moves while their numbers grow."""
 MEANING = {
     "Spent": "What answers that arrived have cost.",
     "Reserved": "The most that the calls in flight can cost.",
@@ -55,8 +57,9 @@ def draw_figures(job: Job, progress: Progress, *, is_live: bool, draw_state: Cal
 
 
 def _metrics(figures: dict[str, str]) -> None:
-    for column, (label, value) in zip(st.columns(6), figures.items(), strict=False):
-        column.metric(label, value, help=MEANING.get(label))
+    with st.container(horizontal=True):  # they go on in the next line where the page is narrow
+        for label, value in figures.items():
+            st.metric(label, value, help=MEANING.get(label), width=FIGURE_PIXELS)
 
 
 def _rest(job: Job) -> dict[str, str]:
