@@ -119,6 +119,35 @@ def set_price(
             _show([price])
 
 
+@app.command("remove")
+def remove_price(
+    model: Annotated[str, typer.Argument(help="The model as the table names it.")],
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The day it begins.")
+    ] = None,
+    above: Annotated[int, typer.Option(min=0, help="That for prompts above so many tokens.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Remove a price that was never so: a slip in a name or a day. What calls have cost stays as it was counted."""
+    with reported(as_json=as_json), opened() as brightrun:
+        known = [p for p in brightrun.prices.all() if (p.model, p.above_input_tokens) == (model, above)]
+        found = [p for p in known if since is None or p.effective_from == since.date()]
+        if not found:
+            days = ", ".join(p.effective_from.isoformat() for p in known)
+            raise InvalidInput(
+                f"There is no such price of {model!r}.",
+                remedy=f"Its days are {days}." if days else "See brightrun prices list.",
+            )
+        if len(found) > 1:
+            days = ", ".join(p.effective_from.isoformat() for p in found)
+            raise InvalidInput(f"{model!r} has prices from {days}.", remedy="Name the day with --from.")
+        brightrun.prices.remove(found[0], actor=brightrun.settings.person)
+        if as_json:
+            emit({"removed": _json(found[0])})
+        else:
+            err.print(f"Removed: {model} from {found[0].effective_from}.", markup=False)
+
+
 def _price(base: Price | None, model: str, above: int, said: Mapping[str, object], day: date) -> Price:
     """Return a price from what was said and, where it is there already, from what it was before."""
     if base is not None:

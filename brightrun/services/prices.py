@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from brightrun import saol
-from brightrun.domain.errors import Conflict, InvalidInput
+from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange, dearer_by, price_for, priced_as
 from brightrun.services.rights import needs
@@ -24,7 +24,7 @@ HISTORY = 100
 
 
 class Prices:
-    """Every price stays: what a past call cost is counted with the price of its day."""
+    """What a past call cost stays as it was counted, whatever becomes of the price of its day."""
 
     def __init__(self, db: saol.Database) -> None:
         self._db = db
@@ -68,19 +68,53 @@ class Prices:
         for _ in range(TRIES):
             seen = store.mark(self._db)
             before = self.all()
-            factor = _factor(before, price, self.today())
+            after = [*_without(before, price), price]
+            factor = _factor(before, after, price, self.today())
             if store.set_price(self._db, price, factor=factor, seen=seen, actor=actor):
                 return
-        raise Conflict("The price table is being changed by somebody else.", remedy="Look and try again.")
+        raise _contended()
+
+    @needs(Action.SET_PRICE)
+    def remove(self, price: Price, *, actor: str) -> None:
+        """Remove a price that is a slip of the hand; raises NotFound, NotAllowed while an open batch has no other.
+
+        An older price of the model is in force again, and where that is dearer what waiting items reserve grows.
+        """
+        for _ in range(TRIES):
+            seen = store.mark(self._db)
+            before = self.all()
+            factor = _factor(before, _without(before, price), price, self.today())
+            outcome, jobs = store.remove_price(self._db, price, factor=factor, seen=seen, actor=actor)
+            if outcome == "ok":
+                return
+            if outcome == "missing":
+                raise NotFound(
+                    f"There is no price of {price.model} from {price.effective_from} any more.",
+                    remedy="Look at the table again: somebody else has removed it.",
+                )
+            if outcome == "in_use":
+                raise NotAllowed(
+                    f"{price.model} has no other price, and {jobs:,} open batch{'' if jobs == 1 else 'es'} "
+                    f"{'needs' if jobs == 1 else 'need'} one.",
+                    remedy="Correct it instead, or end what is open first.",
+                )
+        raise _contended()
 
 
-def _factor(before: Sequence[Price], price: Price, today: date) -> float:
-    """Return by how much what is reserved must grow: by the price's own name, and by its alias."""
+def _contended() -> Conflict:
+    return Conflict("The price table is being changed by somebody else.", remedy="Look and try again.")
+
+
+def _without(prices: Sequence[Price], price: Price) -> list[Price]:
+    """Return all but the price of the same model, day and size."""
     key = (price.model, price.effective_from, price.above_input_tokens)
-    kept = [p for p in before if (p.model, p.effective_from, p.above_input_tokens) != key]
+    return [p for p in prices if (p.model, p.effective_from, p.above_input_tokens) != key]
+
+
+def _factor(before: Sequence[Price], after: Sequence[Price], price: Price, today: date) -> float:
+    """Return by how much what is reserved must grow: by the changed price's own name, and by its alias."""
     day = max(today, price.effective_from)
     names = {price.model, re.sub(r"[-@][0-9]{8}$", "", price.model)}
-    after = [*kept, price]
     factors = []
     for name in names:
         try:

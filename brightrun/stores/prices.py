@@ -36,6 +36,23 @@ def set_price(db: saol.Database, price: Price, *, factor: float, seen: int, acto
     return bool(data["outcome"] == "ok")
 
 
+def remove_price(db: saol.Database, price: Price, *, factor: float, seen: int, actor: str) -> tuple[str, int]:
+    """Remove a price and raise open reserves by a factor; returns what came of it, and how many open jobs keep it."""
+    data = saol.agent_execute_rpc(
+        db,
+        "remove_price",
+        {
+            "p_model": price.model,
+            "p_from": price.effective_from.isoformat(),
+            "p_above": price.above_input_tokens,
+            "p_factor": factor,
+            "p_mark": seen,
+            "p_actor": actor,
+        },
+    ).value()
+    return str(data["outcome"]), int(data.get("jobs", 0))
+
+
 def changes(db: saol.Database, *, model: str | None, limit: int) -> list[PriceChange]:
     """Return what was added and corrected, newest first."""
     rows = saol.agent_query(

@@ -15,7 +15,7 @@ from brightrun.domain.errors import BrightRunError
 from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange
 from brightrun.ui.frame import show_error
-from brightrun.ui.session import begin, person
+from brightrun.ui.session import begin, close_question, desk, person
 from brightrun.ui.text import label_safe, plain
 
 MONEY = st.column_config.NumberColumn(format="$%.3f", width=82)
@@ -28,6 +28,7 @@ COLUMNS = {
 """Figures as narrow as they are, so that a narrow page shows more of them."""
 AMOUNTS = ("Input, $", "Output, $", "Cache read, $")
 FACTORS = ("5 min write, × input", "1 h write, × input", "Batch, × all")
+REMOVING = "remove price"
 ABOVE = "For prompts above (tokens)"
 SHORTEST = "Cached from (tokens)"
 HELP = {
@@ -54,8 +55,11 @@ def draw_prices(app: App) -> None:
     )
     if in_force:
         st.caption(_sources(in_force))
-    with st.expander("Add or correct a price"):
+    with st.expander("Add, correct or remove a price"):
         _draw_form(app, known)
+    for price in known:
+        if desk().asked() == (REMOVING, _title(price)):
+            _confirm_removal(app, price)
     with st.expander("History"):
         _draw_history(app, known)
 
@@ -149,7 +153,11 @@ def _draw_fields(app: App, base: Price, key: str) -> _Typed | None:
         disabled=not may,
     )
     st.caption("The same model, day and prompt size corrects what is there; another day is a new price.")
-    sent = st.button("Save price", type="primary", key=f"{key}-save", disabled=not may)
+    with st.container(horizontal=True):
+        sent = st.button("Save price", type="primary", key=f"{key}-save", disabled=not may)
+        if base.model and st.button("Remove it…", key=f"{key}-remove", type="tertiary", disabled=not may):
+            desk().ask((REMOVING, _title(base)))
+            st.rerun()
     return _Typed(model, day, figures, source) if sent else None
 
 
@@ -183,6 +191,31 @@ def _read(typed: _Typed) -> Price:
         cache_min_tokens=count_of(given[SHORTEST], name=SHORTEST),
         source=typed.source,
     )
+
+
+@st.dialog("Remove this price?", on_dismiss=close_question)
+def _confirm_removal(app: App, price: Price) -> None:
+    st.markdown(
+        f"**{label_safe(_title(price))}** goes, which is meant for prices that were never so. The history keeps it."
+    )
+    st.caption(
+        "What calls have cost stays as it was counted. From now on an older price of the model counts again; without "
+        "one the model is refused. A price that was so once stays: give the new one another day instead."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        keep = st.button("Keep it", key="price-remove-keep")
+        go = st.button("Remove it", key="price-remove-sure", type="primary")
+    if go:
+        own = begin()
+        try:
+            app.prices.remove(price, actor=person())
+        except BrightRunError as fault:
+            own.complain(fault)
+        else:
+            own.notify(f"The price {label_safe(_title(price))} is removed.")
+    if keep or go:
+        close_question()
+        st.rerun()
 
 
 def _draw_history(app: App, known: Sequence[Price]) -> None:

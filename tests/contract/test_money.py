@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -14,7 +15,7 @@ from brightrun import saol
 from brightrun.bootstrap import App, open_app
 from brightrun.config import Settings
 from brightrun.domain.batch import ItemStatus, Job, JobStatus, WriterName
-from brightrun.domain.errors import InvalidInput, NotAllowed, WriterUncertain
+from brightrun.domain.errors import InvalidInput, NotAllowed, NotFound, WriterUncertain
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import Price, price_for, priced_as
 from brightrun.domain.review import ConversationFilter, Decision, Seen
@@ -137,11 +138,46 @@ def test_history_also_knows_what_was_done_past_the_app(app: App, dsn: str) -> No
     ]
 
 
+def test_a_slip_is_removed_and_stands_in_the_history(app: App) -> None:
+    """A model that does not exist is gone again; the history says who removed it, and a second time is told."""
+    slip = price("m-1", days=30, usd=300)
+    app.prices.save(slip, actor="ana")
+    app.prices.remove(slip, actor="ben")
+    assert not [p for p in app.prices.all() if p.model == "m-1"]
+    newest = app.prices.history(model="m-1")[0]
+    assert (newest.by, newest.story()) == ("ben", "removed: in 300, out 1500, cache read 30")
+    with pytest.raises(NotFound, match="any more"):
+        app.prices.remove(slip, actor="ben")
+
+
+def test_a_dearer_price_that_comes_back_is_reserved_for(app: App) -> None:
+    """Removing today's price leaves yesterday's in force: what waits reserves by it."""
+    now = next(p for p in app.prices.in_force() if p.model == MODEL)
+    cheaper = replace(now, effective_from=today(), input_usd=now.input_usd / 4, output_usd=now.output_usd / 4)
+    app.prices.save(replace(cheaper, cache_read_usd=cheaper.input_usd / 10), actor="ana")
+    job = start(app, 2)
+    before = app.budgets.outlook(job.id).worst_usd
+    app.prices.remove(cheaper, actor="ana")
+    assert app.budgets.outlook(job.id).worst_usd >= before * 4 - 1e-9
+
+
+def test_the_only_price_of_an_open_batch_stays(app: App) -> None:
+    """A batch that waits is not left without a price; once it has ended, the price can go."""
+    only = next(p for p in app.prices.in_force() if p.model == MODEL)
+    job = start(app, 1)
+    with pytest.raises(NotAllowed, match="1 open batch needs"):
+        app.prices.remove(only, actor="ana")
+    app.batches.cancel(job.id, actor="ana")
+    app.prices.remove(only, actor="ana")
+    assert not app.prices.has(MODEL)
+
+
 def test_a_price_is_not_saved_over_one_that_nobody_has_seen(app: App, db: saol.Database) -> None:
     """Of two people who change the table at once, the second one's change is made on what the first left."""
     seen = prices.mark(db)
     app.prices.save(price("m-1"), actor="ana")
     assert not prices.set_price(db, price("m-1", usd=5), factor=1, seen=seen, actor="ben")
+    assert prices.remove_price(db, price("m-1"), factor=1, seen=seen, actor="ben") == ("changed", 0)
     assert prices.set_price(db, price("m-1", usd=5), factor=1, seen=prices.mark(db), actor="ben")
 
 

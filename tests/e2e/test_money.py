@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_the_generator_shows_what_a_batch_costs_and_what_that_rests_on(
 def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTab, shoot: Shoot) -> None:
     """A wrong figure is one change; nothing is accepted as free; the history says who changed what."""
     page = open_tab("system")
-    press(page.get_by_text("Add or correct a price", exact=True))
+    press(page.get_by_text("Add, correct or remove a price", exact=True))
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the checks are done, the page rests
     choose(page, "Start from", f"{MODEL} from 2026-10-01")
     field = page.get_by_role("textbox", name="Output, $")
@@ -113,6 +114,15 @@ def test_a_price_is_added_and_corrected_on_the_page(site: Site, open_tab: OpenTa
     assert (saved.input_usd, saved.output_usd) == (2, 12)
     newest = site.app.prices.history(model=MODEL)[0]
     assert (newest.by, newest.story()) == ("ana", "corrected: out 10 → 12")
+    site.app.prices.save(replace(saved, model="claude-sonet"), actor="ana")
+    page.reload()
+    press(page.get_by_text("Add, correct or remove a price", exact=True))
+    choose(page, "Start from", f"claude-sonet from {saved.effective_from}")
+    press(page.get_by_role("button", name="Remove it…"))
+    shoot(page, "prices-remove-light")
+    press(page.get_by_role("button", name="Remove it", exact=True))
+    expect(page.get_by_text("is removed")).to_be_visible()
+    assert not site.app.prices.has("claude-sonet")
     press(page.get_by_text("History", exact=True))
     chosen = page.get_by_role("combobox", name="Model")
     expect(chosen).to_be_visible()

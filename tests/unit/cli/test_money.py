@@ -118,6 +118,11 @@ def test_a_price_is_listed_corrected_and_looked_back_on(shell: Shell) -> None:
     assert "3 → " not in shell.run("prices")
     assert "corrected: in 2 → 3" in shell.run("prices", "list", "--history")
     assert "no price" in shell.run("prices", "list", "--model", "claude-nobody", code=1)
+    assert "Name the day with --from" in shell.run("prices", "remove", MODEL, code=1)
+    assert "no such price" in shell.run("prices", "remove", "claude-nobody", code=1)
+    removed = json_of(shell, "prices", "remove", MODEL, "--from", "2026-11-01")["removed"]
+    assert (removed["model"], removed["output_usd"]) == (MODEL, 12)
+    assert [p["output_usd"] for p in json_of(shell, "prices", "list", "--model", MODEL)["prices"]] == [10]
 
 
 def test_a_budget_stops_a_job_and_raising_it_goes_on(shell: Shell, sheet: str, api: MessagesApi) -> None:
