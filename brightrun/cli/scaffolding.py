@@ -88,7 +88,13 @@ def bring(
         change = brightrun.scaffolding.from_csv(kind, data, file.name)
         if not check:
             brightrun.scaffolding.save(kind, change.drafts, seen=change.before)
-        told = {"new": change.new, "changed": change.changed, "same": change.same, "saved": not check}
+        told = {
+            "new": change.new,
+            "changed": change.changed,
+            "same": change.same,
+            "saved": not check,
+            "notes": list(change.notes),
+        }
         if as_json:
             emit(told)
             return
@@ -96,6 +102,8 @@ def bring(
         out.print(
             f"{len(change.new)} {would}new, {len(change.changed)} {would}changed, {len(change.same)} as they are."
         )
+        for note in change.notes:
+            err.print(note, style="yellow", markup=False)
 
 
 @app.command("off")

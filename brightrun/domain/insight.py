@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from math import prod
 
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
@@ -314,10 +315,15 @@ class Coverage:
     """Which combinations were planned, written and approved; those not named are empty."""
 
     cells: Sequence[Cell]
-    possible: int
-    """Combinations of the active scaffolding."""
+    keys: Mapping[str, Sequence[str]]
+    """By axis, what is offered and what is not offered any more and was planned or written."""
     left_out: int
     """Combinations beyond the most that are counted."""
+
+    @property
+    def possible(self) -> int:
+        """Return how many combinations there are."""
+        return prod(len(keys) for keys in self.keys.values())
 
     def sentence(self) -> str:
         whole = [cell for cell in self.cells if cell.persona and cell.arc and cell.topic]

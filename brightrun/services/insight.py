@@ -86,23 +86,28 @@ class Insight:
     def coverage(self, scope: Scope) -> Coverage:
         """Return which combinations of the scaffolding were planned, written and approved."""
         data = store.coverage(self._db, scope)
-        axes = self._scenarios.axes()
-        personas = {persona.persona_key for persona in axes.personas}
-        arcs = {arc.arc_key for arc in axes.arcs}
-        topics = {topic.topic_key for topic in axes.topics}
+        axes = self._scenarios.axes(active_only=False)
+        held = {axis: {row[f"{axis}_key"] for row in data["cells"]} for axis in ("persona", "arc", "topic")}
+        keys = {
+            "persona": [
+                p.persona_key for p in axes.personas if p.is_active or p.persona_key in held["persona"]
+            ],
+            "arc": [a.arc_key for a in axes.arcs if a.is_active or a.arc_key in held["arc"]],
+            "topic": [t.topic_key for t in axes.topics if t.is_active or t.topic_key in held["topic"]],
+        }
         return Coverage(
             cells=[
                 Cell(
-                    persona=_known(row["persona_key"], personas),
-                    arc=_known(row["arc_key"], arcs),
-                    topic=_known(row["topic_key"], topics),
+                    persona=_known(row["persona_key"], keys["persona"]),
+                    arc=_known(row["arc_key"], keys["arc"]),
+                    topic=_known(row["topic_key"], keys["topic"]),
                     planned=int(row["planned"]),
                     written=int(row["written"]),
                     approved=int(row["approved"]),
                 )
                 for row in data["cells"]
             ],
-            possible=len(personas) * len(arcs) * len(topics),
+            keys=keys,
             left_out=int(data["left_out"]),
         )
 
@@ -117,7 +122,7 @@ def _rates(bands: Sequence[Band]) -> dict[float, Rate]:
     return {start: rate for start, rate in found.items() if rate is not None}
 
 
-def _known(key: str | None, keys: set[str]) -> str | None:
+def _known(key: str | None, keys: Sequence[str]) -> str | None:
     return key if key in keys else None
 
 

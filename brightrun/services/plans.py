@@ -93,10 +93,19 @@ class Plan:
                 f"A budget of {dollars(budget)} lets nothing be written: before each call {dollars(most)} are held back, "
                 "the most it can cost."
             )
-        if budget < estimate.expected_usd:
-            number = min(estimate.items - 1, int((budget - most) / each) + 1)
-            return f"A budget of {dollars(budget)} is expected to last for about {number:,} of {estimate.items:,}."
-        return ""
+        number, rounds = _spread_of(budget, most, each, estimate.items)
+        told = []
+        if number < estimate.items:
+            told.append(
+                f"A budget of {dollars(budget)} is expected to last for about {number:,} of {estimate.items:,}: before "
+                f"each call {dollars(most)} are held back."
+            )
+        if rounds > 1 and self.options.delivery is Delivery.OVERNIGHT:
+            told.append(
+                f"Overnight it lets about {int(budget / most):,} be out at once, and the next ones when those are back: "
+                f"about {rounds:,} rounds, each of which may take a day."
+            )
+        return " ".join(told)
 
     def templates(self) -> Counter[str]:
         """Return how many items each template will write."""
@@ -260,6 +269,15 @@ def estimate_row(plan: Plan) -> dict[str, object]:
         "basis": estimate.method,
         "terms": {version: asdict(terms) for version, terms in plan.terms.items()},
     }
+
+
+def _spread_of(budget: float, most: float, each: float, items: int) -> tuple[int, int]:
+    """Return how many items are expected to fit a budget that holds back `most` for each that is out, and in how many rounds."""
+    left, done, rounds = budget, 0, 0
+    while done < items and left >= most:
+        out = min(int(left / most), items - done)
+        left, done, rounds = left - out * each, done + out, rounds + 1
+    return done, rounds
 
 
 def _reserves(plan: Plan, tariff: Tariff | None) -> list[float]:

@@ -136,7 +136,8 @@ class Scaffolding:
         known = [draft for draft in drafts if key_of(draft) in before]
         changed = [key_of(draft) for draft in known if _differs(before[key_of(draft)], draft)]
         same = [key_of(draft) for draft in known if key_of(draft) not in changed]
-        return Change(drafts, [before[key_of(draft)] for draft in known], new, changed, same, sheet.notes)
+        notes = (*sheet.notes, *_namesakes(drafts, before))
+        return Change(drafts, [before[key_of(draft)] for draft in known], new, changed, same, notes)
 
     def _find(self, kind: Kind, key: str) -> Draft:
         every = {key_of(draft): draft for draft in self.all(kind)}
@@ -157,6 +158,16 @@ class Scaffolding:
             if key not in known[other]
         ]
         _refuse(wrong)
+
+
+def _namesakes(drafts: Sequence[Draft], before: Mapping[str, Draft]) -> list[str]:
+    """Say where a new key has the name of one that is there: a key that was changed makes a second one."""
+    named = {str(draft.model_dump()["name"]): key for key, draft in before.items()}
+    return [
+        f"{key_of(draft)} is new and has the name of {named[name]}, which stays as it is: a changed key is another one."
+        for draft in drafts
+        if key_of(draft) not in before and (name := str(draft.model_dump()["name"])) in named
+    ]
 
 
 def to_csv(kind: Kind, drafts: Sequence[Draft]) -> bytes:

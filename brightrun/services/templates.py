@@ -76,7 +76,7 @@ class Templates:
         if missing:
             raise TemplateFault(
                 f"Template {name} needs {', '.join(missing)}, which the scenario does not have.",
-                remedy="Map a column to it, pick the axis that gives it, or choose another template.",
+                remedy="Map a column to it, let it vary, pick the axis that gives it, or choose another template.",
                 variable=missing[0],
             )
         blanks = dict.fromkeys(version.optional, "")

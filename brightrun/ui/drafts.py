@@ -87,7 +87,7 @@ def draw_editor(app: App, template: Template | None) -> None:
             show_error(wrong)
         if faults:
             return
-        kept = _kept(template, {*declared["required"], *declared["optional"]})
+        kept = _kept(template, version, {*declared["required"], *declared["optional"]})
         publish(app, kept | changed | declared, edited=template)
     _remember(prefix)
 
@@ -96,25 +96,44 @@ def _prefix(version: TemplateVersion | None) -> str:
     return f"edit-{version.id}" if version else f"edit-{NEW}-{desk().published}"
 
 
+def begin_from(template: Template, version: TemplateVersion) -> None:
+    """Put a version's texts into the editor, in place of what is typed there."""
+    held, prefix = st.session_state, _prefix(version)
+    for name in (f"first-{prefix}", *(f"{prefix}-{field}" for field in FIELDS)):
+        held.pop(name, None)
+    held[_editing(template)] = version.id
+    desk().heard[_editing(template)] = version.id
+    begin().notify(f"Version {version.version} stands in the editor: see Edit.")
+
+
 def _begun_from(app: App, template: Template) -> TemplateVersion:
     """Return the version that is being edited: what is typed outlives the next version of somebody else."""
     held, newest = st.session_state, template.version
     begun = app.templates.version(held.setdefault(_editing(template), newest.id))
-    if begun.id != newest.id and not _is_touched(_prefix(begun)):
-        begun = newest
-        held[_editing(template)] = newest.id
-    if begun.id != newest.id:
+    if begun.id == newest.id:
+        return newest
+    if desk().heard.get(_editing(template)) == begun.id:  # somebody has chosen it
+        st.info(f"This begins from version {begun.version}. Published, it is version {newest.version + 1}.")
+    elif _is_touched(_prefix(begun)):
         st.warning(
             f"Version {newest.version} was published while you edit version {begun.version}. What you typed is kept: "
             "compare under Versions, then publish it as the next one, or begin again."
         )
-        st.button(
-            f"Begin again from version {newest.version}",
-            key="edit-again",
-            on_click=held.pop,
-            args=(_editing(template), None),
-        )
+    else:
+        held[_editing(template)] = newest.id
+        return newest
+    st.button(
+        f"Begin again from version {newest.version}",
+        key="edit-again",
+        on_click=_begin_again,
+        args=(template,),
+    )
     return begun
+
+
+def _begin_again(template: Template) -> None:
+    st.session_state.pop(_editing(template), None)
+    desk().heard.pop(_editing(template), None)
 
 
 def _editing(template: Template) -> str:
@@ -222,17 +241,18 @@ def publish(app: App, values: dict[str, object], *, edited: Template | None = No
         show_error(fault)
         return
     own.published += 1
-    if edited:
-        st.session_state.pop(_editing(edited), None)
     own.notify(f"{label_safe(published.name)} v{published.version.version} is published.")
+    if edited:
+        _begin_again(edited)
     own.moves["template"] = published.template_key
     st.rerun()
 
 
-def _kept(template: Template | None, declared: set[str]) -> dict[str, object]:
+def _kept(template: Template | None, begun: TemplateVersion | None, declared: set[str]) -> dict[str, object]:
     """Return what the editor does not show, so that a new version keeps it."""
-    if template is None:
+    if template is None or begun is None:
         return {}
+    described = {v.name: v for v in (*begun.variables, *template.version.variables)}
     return {
         "description": template.description,
         "category": template.category,
@@ -240,7 +260,7 @@ def _kept(template: Template | None, declared: set[str]) -> dict[str, object]:
         "suitable_personas": template.suitable_personas,
         "suitable_topics": template.suitable_topics,
         "rating": template.rating,
-        "variables": [v.model_dump() for v in template.version.variables if v.name in declared],
+        "variables": [v.model_dump() for v in described.values() if v.name in declared],
     }
 
 

@@ -61,7 +61,7 @@ def draw_filters(app: App, corner: DeltaGenerator, above: DeltaGenerator) -> tup
 
     Returns the filter with the order's name.
     """
-    names = _names(app)
+    names = lists_of(app)
     _read_address({STATUS: {status: words(status) for status in STATUSES}, SORT: SORTS, **names})
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         status = st.segmented_control(
@@ -137,7 +137,7 @@ def _draw_import_chip(app: App) -> ImportId | None:
     if wanted is None:
         return None
     try:
-        found = app.imports.get(wanted)
+        found = app.imports.get(app.imports.find(wanted))
     except BrightRunError as fault:
         st.warning(label_safe(fault.message))
         found = None
@@ -149,6 +149,31 @@ def _draw_import_chip(app: App) -> ImportId | None:
     if found is None:
         st.stop()
     return found.id
+
+
+def lists_of(app: App) -> dict[str, dict[str, str]]:
+    """Return what each list of choices offers, by its name: the values with what stands for them, in the address too.
+
+    Parts of the scaffolding that are not offered any more too: conversations have them, and can be looked for.
+    """
+    axes = app.scenarios.axes(active_only=False)
+    facets = _facets(app, str(app.settings.home))
+    templates = {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
+    offered = {
+        "persona": {p.persona_key: p.name for p in axes.personas},
+        "arc": {a.arc_key: a.name for a in axes.arcs},
+        "topic": {t.topic_key: t.name for t in axes.topics},
+        "tier": {t.value: words(t.value) for t in Tier},
+        "flag": {flag: words(flag) for flag in facets["flags"]},
+        "writer": {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS,
+        "model": {model: model for model in facets["models"]},
+        "template": templates,
+        "approvable": {"yes": "Yes", "no": "No, a finding blocks it"},
+    }
+    return {
+        key: {ANY: "Any"} | dict(zip(names, distinct([(n, k) for k, n in names.items()]), strict=True))
+        for key, names in offered.items()
+    }
 
 
 def first_page() -> None:
@@ -191,28 +216,6 @@ def _is_set(name: str) -> bool:
 @st.cache_data(ttl=FACET_SECONDS, refresh_mode="background", show_spinner=False)
 def _facets(_app: App, database: str) -> dict[str, Any]:
     return _app.reviews.facets()
-
-
-def _names(app: App) -> dict[str, dict[str, str]]:
-    """Return what each list of choices offers, by its name: the values with what stands for them, in the address too."""
-    axes = app.scenarios.axes()
-    facets = _facets(app, str(app.settings.home))
-    templates = {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
-    offered = {
-        "persona": {p.persona_key: p.name for p in axes.personas},
-        "arc": {a.arc_key: a.name for a in axes.arcs},
-        "topic": {t.topic_key: t.name for t in axes.topics},
-        "tier": {t.value: words(t.value) for t in Tier},
-        "flag": {flag: words(flag) for flag in facets["flags"]},
-        "writer": {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS,
-        "model": {model: model for model in facets["models"]},
-        "template": templates,
-        "approvable": {"yes": "Yes", "no": "No, a finding blocks it"},
-    }
-    return {
-        key: {ANY: "Any"} | dict(zip(names, distinct([(n, k) for k, n in names.items()]), strict=True))
-        for key, names in offered.items()
-    }
 
 
 def _read_address(known: Mapping[str, Mapping[str, str]]) -> None:

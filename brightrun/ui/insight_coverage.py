@@ -10,12 +10,12 @@ import streamlit as st
 
 from brightrun.bootstrap import App
 from brightrun.domain.insight import Cell, Coverage, Scope
-from brightrun.services.scenarios import Axes
+from brightrun.ui.axes import axis_names
 from brightrun.ui.filters import ANY, WRITERS
 from brightrun.ui.frame import Place, empty_state
 from brightrun.ui.insight import draw_sentence, draw_table
 from brightrun.ui.insight_charts import Count, matrix
-from brightrun.ui.text import counted, distinct, label_safe, words
+from brightrun.ui.text import counted, label_safe, words
 
 AXES = ("persona", "arc", "topic")
 NAMES = {"persona": "Persona", "arc": "Emotional arc", "topic": "Topic"}
@@ -40,7 +40,6 @@ class Grid:
 
 def draw_coverage(app: App, coverage: Coverage, scope: Scope) -> None:
     """Draw the heat map with its empty cells, and what can be done about one."""
-    axes = app.scenarios.axes()
     if not coverage.possible:
         empty_state(
             "The scaffolding is empty",
@@ -50,7 +49,8 @@ def draw_coverage(app: App, coverage: Coverage, scope: Scope) -> None:
         )
         return
     draw_sentence(coverage.sentence())
-    names = axis_names(axes)
+    every = axis_names(app.scenarios.axes(active_only=False))
+    names = {axis: {key: every[axis].get(key, key) for key in keys} for axis, keys in coverage.keys.items()}
     grid = _choose(names)
     _draw_map(coverage, grid, names, scope)
     _draw_rest(coverage, grid)
@@ -157,19 +157,6 @@ def _draw_rest(coverage: Coverage, grid: Grid) -> None:
         )
     if coverage.left_out:
         st.caption(f"{counted(coverage.left_out, 'rarer combination')} not counted in the map.")
-
-
-def axis_names(axes: Axes) -> dict[str, dict[str, str]]:
-    """Return a short name for each key of each axis that no other on its axis has."""
-    found = {
-        "persona": [(p.name, p.persona_key) for p in axes.personas],
-        "arc": [(a.name, a.arc_key) for a in axes.arcs],
-        "topic": [(t.name, t.topic_key) for t in axes.topics],
-    }
-    return {
-        axis: dict(zip((key for _, key in pairs), distinct(pairs), strict=True))
-        for axis, pairs in found.items()
-    }
 
 
 def _sums(cells: Sequence[Cell], grid: Grid) -> dict[tuple[str, str], dict[str, int]]:

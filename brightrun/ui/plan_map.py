@@ -10,8 +10,9 @@ import streamlit as st
 from brightrun.bootstrap import App
 from brightrun.domain.scenario import Scenario
 from brightrun.services.spaces import Chosen
+from brightrun.ui.axes import axis_names
 from brightrun.ui.insight_charts import Count, matrix
-from brightrun.ui.insight_coverage import NAMES, axis_names
+from brightrun.ui.insight_coverage import NAMES
 from brightrun.ui.text import counted, label_safe
 
 LONGEST_AXIS = 40

@@ -28,7 +28,7 @@ from brightrun.services.scaffolding import Change, Removal
 from brightrun.ui.downloads import draw_download
 from brightrun.ui.frame import show_error, show_faults
 from brightrun.ui.session import begin
-from brightrun.ui.text import counted, label_safe, plain, words
+from brightrun.ui.text import counted, distinct, label_safe, plain, words
 
 NAMES = {Kind.PERSONA: "Personas", Kind.ARC: "Emotional arcs", Kind.TOPIC: "Topics"}
 NEW = "new"
@@ -53,7 +53,8 @@ def draw_scaffolding(app: App) -> None:
     every, uses = app.scaffolding.all(kind), app.scaffolding.uses(kind)
     st.dataframe(_frame(every, uses), hide_index=True, height="content" if len(every) < 12 else 420)
     drafts = {key_of(draft): draft for draft in every}
-    names: dict[str, str] = {key: plain(str(draft.model_dump()["name"])) for key, draft in drafts.items()}
+    labels = distinct([(str(draft.model_dump()["name"]), key) for key, draft in drafts.items()])
+    names: dict[str, str] = dict(zip(drafts, labels, strict=True))
     names[NEW] = "A new one"
     chosen = st.selectbox(
         "Edit", list(names), format_func=names.__getitem__, key=f"scaffolding-{kind.value}", width=420

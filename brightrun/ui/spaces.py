@@ -15,13 +15,13 @@ from brightrun.services.drafts import own_variables
 from brightrun.services.plans import MAX_ITEMS
 from brightrun.services.scenarios import AXIS_NAMES, Axes
 from brightrun.services.spaces import Chosen
+from brightrun.ui.axes import axis_names
 from brightrun.ui.constraints import draw_constraints
 from brightrun.ui.counts import ask_count
 from brightrun.ui.frame import Place, empty_state
-from brightrun.ui.insight_coverage import axis_names
 from brightrun.ui.plan_map import draw_plan_map
 from brightrun.ui.session import place, set_place
-from brightrun.ui.text import counted, label_safe, plain, words
+from brightrun.ui.text import counted, distinct, label_safe, plain, words
 from brightrun.ui.variables import draw_axes
 
 METHODS = {
@@ -51,7 +51,7 @@ def draw_space(app: App) -> tuple[str, Chosen] | None:
             label="What is missing",
         )
         return None
-    _follow_link(known)
+    _follow_link(app, known)
     axes = {**_scaffolding(known), **_chosen_template(app), **_own_variables()}
     chosen = {axis: tuple(values) for axis, values in axes.items() if values}
     if not chosen:
@@ -105,30 +105,34 @@ def draw_top_up(app: App) -> Sequence[Scenario]:
     return emptied
 
 
-def _follow_link(known: Axes) -> None:
+def _follow_link(app: App, known: Axes) -> None:
     """Choose what the address asks for, once: a link may name one persona, arc and topic."""
-    offered = {
-        "persona": ("axis-personas", {p.persona_key for p in known.personas}),
-        "arc": ("axis-arcs", {a.arc_key for a in known.arcs}),
-        "topic": ("axis-topics", {t.topic_key for t in known.topics}),
-    }
-    wanted = {name: place(name) for name in offered}
+    fields = {"persona": "axis-personas", "arc": "axis-arcs", "topic": "axis-topics"}
+    wanted = {name: place(name) for name in fields}
     if not any(wanted.values()):
         return
-    for name, (key, keys) in offered.items():
+    offered, every = axis_names(known), axis_names(app.scenarios.axes(active_only=False))
+    for name, key in fields.items():
         asked = wanted[name]
-        st.session_state[key] = [asked] if asked in keys else []
+        st.session_state[key] = [asked] if asked in offered[name] else []
         set_place(name, None)
-        if asked is not None and asked not in keys:
+        if asked is None or asked in offered[name]:
+            continue
+        if asked in every[name]:
+            st.warning(
+                f"The {name} {label_safe(every[name][asked], limit=60)} is not offered any more, and not chosen. "
+                "It is offered again on the Scaffolding page."
+            )
+        else:
             st.warning(f"There is no {name} {label_safe(asked, limit=60)} in the scaffolding.")
 
 
 def _scaffolding(known: Axes) -> dict[str, list[str]]:
-    personas = {p.persona_key: f"{p.name}, {p.archetype}" for p in known.personas}
+    labels = distinct([(f"{p.name}, {p.archetype}", p.persona_key) for p in known.personas], limit=80)
+    personas = dict(zip((p.persona_key for p in known.personas), labels, strict=True))
     chosen_personas = _choose("Personas: who asks", personas, "axis-personas")
     chosen_arcs = _choose_arcs(known.arcs)
-    topics = {t.topic_key: t.name for t in known.topics}
-    chosen_topics = _choose("Topics: what it is about", topics, "axis-topics")
+    chosen_topics = _choose("Topics: what it is about", axis_names(known)["topic"], "axis-topics")
     return {"persona": chosen_personas, "arc": chosen_arcs, "topic": chosen_topics}
 
 
@@ -156,7 +160,10 @@ def _choose_arcs(arcs: Sequence[EmotionalArc]) -> list[str]:
         key="axis-arc-kind",
         help="Edge arcs are rare or difficult: crisis, hostility, out of scope.",
     )
-    names = {a.arc_key: f"{a.name} ({a.starting_emotion} → {a.ending_emotion})" for a in arcs}
+    labels = distinct(
+        [(f"{a.name} ({a.starting_emotion} → {a.ending_emotion})", a.arc_key) for a in arcs], limit=90
+    )
+    names = dict(zip((a.arc_key for a in arcs), labels, strict=True))
     offered = [a.arc_key for a in arcs if shown == "all" or a.category == shown]
     kept = [key for key in st.session_state.get("axis-arcs", []) if key not in offered]
     with column:

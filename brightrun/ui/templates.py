@@ -20,13 +20,14 @@ from brightrun.domain.template import Prompt, Template, TemplateVersion
 from brightrun.domain.variable import Variable
 from brightrun.services.drafts import draft_of, to_file
 from brightrun.services.templates import DEFAULT_TURNS
+from brightrun.ui.axes import axis_names
 from brightrun.ui.costs import draw_estimate, draw_template_costs
 from brightrun.ui.counts import ask_count
 from brightrun.ui.downloads import draw_download
-from brightrun.ui.drafts import NEW, TEXTS, draw_editor
+from brightrun.ui.drafts import NEW, TEXTS, begin_from, draw_editor
 from brightrun.ui.frame import Place, empty_state, show_error
 from brightrun.ui.session import desk, place, set_place
-from brightrun.ui.text import label_safe, plain, words
+from brightrun.ui.text import distinct, label_safe, plain, words
 from brightrun.ui.variables import draw_values, draw_variables
 
 CHOSEN = "template-chosen"
@@ -47,7 +48,8 @@ def draw_list(app: App) -> Template | None:
             label="What is missing",
         )
         return None
-    names = {t.template_key: plain(t.name) for t in templates} | {NEW: "A new template"}
+    labels = distinct([(t.name, t.template_key) for t in templates])
+    names = dict(zip((t.template_key for t in templates), labels, strict=True)) | {NEW: "A new template"}
     wanted, heard = place("template"), desk().heard
     if wanted != NEW and wanted in names and (wanted, names[wanted]) != heard.get(CHOSEN):
         st.session_state[CHOSEN] = (
@@ -115,18 +117,17 @@ def draw_template(app: App, template: Template) -> None:
     with variables:
         draw_variables(app, template)
     with versions:
-        _draw_versions(template, app.templates.versions(template.id))
+        _draw_versions(app, template)
     with cost:
         draw_template_costs(app, template)
 
 
 def _draw_preview(app: App, template: Template) -> None:
-    axes = app.scenarios.axes()
+    names = axis_names(app.scenarios.axes())
     columns = st.columns(4)
-    persona = _axis(columns[0], "Persona", {p.persona_key: p.name for p in axes.personas})
-    arcs = {a.arc_key: a.name for a in axes.arcs}
-    arc = _axis(columns[1], "Emotional arc", arcs, start=template.arc_key)
-    topic = _axis(columns[2], "Topic", {t.topic_key: t.name for t in axes.topics})
+    persona = _axis(columns[0], "Persona", names["persona"])
+    arc = _axis(columns[1], "Emotional arc", names["arc"], start=template.arc_key)
+    topic = _axis(columns[2], "Topic", names["topic"])
     faults: list[InvalidInput] = []
     turns = ask_count(
         columns[3],
@@ -188,7 +189,8 @@ def _draw_text(version: TemplateVersion) -> None:
         st.code(getattr(version, field) or "(empty)", language="jinja2", wrap_lines=True)
 
 
-def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> None:
+def _draw_versions(app: App, template: Template) -> None:
+    versions = app.templates.versions(template.id)
     for version in versions:
         when = f"{version.created_at.astimezone():%d %b %Y, %H:%M}"
         st.markdown(f"**v{version.version}** · {label_safe(version.created_by)} · {when}")
@@ -197,16 +199,25 @@ def _draw_versions(template: Template, versions: Sequence[TemplateVersion]) -> N
         return
     by_number = {version.version: version for version in versions}
     numbers = list(by_number)
+    place = f"{template.id}-{numbers[0]}"  # the newest two, whenever there is a newer one
     left, right = st.columns(2)
     older = left.selectbox(
-        "What changed from", numbers, index=1, format_func="v{}".format, key=f"older-{template.id}"
+        "What changed from", numbers, index=1, format_func="v{}".format, key=f"older-{place}"
     )
-    newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{template.id}")
+    newer = right.selectbox("to", numbers, format_func="v{}".format, key=f"newer-{place}")
     changed = _difference(by_number[int(older)], by_number[int(newer)])
     st.code(
         "\n".join(changed) or SAME,
         language="diff" if changed else None,
         wrap_lines=True,
+    )
+    st.button(
+        f"Begin the next version from v{older}",
+        key="versions-begin",
+        on_click=begin_from,
+        args=(template, by_number[int(older)]),
+        disabled=not app.may(Action.PUBLISH_TEMPLATE),
+        help="Puts its texts, variables and lengths into the editor; nothing is published by that.",
     )
 
 
@@ -229,8 +240,8 @@ def _parts(version: TemplateVersion) -> dict[str, list[str]]:
     """Return what an editor changes, by what it is called there, as lines."""
     texts = {label: getattr(version, field).splitlines() for field, label in TEXTS.items()}
     return texts | {
-        "Variables it needs": list(version.required),
-        "Variables it may do without": list(version.optional),
+        "Variables it needs": sorted(version.required),
+        "Variables it may do without": sorted(version.optional),
         "Variables as described": [_described(variable) for variable in version.variables],
         "Words of an assistant turn": [f"{version.words_min} to {version.words_max}"],
     }

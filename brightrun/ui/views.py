@@ -9,7 +9,7 @@ from datetime import date
 import streamlit as st
 
 from brightrun.bootstrap import App
-from brightrun.domain.errors import BrightRunError
+from brightrun.domain.errors import BrightRunError, NotFound
 from brightrun.domain.person import Action
 from brightrun.domain.text import shortened
 from brightrun.domain.view import MAX_NAME, SavedView
@@ -23,6 +23,7 @@ from brightrun.ui.filters import (
     SORT,
     STATUS,
     forget_filters,
+    lists_of,
     unset,
 )
 from brightrun.ui.session import begin, desk, person, place
@@ -50,7 +51,7 @@ def draw_views(app: App) -> None:
                     key=f"view-{view.name}",
                     width="stretch",
                     on_click=_open,
-                    args=(view,),
+                    args=(app, view),
                     help=f"Saved by {label_safe(view.saved_by, limit=60)}",
                 )
                 _draw_removal(app, view)
@@ -102,17 +103,29 @@ def draw_columns(app: App, known: Mapping[str, str], first: Sequence[str]) -> li
     return kept
 
 
-def _open(view: SavedView) -> None:
-    """Put a view's parts in the place of those that are set."""
+def _open(app: App, view: SavedView) -> None:
+    """Put a view's parts in the place of those that are set, and say which are not there any more."""
     forget_filters()
     own = desk()
     for name in PLACES:
         own.moves[name] = view.query.get(name)
+    lists, lost = lists_of(app), []
     for name in WIDGETS:
         st.session_state[name] = unset(name)
-        if name in view.query:
-            with suppress(ValueError):  # a part of an older make is left out
-                st.session_state[name] = _value(name, view.query[name])
+        said = view.query.get(name)
+        if said is None:
+            continue
+        if name in lists and said not in lists[name]:
+            lost.append(f"{name} {said!r}")
+            continue
+        with suppress(ValueError):  # a part of an older make is left out
+            st.session_state[name] = _value(name, said)
+    if lost:
+        fault = NotFound(
+            f"The view {view.name!r} asks for {', '.join(lost)}, which is not there any more: it is passed over.",
+            remedy="More is listed than the view was made for: look before you decide on all of it.",
+        )
+        begin().complain(fault)
 
 
 def _chosen() -> dict[str, str]:

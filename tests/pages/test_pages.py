@@ -159,6 +159,36 @@ def test_an_address_is_read_as_the_shell_writes_it_or_told(open_page: OpenPage, 
     ]
 
 
+def test_what_is_not_offered_any_more_is_still_looked_for(open_page: OpenPage, app: App) -> None:
+    """A view and an address list the few conversations of a persona that left the offer, and not all there are."""
+    persona, other = app.scenarios.axes().personas[:2]
+    arc = next(a.arc_key for a in app.scenarios.axes().arcs if a.category == "core")
+    topics = [t.topic_key for t in app.scenarios.axes().topics[:2]]
+    drawn = app.scenarios.product([persona.persona_key], [arc], topics)
+    options = JobOptions(WriterName.DEMO, "demo", 8000)
+    job = app.batches.create(app.planner.plan(drawn, options), name="Two", actor="ana")
+    while app.batches.process_next(job.id).job.is_open:
+        time.sleep(0)
+    write(app, 3)
+    app.scaffolding.offer(Kind.PERSONA, persona.persona_key, active=False)
+    assert "2 conversations match" in said(open_page("review", persona=persona.persona_key))
+    app.views.save("Hers", {"persona": persona.persona_key}, person="ana")
+    app.views.save("Gone", {"persona": "nobody", "topic": topics[0]}, person="ana")
+    page = open_page("review")
+    assert "5 conversations match" in said(page)
+    page.button(key="view-Hers").click().run()
+    assert "2 conversations match" in said(page)
+    assert not page.error
+    page.button(key="view-Gone").click().run()
+    assert "asks for persona 'nobody', which is not there any more" in said(page).replace("\\", "")
+    assert "1 conversation matches" in said(page), "what is still there of the view counts"
+    page = open_page("generate", persona=persona.persona_key, topic="nothing")
+    told = said(page).replace("\\", "")
+    assert f"The persona {persona.name} is not offered any more, and not chosen." in told
+    assert "There is no topic nothing in the scaffolding." in told
+    assert other.persona_key not in told
+
+
 def test_a_second_reviewer_is_told_and_overwrites_nothing(open_page: OpenPage, app: App) -> None:
     """Who decides on a row that changed meanwhile hears who was first; the first decision stands."""
     write(app, 1)

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from brightrun.bootstrap import App
+from brightrun.domain.template import Template, TemplateVersion
 from brightrun.domain.variable import Variable
 from brightrun.services.drafts import draft_of, own_variables
 from tests.pages.conftest import OpenPage
@@ -129,3 +130,41 @@ def test_what_is_typed_outlives_the_version_of_somebody_else(open_page: OpenPage
     assert "while you edit" not in said(page)
     newest = app.templates.versions(template.id)[0]
     assert page.text_area(key=f"edit-{newest.id}-user_text").value == template.version.user_text
+
+
+def newest_of(app: App, template: Template) -> TemplateVersion:
+    return app.templates.versions(template.id)[0]
+
+
+def test_an_older_version_is_gone_back_to(open_page: OpenPage, app: App) -> None:
+    """What was better before is put into the editor as it was, and published as the newest; versions show the last two."""
+    template = app.templates.all()[0]
+    first = template.version
+    page = open_page("templates", template=template.template_key)
+    for number in (2, 3):
+        field = f"edit-{newest_of(app, template).id}-user_text"
+        page.text_area(key=field).set_value(f"{first.user_text} And no. {number}.")
+        published(page)
+        assert newest_of(app, template).version == number
+    page.run()
+    assert page.selectbox(key=f"older-{template.id}-3").value == 2
+    page.selectbox(key=f"older-{template.id}-3").set_value(1).run()
+    page.button(key="versions-begin").click().run()
+    assert "This begins from version 1. Published, it is version 4." in said(page)
+    assert page.text_area(key=f"edit-{first.id}-user_text").value == first.user_text
+    assert "This begins from" not in published(page)
+    newest = newest_of(app, template)
+    assert (newest.version, newest.user_text) == (4, first.user_text)
+
+
+def test_variables_in_another_order_are_no_difference(open_page: OpenPage, app: App) -> None:
+    """Two versions that need the same variables do not differ in them."""
+    template = next(t for t in app.templates.all() if len(t.version.required) > 1)
+    page = open_page("templates", template=template.template_key)
+    prefix = f"edit-{template.version.id}"
+    page.text_area(key=f"{prefix}-required").set_value(", ".join(reversed(template.version.required)))
+    page.text_area(key=f"{prefix}-user_text").set_value(f"{template.version.user_text} Once more.")
+    published(page)
+    shown = next(code.value for code in page.run().get("code") if "+++" in code.value)
+    assert "Once more" in shown
+    assert "Variables" not in shown

@@ -19,6 +19,7 @@ from brightrun.domain.errors import InvalidInput, WriterUncertain
 from brightrun.domain.ids import JobId
 from brightrun.domain.insight import Dimension, Scope
 from brightrun.domain.review import ConversationFilter, Decision, Seen
+from brightrun.domain.scaffolding import Kind
 from brightrun.services import statistics
 from tests.fakes import ScriptedWriter, envelope, options
 from tests.planting import fill, plant
@@ -418,6 +419,13 @@ def test_coverage_shows_planned_written_and_approved_of_each_combination(app: Ap
     assert cells == {(persona, arc, done): (1, 1, 1), (persona, arc, other): (1, 0, 0)}
     assert coverage.possible == len(axes.personas) * len(axes.arcs) * len(axes.topics)
     assert "2 were planned, 1 written, and 1 have something approved" in coverage.sentence()
+    app.scaffolding.offer(Kind.PERSONA, persona, active=False)
+    app.scaffolding.offer(Kind.PERSONA, axes.personas[1].persona_key, active=False)
+    after = app.insight.coverage(ALL)
+    assert after.cells == coverage.cells, "what is not offered any more is still written"
+    assert list(after.keys["persona"]) == [
+        p.persona_key for p in axes.personas if p is not axes.personas[1]
+    ], "of what nobody planned only what is offered is missing"
 
 
 def test_what_was_planned_follows_whatever_becomes_of_items(app: App, start: Start, dsn: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from brightrun.bootstrap import App
 from brightrun.domain.batch import WriterName
 from brightrun.domain.errors import InvalidInput
+from brightrun.domain.part import Delivery
 from brightrun.domain.price import MILLION
 from brightrun.services.plans import MAX_ITEMS
 from tests.fakes import options, scenarios
@@ -81,7 +82,26 @@ def test_a_budget_that_will_not_last_is_said_to(app: App) -> None:
     assert told(estimate.worst_usd) == []
     between = most + estimate.expected_usd / 20 * 4.5
     assert between < estimate.expected_usd
-    assert told(between)[0].endswith("is expected to last for about 5 of 20.")
+    assert "is expected to last for about 5 of 20:" in told(between)[0]
+    just_short = most + estimate.expected_usd / 20 * 18.5
+    assert just_short > estimate.expected_usd, "what the last one may cost is held back too"
+    assert "is expected to last for about 19 of 20:" in told(just_short)[0]
+    assert told(most + estimate.expected_usd) == []
+
+
+def test_a_budget_that_makes_many_nights_of_one_is_said_to(app: App) -> None:
+    """Overnight, a budget below the worst case lets few be out at once: that it takes days is known before the start."""
+    night = options(WriterName.CLAUDE, delivery=Delivery.OVERNIGHT)
+    estimate = app.planner.plan(scenarios(20), night).estimate
+    most = estimate.worst_usd / 20
+
+    def told(budget: float) -> list[str]:
+        return app.planner.plan(scenarios(20), replace(night, budget=budget)).cautions()
+
+    (caution,) = told(most * 3.5 + estimate.expected_usd)
+    assert "rounds, each of which may take a day" in caution
+    assert "be out at once" in caution
+    assert told(estimate.worst_usd * 1.001) == []
 
 
 def test_what_was_not_looked_at_is_no_problem_of_its_own(app: App) -> None:

@@ -108,6 +108,16 @@ def test_what_somebody_else_has_made_of_it_is_not_written_over(app: App, kind: K
     assert app.scaffolding.all(kind) == [ours, *before[1:]]
 
 
+def test_a_key_that_was_changed_is_said_to_make_a_second_one(app: App) -> None:
+    """Who changes a key in a table learns that the old one stays, before there are two of one name."""
+    kept, held = app.scaffolding.all(Kind.TOPIC)[0].model_dump(), app.scaffolding.all(Kind.TOPIC)
+    text = to_csv(Kind.TOPIC, held).decode().replace(f'\n"{kept["topic_key"]}"', '\n"another_key"')
+    change = app.scaffolding.from_csv(Kind.TOPIC, text.encode(), "topics.csv")
+    (note,) = change.notes
+    assert note.startswith(f"another_key is new and has the name of {kept['topic_key']}")
+    assert app.scaffolding.from_csv(Kind.TOPIC, to_csv(Kind.TOPIC, held), "topics.csv").notes == ()
+
+
 def test_a_new_row_of_a_table_with_only_some_columns_gets_defaults(app: App) -> None:
     """What is new needs its required columns, and is offered unless the table says otherwise."""
     known = app.scaffolding.all(Kind.TOPIC)[0].model_dump()["topic_key"]
