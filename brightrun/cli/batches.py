@@ -135,10 +135,12 @@ def generate(
 def process(job: JobArgument, as_json: Json = False) -> None:
     """Advance a job to its end; Ctrl-C stops after the item in flight and leaves it resumable."""
     with reported(as_json=as_json), opened() as app:
-        job_id = app.batches.find(job)
+        found = app.batches.get(app.batches.find(job))
+        if found.parts_out and not as_json:
+            show_parts(app, found, to=err)  # there may be nothing else to tell for long
         stopping = Stopping("the item in flight")
         with stopping:
-            ended = _drive(app, app.batches.get(job_id), stopping, quiet=as_json)
+            ended = _drive(app, found, stopping, quiet=as_json)
         if as_json:
             emit(job_json(ended))
         else:
@@ -275,7 +277,9 @@ def show_plan(
             }
         )
         return
-    err.print(f"{estimate.items} conversations by {plan.options.writer.value} ({plan.options.model})")
+    err.print(
+        f"{estimate.items} conversation{'s' * (estimate.items != 1)} by {plan.options.writer.value} ({plan.options.model})"
+    )
     for template, count in plan.templates().most_common():
         err.print(f"  {count:>6} × {escape(template)}")
     if duplicates:

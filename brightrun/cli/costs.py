@@ -69,12 +69,12 @@ def show_costs(costs: JobCost) -> None:
         return
     cost, usage = costs.cost, costs.usage
     budget = f" of a budget of {dollars(costs.budget_usd)}" if costs.budget_usd is not None else ""
-    out.print(f"Spent {dollars(cost.spent_usd)}{budget} in {cost.calls} calls", end="")
+    out.print(f"Spent {dollars(cost.spent_usd)}{budget} in {_calls(cost.calls)}", end="")
     out.print(f"; reserved for calls in flight {dollars(costs.reserved_usd)}" if costs.reserved_usd else "")
     if cost.possible_usd:
         out.print(
             f"Possibly spent besides: at most {dollars(cost.possible_usd)}, "
-            f"for {cost.unknown_calls} calls that did not say what they cost"
+            f"for {_calls(cost.unknown_calls)} that did not say what they cost"
         )
     out.print(
         f"For each conversation {_each(cost.per_conversation)}, for each approved {_each(cost.per_approved)}"
@@ -134,3 +134,7 @@ def _rounded(usd: float | None) -> float | None:
 
 def _each(usd: float | None) -> str:
     return "-" if usd is None else dollars(usd)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'s' * (number != 1)}"

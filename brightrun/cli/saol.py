@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -351,13 +352,18 @@ def _show(result: saol.Result, as_json: bool, *, rows: str = "") -> None:
             _print_rows(data)
         elif data not in (None, []):
             print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
-        err.print(f"[{'green' if result.success else 'red'}]{escape(result.summary)}[/]")
+        err.print(f"[{'green' if result.success else 'red'}]{_with_options(result.summary)}[/]")
         if result.error:
-            err.print(escape(result.error.remediation))
+            err.print(_with_options(result.error.remediation))
         for action in result.next_actions:
-            err.print(escape(f"  {action.action}: {action.description} {action.example}".rstrip()))
+            err.print(_with_options(f"  {action.action}: {action.description} {action.example}".rstrip()))
     if not result.success:
         raise typer.Exit(1)
+
+
+def _with_options(text: str) -> str:
+    """Return what the library says of its arguments as the shell says it of its options."""
+    return escape(re.sub(r"\b(\w+)=True\b", lambda found: f"--{found[1].replace('_', '-')}", text))
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:

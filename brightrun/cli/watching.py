@@ -41,6 +41,8 @@ def figures(job: Job) -> str:
 def show_end(job: Job) -> None:
     """Say in a line how far a job came, and why it paused."""
     rest = f" and {job.waiting} to be started" if job.waiting else ""
+    if out := job.now.processing:
+        rest = f", {out} {'at Claude' if job.parts_out else 'in hand'}{rest}"
     err.print(
         f"{job.status.value}: {job.counts.completed} completed, {job.counts.failed} failed, "
         f"{job.counts.cancelled} cancelled, {job.now.queued} queued{rest}; {dollars(job.money.spent)} spent"

@@ -76,7 +76,10 @@ class Desks:
         what = "1 decision that was not undone" if total == 1 else f"{total:,} decisions that were not undone"
         timed = [p for p in self.people if p.median_seconds is not None]
         pace = ", ".join(f"{p.name} {_seconds(p.median_seconds)}" for p in timed[:3])
-        return f"{who} made {what}." + (f" Median time for one conversation: {pace}." if pace else "")
+        counted = ", those on what was sent back or decided on again included"
+        return f"{who} made {what}{counted}." + (
+            f" Median time for one conversation: {pace}." if pace else ""
+        )
 
     def agreement_sentence(self) -> str:
         if not self.agreements:

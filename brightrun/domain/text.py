@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
@@ -39,6 +40,11 @@ def is_storable(text: str) -> bool:
         data = text.encode()
         return len(data.translate(None, _CONTROLS)) == len(data)
     return not UNSTORABLE.search(text)
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: white space, and characters that are there for their neighbours alone."""
+    return all(sign.isspace() or unicodedata.category(sign) == "Cf" for sign in text)
 
 
 def clean(text: str) -> str:

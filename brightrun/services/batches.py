@@ -229,7 +229,7 @@ class Batches:
             raise NotAllowed(
                 f"The job is {job.status.value} and cannot be {done}.",
                 remedy="Retry its failed items or start a new job."
-                if job.status is not JobStatus.CANCELLED
+                if job.counts.failed and job.status is not JobStatus.CANCELLED
                 else "Start a new job.",
             )
         if data["outcome"] == "ok":

@@ -141,7 +141,7 @@ class Parts:
         except Conflict as fault:
             return self._close(part, "pause", _unknown("id_known", str(fault)), message=str(fault))
         emit(Event.PART_SENT, part=part.number, remote_id=remote.id, items=len(orders))
-        message = f"{len(orders):,} items are at Claude, to be written within a day."
+        message = f"{_counted(len(orders), 'item is', 'items are')} at Claude, to be written within a day."
         return self._step(part, message=message)
 
     def _seen_to(self, part: Part, conclude: Conclude) -> Step:
@@ -162,7 +162,7 @@ class Parts:
             emit(Event.CALL_FAILED, error_code=fault.code, status=fault.status, retry_after=fault.retry_after)
             if fault.status == 404 and part.remote_id and fault.code != "wrong_address":
                 return self._not_known(part)
-            return self._off(part, fault.retry_after or self._look_seconds, fault=str(fault))
+            return self._off(part, fault.retry_after or self._look_seconds, fault=_of_reading(fault))
         except SetupFault as fault:
             return self._off(part, self._look_seconds, fault=str(fault))
 
@@ -185,7 +185,9 @@ class Parts:
             return self._off(part, self._look_seconds, fault=fault)
         if any(remote.is_archived for remote in unknown):
             return self._gone(part, "It may have been handed over, and its results are gone.")
-        return self._back(part, "retry", "not_handed_over", "Claude has no batch with it.")
+        return self._back(
+            part, "retry", "not_handed_over", "It was not handed over: Claude has no batch that it is in."
+        )
 
     def _collect(self, writer: BatchWriter, part: Part, remote: Remote, conclude: Conclude) -> Step:
         """Bring each result's item to its end; a step that is cut short is gone on with by the next."""
@@ -201,9 +203,9 @@ class Parts:
                     conclude(claim, self._result(claim, line, remote.id))
                 taken += 1
                 if time.monotonic() > until:
-                    return self._off(part, 0.0, message=f"{taken:,} answers are collected, more are there.")
+                    return self._off(part, 0.0, message=f"{_taken(taken)}, more are there.")
         except WriterFault as fault:
-            return self._off(part, fault.retry_after or self._look_seconds, fault=str(fault))
+            return self._off(part, fault.retry_after or self._look_seconds, fault=_of_reading(fault))
         except StorageFault as fault:
             reason = (
                 f"The answer store is not usable: {fault} Claude keeps the rest; nothing is paid for again."
@@ -216,7 +218,7 @@ class Parts:
             return self._off(part, self._look_seconds, fault=f"{missing}, or not readable there.")
         if claims:
             return self._gone(part, "The results that Claude keeps do not name it.")
-        return self._close(part, "retry", _failed("nothing", ""), message=f"{taken:,} answers are collected.")
+        return self._close(part, "retry", _failed("nothing", ""), message=f"{_taken(taken)}.")
 
     def _result(self, claim: Claim, line: Result, remote_id: str) -> Written | Unwritten:
         if line.kind == "succeeded":
@@ -305,6 +307,21 @@ def _names(writer: BatchWriter, remote: Remote, wanted: set[ItemId]) -> bool:
     """Whether a batch's results name one of these items: an item's id is nobody else's."""
     first: Iterable[Result | bytes] = islice(writer.results(remote.id), 20)
     return any(isinstance(line, Result) and line.item_id in wanted for line in first)
+
+
+def _of_reading(fault: WriterFault) -> str:
+    """Say what kept Claude from being asked after a part: what is said of calls, that they may be paid, is not so of that."""
+    if isinstance(fault, WriterUncertain):
+        return f"{fault.message} Nothing is paid for by asking after a part, and it is asked after again."
+    return str(fault)
+
+
+def _taken(number: int) -> str:
+    return f"{_counted(number, 'answer is', 'answers are')} collected"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _rest(nothing: Nothing) -> Step:

@@ -85,7 +85,7 @@ class Plan:
     def _lasts(self) -> str:
         """Return how far its budget is expected to go, in words; empty where that is to the end."""
         budget, estimate = self.options.budget, self.estimate
-        if budget is None or not estimate.items:
+        if budget is None or not estimate.worst_usd:
             return ""
         most, each = estimate.worst_usd / estimate.items, estimate.expected_usd / estimate.items
         if budget < most:

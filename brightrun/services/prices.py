@@ -148,7 +148,7 @@ def _check(price: Price) -> None:
     factors = (price.cache_write_factor, price.cache_write_hour_factor)
     if not all(1 <= factor <= MAX_FACTOR for factor in factors) or not 0 < price.batch_factor <= 1:
         raise InvalidInput(
-            f"Writing to the cache costs 1 to {MAX_FACTOR} times the input price, a batch at most the whole price.",
+            f"Writing to the cache costs 1 to {MAX_FACTOR} times the input price, a batch more than nothing and at most the whole price.",
             remedy="Correct the factors.",
         )
     if price.above_input_tokens < 0 or price.cache_min_tokens < 1:

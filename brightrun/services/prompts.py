@@ -76,7 +76,7 @@ def _named(name: str) -> Iterator[None]:
         yield
     except TemplateSyntaxError as fault:
         raise TemplateFault(
-            f"Template {name}, line {fault.lineno}: {fault.message}.",
+            f"Template {name}, line {fault.lineno}: {(fault.message or '').rstrip('.')}.",
             remedy="Correct that line.",
             line=fault.lineno,
         ) from fault

@@ -12,6 +12,7 @@ from brightrun.domain.person import Action
 from brightrun.domain.scaffolding import Kind
 from brightrun.domain.scenario import Cast
 from brightrun.domain.template import Choice, Prompt, Template, TemplateVersion
+from brightrun.domain.text import is_blank
 from brightrun.domain.variable import filled
 from brightrun.services.drafts import TemplateDraft, draft_of, problems_of, unknown_keys
 from brightrun.services.prompts import RESERVED, cast_variables, render
@@ -72,7 +73,7 @@ class Templates:
         """Return the prompt of a scenario; raises TemplateFault or InvalidInput before any call is made."""
         name = self.of_version(version).template_key
         variables = filled(version.variables, cast_variables(cast))
-        missing = [v for v in version.required if v not in variables or variables[v] in ("", ())]
+        missing = [v for v in version.required if v not in variables or _is_empty(variables[v])]
         if missing:
             raise TemplateFault(
                 f"Template {name} needs {', '.join(missing)}, which the scenario does not have.",
@@ -178,6 +179,10 @@ class Templates:
 
     def _by_key(self, template_key: str) -> Template | None:
         return next((t for t in self.all(active_only=False) if t.template_key == template_key), None)
+
+
+def _is_empty(value: object) -> bool:
+    return is_blank(value) if isinstance(value, str) else value == ()
 
 
 def _fits(template: Template, cast: Cast) -> bool:

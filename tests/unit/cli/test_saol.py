@@ -54,6 +54,9 @@ def test_statements_and_definitions_are_held_back_and_rehearsed() -> None:
     lines = run("sql", "select name from personas where persona_key = $1", "--value", "nobody's").stdout
     assert lines == ""
     assert asked("sql", "delete from job_log where id < 0", code=1)["error"]["code"] == "ERR_READ_ONLY"
+    told = run("sql", "delete from job_log where id < 0", code=1).output
+    assert "--write" in told, "the shell speaks of its options, not of the library's arguments"
+    assert "=True" not in told
     run("ddl", "-", text="create table public.note (id int);\nalter table note add column t text")
     refused = asked("ddl", "drop table note", code=1)
     assert refused["error"]["code"] == "ERR_CONFIRMATION_REQUIRED"

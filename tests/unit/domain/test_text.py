@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brightrun.domain.text import clean, shortened, terminal_safe, words
+from brightrun.domain.text import clean, is_blank, shortened, terminal_safe, words
 from brightrun.ui.difference import shown
 from brightrun.ui.text import plain
 from brightrun.writers.demo.wording import clean as spoken
@@ -20,6 +20,14 @@ def test_curly_quotes_part_words_as_straight_ones_do(text: str) -> None:
     assert words(text) == words(plain)
     marks = set('.,"|—“”…_')
     assert words(text) == "".join(" " if c in marks else c for c in text.lower()).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"), [("", True), (" \u200b\u2060\ufeff\n", True), ("a\u200b", False), ("0", False)]
+)
+def test_what_shows_nothing_is_blank(text: str, blank: bool) -> None:
+    """A scenario of signs that cannot be seen is told from one that says something."""
+    assert is_blank(text) is blank
 
 
 @given(st.text())

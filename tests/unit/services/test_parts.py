@@ -183,11 +183,19 @@ def test_an_account_that_may_not_pay_pauses_the_job(desk: Desk) -> None:
 
 
 def test_results_that_break_off_are_fetched_again(desk: Desk) -> None:
-    """A stream cut in the middle of a line, at its beginning or before its end loses nothing."""
+    """A stream cut in the middle of a line, at its beginning or before its end loses nothing, and is no fright over money."""
     job = desk.order(3)
     desk.api.batches.cuts = [0.0, 0.4, 0.99]
-    ended = desk.finish(job)
+    faults: set[str] = set()
+
+    def is_over(now: Job) -> bool:
+        faults.update(part.fault for part in desk.app.parts.of_job(job.id) if part.fault)
+        return not now.is_out
+
+    ended = desk.until(job, is_over)
     assert ended.counts.completed == 3
+    assert faults
+    assert all("Nothing is paid for by asking after a part" in fault for fault in faults)
     assert desk.api.batches.cuts == []
     assert "Part 1: " in desk.app.batches.log_text(job.id)
     once(desk, job)

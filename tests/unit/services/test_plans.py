@@ -111,6 +111,8 @@ def test_what_was_not_looked_at_is_no_problem_of_its_own(app: App) -> None:
     assert plan.faulty() == "At least 20 scenarios"
     assert plan.faults()[-1] == "10 more were not looked at."
     assert app.planner.plan([blank], options()).faulty() == "1 scenario"
+    unseen = scenarios(1)[0].__class__(variables={"scenario": "\u200b"})
+    assert app.planner.plan([unseen], options()).faulty() == "1 scenario", "a sign nobody sees says nothing"
     with pytest.raises(InvalidInput, match="10 more were not looked at"):
         plan.require()
 
