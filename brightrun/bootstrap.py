@@ -230,7 +230,7 @@ def open_migration(settings: Settings, *, to: str, files: str | None) -> Iterato
         dsn = server.acquire()
         closing.callback(server.release)
         folder = supabase_folder()
-        apply(dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql")
+        _bring_up(dsn, folder, server.cluster)
         db = saol.connect_postgres(dsn)
         closing.callback(db.close)
         sources, targets = _buckets(home, closing), _buckets(there, closing)
@@ -407,10 +407,17 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
         dsn = server.acquire()
         revive, place = server.acquire, server.cluster
         closing.callback(server.release)
-        apply(dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql")
+        _bring_up(dsn, folder, server.cluster)
     db = saol.connect_postgres(dsn, revive=revive, place=place)
     closing.callback(db.close)
     return db, lambda: require_current(dsn, folder / "migrations")
+
+
+def _bring_up(dsn: str, folder: Path, place: Path) -> None:
+    """Apply what an embedded database in its place lacks."""
+    apply(
+        dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql", place=place
+    )
 
 
 def _standard(settings: Settings) -> JobOptions:

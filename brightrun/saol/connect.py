@@ -10,7 +10,7 @@ from pathlib import Path
 
 from brightrun.domain.errors import DatabaseFault
 from brightrun.saol.database import Database
-from brightrun.saol.failures import Unreachable, explain
+from brightrun.saol.failures import Rejected, Unreachable, explain
 
 
 def connect_postgres(
@@ -21,7 +21,7 @@ def connect_postgres(
 
     try:
         return Database(PostgresTransport(dsn, revive=revive, place=place))
-    except Unreachable as fault:
+    except (Rejected, Unreachable) as fault:
         failure = explain(fault)
         raise DatabaseFault(
             failure.message, remedy=failure.remediation, code=failure.code, is_transient=True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -25,6 +26,7 @@ from filelock import FileLock, Timeout
 from psycopg.conninfo import make_conninfo
 
 from brightrun.domain.errors import SetupFault
+from brightrun.saol import full
 from brightrun.saol.server import binaries
 from brightrun.saol.server.account import (
     SHARED,
@@ -40,6 +42,8 @@ START_SECONDS = 60
 LOCK_SECONDS = 120
 RECOVERY_SECONDS = 20
 END_SECONDS = 10
+FULL_SECONDS = 5
+"""How long a goodbye may take on a full disk: the server tries to write its last words for as long as it is let."""
 LOG_TAIL_BYTES = 4000
 TURNED_AWAY = (
     "not yet accepting connections",
@@ -68,6 +72,8 @@ SERVER_SETTINGS = {
     "log_timezone": "UTC",
 }
 
+events = logging.getLogger(__name__)
+
 
 class EmbeddedServer:
     """One process's use of the server of one data folder."""
@@ -86,13 +92,13 @@ class EmbeddedServer:
             with self._main_lock():
                 if self._client is None:
                     self._client = self._enter()
-                    atexit.register(self.release)
+                    atexit.register(self._leave)
                 self._ensure_running()
         return self._conninfo(DATABASE)
 
     def release(self) -> None:
-        """Stop using the server; the last to leave stops it."""
-        with self._guard:
+        """Stop using the server; the last to leave stops it. Raises SetupFault where it cannot be stopped."""
+        with self._guard, self._usable_folder():
             if self._client is None:
                 return
             with self._main_lock():
@@ -102,7 +108,14 @@ class EmbeddedServer:
                 own.unlink(missing_ok=True)
                 if not self._others():
                     self._stop()
-        atexit.unregister(self.release)
+        atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        """Let go at the end of a process that has not: nobody is left to be told."""
+        try:
+            self.release()
+        except SetupFault as fault:
+            events.warning("the embedded database was left as it is: %s", fault)
 
     def is_running(self) -> bool:
         """Whether the server answers: found out by connecting, because a dead one may still look alive."""
@@ -213,8 +226,12 @@ class EmbeddedServer:
         return alive
 
     def _ensure_running(self) -> None:
-        if self._answers():
-            return
+        if self._has_pid_file() and self._secret_file().exists():
+            refusal = self._refusal()
+            if refusal is None:
+                return
+            if full.NO_SPACE in refusal:  # it runs: to start it once more would only take its time
+                raise full.full(refusal, self._cluster)
         if not (self._cluster / "PG_VERSION").exists():
             self._initialise()
         self._check_version()
@@ -284,13 +301,17 @@ class EmbeddedServer:
             except SetupFault as fault:
                 if self._answers():
                     return
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self._has_found_no_room(fault):
                     if RUNS_ALREADY not in fault.message:
                         raise
                     if has_ended_it or not self._is_stuck() or not self._ended_at_once():
                         raise self._slow(log) from fault
                     has_ended_it, deadline = True, time.monotonic() + RECOVERY_SECONDS
             time.sleep(0.2)
+
+    def _has_found_no_room(self, fault: SetupFault) -> bool:
+        """Whether a server has ended for want of room: before there is some, it does so again."""
+        return RUNS_ALREADY not in fault.message and full.NO_SPACE in fault.message
 
     def _is_stuck(self) -> bool:
         """Whether a server turns everybody away for a recovery that nobody does, as far as this system tells.
@@ -311,13 +332,15 @@ class EmbeddedServer:
     def _ended_at_once(self) -> bool:
         """End a server without its goodbye, which loses nothing that was committed; returns whether it has ended."""
         try:
-            self._stop("immediate", END_SECONDS)
+            self._end("immediate", END_SECONDS)
         except SetupFault:
             return False
         return True
 
     def _slow(self, log: Path) -> SetupFault:
         """Return the fault of a server that runs, and does not answer yet."""
+        if full.has_no_room(self._cluster):
+            return full.full(f"the embedded database does not answer; its log is {log}", self._cluster)
         return SetupFault(
             f"The embedded database runs and has not answered for {RECOVERY_SECONDS} s; its log is {log}.",
             remedy="After a crash it first reads what it had written: try again in a minute. "
@@ -329,14 +352,31 @@ class EmbeddedServer:
         return (self._cluster / "postmaster.pid").exists()
 
     def _ensure_database(self) -> None:
-        with psycopg.connect(self._conninfo(SUPERUSER), autocommit=True) as connection:
-            found = connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone()
-            if not found:
-                connection.execute(f"create database {DATABASE}")
+        try:
+            with psycopg.connect(self._conninfo(SUPERUSER), autocommit=True) as connection:
+                query = "select 1 from pg_database where datname = %s"
+                if not connection.execute(query, [DATABASE]).fetchone():
+                    connection.execute(f"create database {DATABASE}")
+        except psycopg.Error as fault:
+            if full.says_full(fault) or full.has_no_room(self._cluster):
+                raise full.full(str(fault), self._cluster) from fault
+            raise SetupFault(
+                f"The embedded database was started and cannot be used: {' '.join(str(fault).split())}.",
+                remedy=f"Try again; if that helps nothing, its log says more: {self._cluster / 'server.log'}.",
+            ) from fault
 
-    def _stop(self, mode: str = "fast", seconds: int = START_SECONDS) -> None:
+    def _stop(self) -> None:
+        """Stop the server; one that does not come to an end is ended, and recovers when it is started again."""
         if not self._has_pid_file():
             return
+        try:
+            self._end("fast", FULL_SECONDS if full.has_no_room(self._cluster) else START_SECONDS)
+        except SetupFault as fault:
+            if not self._ended_at_once():
+                raise
+            events.warning("the embedded database was ended without its goodbye: %s", fault)
+
+    def _end(self, mode: str, seconds: int) -> None:
         self._run(
             "pg_ctl",
             *("-D", str(self._cluster), "-m", mode, "-w", "-t", str(seconds), "stop"),
@@ -390,8 +430,11 @@ class EmbeddedServer:
             text = said.read().strip()
         if done.returncode and not any(phrase in text for phrase in tolerate):
             told = _complaint(_end_of(log)) or _complaint(text) or text.splitlines()[-1:]
+            said = f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}"
+            if full.NO_SPACE in said or full.has_no_room(self._cluster):
+                raise full.full(said, self._cluster)
             raise SetupFault(
-                f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}",
+                said,
                 remedy="Free disk space or set BRIGHTRUN_HOME elsewhere; DATABASE_URL uses a server of yours.",
             )
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from brightrun.domain.errors import SetupFault
+from brightrun.saol import full
 
 LOCK = 0x6272_6967_6874
 """Any process of any machine that migrates this database holds this advisory lock."""
@@ -51,10 +52,18 @@ def migrations(folder: Path) -> list[Migration]:
     return found
 
 
-def apply(dsn: str, folder: Path, *, bootstrap: Path | None = None, seed: Path | None = None) -> list[str]:
+def apply(
+    dsn: str,
+    folder: Path,
+    *,
+    bootstrap: Path | None = None,
+    seed: Path | None = None,
+    place: Path | None = None,
+) -> list[str]:
     """Apply what is missing, all in one transaction, and return the versions applied.
 
-    `bootstrap` is run first, for what Supabase has and a bare server lacks; `seed` last, when it changed.
+    `bootstrap` is run first, for what Supabase has and a bare server lacks; `seed` last, when it changed. `place` is
+    where the files of an embedded server are.
     Raises SetupFault naming the file; nothing of it is left half-applied.
     """
     try:
@@ -70,6 +79,8 @@ def apply(dsn: str, folder: Path, *, bootstrap: Path | None = None, seed: Path |
                 _seed(connection, seed)
             return applied
     except psycopg.OperationalError as fault:
+        if full.says_full(fault) or full.has_no_room(place):
+            raise full.full(reason(fault), place) from fault
         raise SetupFault(
             f"The database does not answer: {fault}.", remedy="Check that it runs and can be reached."
         ) from fault
@@ -86,6 +97,8 @@ def require_current(dsn: str, folder: Path) -> str:
     try:
         missing = pending(dsn, folder)
     except psycopg.Error as fault:
+        if full.says_full(fault):
+            raise full.full(reason(fault), None) from fault
         raise SetupFault(
             f"The database cannot be used: {reason(fault)}.",
             remedy="Check DATABASE_URL and the role's rights.",
@@ -155,6 +168,8 @@ def _run(connection: psycopg.Connection, path: Path) -> None:
     try:
         connection.execute(sql.SQL(text))  # our own file, not a caller's text
     except psycopg.Error as fault:
+        if isinstance(fault, psycopg.OperationalError) and full.says_full(fault):  # no fault of this file's
+            raise
         place = fault.diag.statement_position
         line = f", line {text.count(chr(10), 0, int(place)) + 1}" if place else ""
         raise SetupFault(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import select
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,12 +16,12 @@ import psycopg
 from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import DiskFull
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from brightrun.domain.errors import SetupFault
+from brightrun.saol import full
 from brightrun.saol.changes import Change
 from brightrun.saol.failures import Refused, Rejected, Unreachable
 from brightrun.saol.schema import Function, Table
@@ -42,14 +41,8 @@ LIMITS = (
     "set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'"
 )
 
-DISK_FULL = "53100"
-NO_SPACE = "No space left on device"
-"""What Linux says of a full disk in English, which is how the embedded server speaks."""
 UNSENDABLE = "22021"
 """What the server says of text it cannot hold; the driver refuses some of it before, without a state."""
-
-LEAST_BYTES = 16 << 20
-"""Without room for one more file of its log no PostgreSQL goes on."""
 
 WHOLE = ("smallint", "integer", "bigint")
 
@@ -275,17 +268,14 @@ class PostgresTransport:
             raise fault
 
     def _broken(self, fault: psycopg.OperationalError) -> Rejected | Unreachable:
-        if isinstance(fault, DiskFull):
-            return self._full(str(fault.diag.message_primary))
-        if fault.sqlstate:
+        if fault.sqlstate and fault.sqlstate != full.DISK_FULL:
             return _rejected(fault)
-        if NO_SPACE in str(fault):  # a server that cannot write its log ends, and these are its last words
-            return self._full(str(fault).partition("\n")[0])
+        if full.says_full(fault):  # without a state: a server that cannot write its log ends with these last words
+            return self._full(fault.diag.message_primary or str(fault).partition("\n")[0])
         return self._away(f"The connection to the database broke: {fault}")
 
     def _full(self, said: str) -> Rejected:
-        whose = f"of {self._place}" if self._place else "of the database"
-        return Rejected(DISK_FULL, f"The disk {whose} is full: {said}.")
+        return Rejected(full.DISK_FULL, full.told(said, self._place))
 
     def _unreachable(self) -> Rejected | Unreachable:
         """Say why no connection was to be had: the server is down, or all are lent."""
@@ -294,9 +284,8 @@ class PostgresTransport:
 
     def _away(self, said: str) -> Rejected | Unreachable:
         """Say that the server is away, and why where that is plain: one without room comes back and goes again."""
-        with suppress(OSError):
-            if self._place and shutil.disk_usage(self._place).free < LEAST_BYTES:
-                return self._full(said.rstrip("."))
+        if full.NO_SPACE in said or full.has_no_room(self._place):
+            return self._full(said)
         return Unreachable(said)
 
 
