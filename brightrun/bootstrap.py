@@ -158,8 +158,13 @@ def sweep(settings: Settings) -> None:
 
 
 @contextmanager
-def open_crew(settings: Settings, slots: int) -> Iterator[tuple[App, Crew]]:
-    """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be."""
+def open_crew(
+    settings: Settings, slots: int, tell: Callable[[str], None]
+) -> Iterator[tuple[App, Crew]]:
+    """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be.
+
+    `tell` hears it where the database fails the process, which waits for it then.
+    """
     if settings.database is Database.SUPABASE:
         raise SetupFault(
             "A worker speaks to Postgres itself, and SUPABASE_URL is the project's HTTP door.",
@@ -186,6 +191,7 @@ def open_crew(settings: Settings, slots: int) -> Iterator[tuple[App, Crew]]:
             listed=app.batches.open_jobs,
             drain=app.fleet.drain,
             beat=lambda: app.fleet.beat(slots),
+            tell=tell,
         )
         closing.callback(app.fleet.leave)
         yield app, crew

@@ -24,7 +24,7 @@ def worker(
 
     What it has in hand is finished and kept; the rest belongs to the others.
     """
-    with reported(as_json=as_json), open_crew(open_settings(), slots) as (_, crew):
+    with reported(as_json=as_json), open_crew(open_settings(), slots, _tell) as (_, crew):
         if as_json:  # at once: what it writes stands in `workers`, and a signal ends it
             emit({"process": os.getpid(), "slots": slots})
             sys.stdout.flush()
@@ -51,6 +51,10 @@ def workers(as_json: Json = False) -> None:
         cells = (one.name, str(one.slots), jobs, f"{one.written:,}", since, f"{one.seen_seconds:.0f} s ago")
         table.add_row(*map(escape, cells))
     print_table(table)
+
+
+def _tell(sentence: str) -> None:
+    err.print(sentence, style="yellow", markup=False)
 
 
 def _json(one: Worker) -> dict[str, object]:

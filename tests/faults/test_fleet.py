@@ -214,6 +214,38 @@ def test_a_worker_that_starts_later_takes_up_what_others_left(tmp_path: Path, ds
         assert crew.end() == [0], crew.said.read_text()[-3000:]
 
 
+NO_ROOM = """
+create function procrastinate.no_room() returns trigger language plpgsql as
+$$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+create trigger no_room before update on procrastinate.procrastinate_jobs
+    for each row execute function procrastinate.no_room();
+"""
+
+
+def test_a_worker_waits_for_a_full_disk_says_so_and_goes_on_by_itself(tmp_path: Path, dsn: str) -> None:
+    """One sentence names the full disk and what to do; when there is room again the batch is written to its end."""
+    home = tmp_path / "home"
+    with MessagesApi() as api, opened(home, dsn, api.url) as app:
+        crew = Crew([home], dsn, api.url)
+        crew.start()
+        until(lambda: len(app.fleet.alive()) == 1, 60, crew)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(NO_ROOM)
+        plan = app.planner.plan(scenarios(2), options(WriterName.CLAUDE))
+        job = app.batches.create(plan, name="Full", actor="ana")
+        until(lambda: "is full" in crew.said.read_text(), 30, crew)
+        time.sleep(4)  # long enough to fail once more
+        said = crew.said.read_text()
+        assert "Traceback" not in said
+        assert said.count("Free disk space") == 1, said
+        assert crew.running[0].poll() is None
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("drop trigger no_room on procrastinate.procrastinate_jobs")
+        until(lambda: app.batches.get(job.id).status is JobStatus.COMPLETED, 60, crew)
+        until(lambda: "The database is back" in crew.said.read_text(), 30, crew)
+        assert crew.end() == [0]
+
+
 def test_without_a_connection_of_its_own_a_worker_is_refused(tmp_path: Path) -> None:
     """Over a project's HTTP door alone there is no fleet, and the remedy is named."""
     environment = {
