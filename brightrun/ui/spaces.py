@@ -121,7 +121,7 @@ def _follow_link(app: App, known: Axes) -> None:
         if asked in every[name]:
             st.warning(
                 f"The {name} {label_safe(every[name][asked], limit=60)} is not offered any more, and not chosen. "
-                "It is offered again on the Scaffolding page."
+                "Offer it again on the Scaffolding page."
             )
         else:
             st.warning(f"There is no {name} {label_safe(asked, limit=60)} in the scaffolding.")
