@@ -158,9 +158,7 @@ def sweep(settings: Settings) -> None:
 
 
 @contextmanager
-def open_crew(
-    settings: Settings, slots: int, tell: Callable[[str], None]
-) -> Iterator[tuple[App, Crew]]:
+def open_crew(settings: Settings, slots: int, tell: Callable[[str], None]) -> Iterator[tuple[App, Crew]]:
     """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be.
 
     `tell` hears it where the database fails the process, which waits for it then.

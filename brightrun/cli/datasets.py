@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from brightrun.bootstrap import App
 from brightrun.cli.console import Json, emit, err, opened, out, reported
 from brightrun.domain.conversation import ConversationStatus
 from brightrun.domain.dataset import Dataset, DatasetOptions, Split
-from brightrun.domain.errors import InvalidInput, SetupFault
+from brightrun.domain.errors import DatabaseFault, InvalidInput, SetupFault
 from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.report import lack_of
 from brightrun.domain.review import ConversationFilter
@@ -79,7 +80,7 @@ def export(
                 min_score=min_score,
             )
             options = DatasetOptions(validation, test, merge_system, drop_trailing_user, split_tokens)
-            title = name or f"export {datetime.now(UTC):%Y-%m-%d}"
+            title = f"export {datetime.now(UTC):%Y-%m-%d}" if name is None else name
             require_free(app.datasets, wanted, name=title, chosen=chosen, folder=folder, side=side)
             with _bar(as_json=as_json) as progress:
                 frozen = app.datasets.freeze(
@@ -90,8 +91,8 @@ def export(
                     purpose=chosen,
                     progress=progress,
                 )
-        repeated = app.datasets.repeated(frozen) if dataset is None else None
-        with _bar(as_json=as_json) as progress:
+        with _naming(frozen, chosen, side), _bar(as_json=as_json) as progress:
+            repeated = app.datasets.repeated(frozen) if dataset is None else None
             written = app.exports.write(frozen, chosen, folder, progress, side)
         if as_json:
             files = [str(path) for path in written.files]
@@ -238,6 +239,19 @@ def _json(dataset: Dataset) -> dict[str, object]:
         "created_by": dataset.created_by,
         "created_at": dataset.created_at.isoformat(),
     }
+
+
+@contextmanager
+def _naming(frozen: Dataset, chosen: Format, side: Split | None) -> Iterator[None]:
+    """Say of a frozen dataset that could not be written how it is written later: another export freezes another one."""
+    try:
+        yield
+    except (SetupFault, DatabaseFault) as fault:
+        name = f"{frozen.name}@{frozen.version}"
+        words = ["brightrun", "export", "--dataset", name, "--out", "FOLDER", "--format", chosen.value]
+        words += ["--side", side.value] if side else []
+        fault.remedy += f" The dataset is frozen; write it with: {shlex.join(words)}"
+        raise
 
 
 @contextmanager

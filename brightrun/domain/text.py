@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import TypeVar
+
+T = TypeVar("T")
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTROLS = bytes(code for code in range(128) if UNSTORABLE.match(chr(code)))
@@ -45,6 +48,14 @@ def is_storable(text: str) -> bool:
 def is_blank(text: str) -> bool:
     """Whether a text shows nothing: white space, and characters that are there for their neighbours alone."""
     return all(sign.isspace() or unicodedata.category(sign) == "Cf" for sign in text)
+
+
+def without_nul(value: T) -> T:
+    """Return a text, or a list of texts, as it is; raises ValueError where the database could not hold it."""
+    texts = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(text, str) and "\0" in text for text in texts):
+        raise ValueError("it holds a NUL character (\\u0000), which the database cannot hold")
+    return value
 
 
 def clean(text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from brightrun.domain.errors import TemplateFault
+from brightrun.domain.text import without_nul
 
+T = TypeVar("T")
 Value = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -35,6 +37,11 @@ class Variable(BaseModel):
     default: str = Field("", max_length=2_000)
     """What a scenario without a value gets; empty: nothing."""
     help: str = Field("", max_length=500)
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: T) -> T:
+        return without_nul(value)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -34,6 +34,7 @@ Progress = Callable[[int, int], None]
 
 T = TypeVar("T")
 PROGRESS_ROWS = 200
+LONGEST_NAME = 120
 DIFFERENCES = 50
 PAGE = 100
 """Datasets that are asked for at a time where all are wanted."""
@@ -72,9 +73,7 @@ class Datasets:
 
         Raises NotAllowed when that is nothing, or nothing that the format it is meant for could be made of.
         """
-        name = _single(name)
-        if not 1 <= len(name) <= 120:
-            raise InvalidInput("A dataset needs a name of 1 to 120 characters.")
+        name = _title(name)
         dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, purpose, progress)
         if dataset is None:
             raise NotAllowed(
@@ -180,10 +179,11 @@ class Datasets:
 
     def next_slug(self, chosen: ConversationFilter, *, name: str) -> str:
         """Return what the files will begin with of what is frozen next under a name."""
+        name = _title(name)
         newest = self.newest(name)
         may_be_demo = chosen.writer in (None, WriterName.DEMO)
         has_demo = may_be_demo and self.matching(replace(chosen, writer=WriterName.DEMO.value)) > 0
-        return _slug(_single(name), newest.version + 1 if newest else 1, has_demo=has_demo)
+        return _slug(name, newest.version + 1 if newest else 1, has_demo=has_demo)
 
     def report(self, dataset: Dataset, progress: Progress | None = None) -> Mapping[str, Any]:
         """Return what the checks found; counted at the first call and kept with the dataset."""
@@ -320,6 +320,17 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, Any]:
 def _single(name: str) -> str:
     """Return a name with single spaces between its words."""
     return " ".join(name.split())
+
+
+def _title(name: str) -> str:
+    """Return a name that a dataset may have; raises InvalidInput for one that is empty or too long."""
+    title = _single(name)
+    if not 1 <= len(title) <= LONGEST_NAME:
+        raise InvalidInput(
+            f"A dataset's name has 1 to {LONGEST_NAME} characters; this one has {len(title)}.",
+            remedy="Give it another name; nothing was frozen.",
+        )
+    return title
 
 
 def _approved(chosen: ConversationFilter) -> ConversationFilter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -12,10 +13,11 @@ from brightrun.domain.errors import InvalidInput, TemplateFault
 from brightrun.domain.scaffolding import NAMED, Kind, faults_of
 from brightrun.domain.scenario import Tier
 from brightrun.domain.template import Template, TemplateVersion
-from brightrun.domain.text import for_example
+from brightrun.domain.text import for_example, without_nul
 from brightrun.domain.variable import Variable
 from brightrun.services.prompts import BUILT_IN, RESERVED, made_up, render, variables_of
 
+T = TypeVar("T")
 FILE_KIND = "brightrun-template"
 FILE_FORM = 1
 MAX_FILE_BYTES = 1_000_000
@@ -49,6 +51,11 @@ class TemplateDraft(BaseModel):
     """Its own variables, described."""
     words_min: int = Field(60, ge=1)
     words_max: int = Field(180, ge=1, le=MAX_WORDS)
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: T) -> T:
+        return without_nul(value)
 
     @field_validator("arc_key", mode="before")
     @classmethod

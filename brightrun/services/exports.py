@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,7 @@ class Exports:
         require_sides(chosen, side)
         report = self._datasets.report(dataset, progress)
         _require_any(dataset, report, chosen)
-        with _told(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        with _told(folder), _made(folder):
             _sweep(folder)
             counts: Mapping[str, int] = report["splits"]
             if chosen is Format.FOLDER:
@@ -368,6 +367,20 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; what had to be made of it is removed again where nothing came of that."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):  # never made, or somebody else has put something into it
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 @contextmanager

@@ -270,7 +270,7 @@ class PostgresTransport:
     def _broken(self, fault: psycopg.OperationalError) -> Rejected | Unreachable:
         if fault.sqlstate and fault.sqlstate != full.DISK_FULL:
             return _rejected(fault)
-        if full.says_full(fault):  # without a state: a server that cannot write its log ends with these last words
+        if full.says_full(fault):  # a server that cannot write its log ends, and these are its last words
             return self._full(fault.diag.message_primary or str(fault).partition("\n")[0])
         return self._away(f"The connection to the database broke: {fault}")
 

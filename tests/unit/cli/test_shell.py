@@ -282,6 +282,17 @@ def test_an_export_whose_place_is_taken_freezes_nothing(dsn: str, tmp_path: Path
     assert shell.json(*order)["rows"] == 1
 
 
+@pytest.mark.parametrize("name", ["", "  ", "n" * 121, "n" * 300])
+def test_a_name_that_no_dataset_can_have_is_refused(dsn: str, tmp_path: Path, name: str) -> None:
+    """An empty or endless name is refused with what to do, never swapped for another; nothing is frozen."""
+    seed_conversations(dsn, [Seed(number=1)])
+    shell = Shell(tmp_path / "home", DATABASE_URL=dsn)
+    told = json.loads(shell.run("export", "--out", str(tmp_path), "--name", name, "--json", code=1))
+    assert "1 to 120 characters" in told["error"]
+    assert "nothing was frozen" in told["remedy"]
+    assert shell.json("datasets") == {"datasets": []}
+
+
 def test_one_file_that_mixes_the_splits_says_so(dsn: str, tmp_path: Path) -> None:
     """Whoever would train on the rows they hold out is told, and is shown the format that keeps them apart."""
     seed_conversations(dsn, [Seed(number=n) for n in range(30)])

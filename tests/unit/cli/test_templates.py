@@ -44,6 +44,28 @@ def test_a_check_tells_what_the_import_would_be_refused_for(shell: Shell, tmp_pa
         assert "foreign key" not in said
 
 
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"name": "a\0b"}, "name"),
+        ({"user_text": "a\0b"}, "user_text"),
+        ({"optional": ["own"], "variables": [{"name": "own", "help": "a\0b"}]}, "variables, number 1"),
+        ({"description": "half \ud800"}, "description"),
+    ],
+)
+def test_a_check_refuses_text_that_the_database_cannot_hold(
+    shell: Shell, tmp_path: Path, changed: dict[str, object], field: str
+) -> None:
+    """The field is named by the check and by the import alike, and nothing is said to be fit that is refused later."""
+    path = tmp_path / "mine.json"
+    held = json.loads(shell.run("templates", "export", "task_dialogue"))
+    path.write_text(json.dumps(held | changed), encoding="utf-8")
+    for words in (("--check",), ()):
+        said = shell.run("templates", "import", str(path), *words, code=1)
+        assert f"mine.json: {field}" in said
+        assert "nothing was published" in said
+
+
 def test_a_template_that_is_as_it_was_gets_no_new_version(shell: Shell, tmp_path: Path) -> None:
     """Importing the same file again, by a script or by mistake, leaves the newest version as it is and says so."""
     path = tmp_path / "mine.json"
