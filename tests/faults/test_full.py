@@ -5,6 +5,7 @@ Every place is a small file system of its own, which takes root and a kernel tha
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -259,6 +260,28 @@ def test_an_export_to_a_full_disk_leaves_nothing_half_written(
     assert lines
 
 
+def test_what_was_frozen_for_an_export_that_found_no_room_is_named(
+    home: Path, tmp_path: Path, dsn: str, mount: Mount, start: Callable[[], App]
+) -> None:
+    """The message has the command that writes it later, which freezes no second one; the folder made for it is gone."""
+    disk = mount(tmp_path / "out", "1m")
+    app = start()
+    job = create(app)
+    assert run(app, job).status is JobStatus.COMPLETED
+    shell = Shell(home, DATABASE_URL=dsn)
+    shell.run("review", job.id, "--approve")
+    disk.fill(but=20_000)
+    folder = disk.place / "new" / "folder"
+    said = shell.run("export", "--out", str(folder), "--format", "folder", "--name", "mine own", code=1)
+    assert sorted(path.name for path in disk.place.iterdir()) == ["ballast"]
+    later = shlex.split(said.partition("write it with: brightrun ")[2].strip())
+    assert later[:3] == ["export", "--dataset", "mine own@1"]
+    disk.empty()
+    shell.run(*(str(folder) if word == "FOLDER" else word for word in later))
+    assert (folder / "mine-own-v1" / "manifest.json").is_file()
+    assert len(app.datasets.all()) == 1
+
+
 def test_a_full_database_disk_pauses_the_job_and_loses_nothing(
     short_home: Path, mount: Mount, writer: ScriptedWriter
 ) -> None:
@@ -302,6 +325,25 @@ def test_a_database_that_ends_because_it_cannot_write_its_log_says_whose_disk_is
     disk.empty()
     assert once_back(lambda: app.batches.page(), 120) == []
     app.close()
+
+
+def test_every_command_on_a_full_database_disk_says_so(short_home: Path, mount: Mount) -> None:
+    """However little room there is, a command names the full disk and what to do, and leaves no server behind."""
+    disk = mount(short_home, "110m")
+    shell = Shell(short_home / "home")
+    shell.run("status")
+    for room in (64 << 10, 8 << 10, 0):
+        disk.fill(but=room)
+        for words in (("status",), ("datasets",), ("check",)):
+            code, out, err = shell.ended(*words)
+            assert "Traceback" not in out + err
+            if code and words != ("check",):
+                assert "The disk of " in err, err
+                assert "Free disk space" in err, err
+            assert not (short_home / "home" / "postgres" / "postmaster.pid").exists()
+    assert code == 1
+    disk.empty()
+    shell.run("status")
 
 
 def test_a_database_that_found_no_room_to_recover_is_started_again(

@@ -156,6 +156,29 @@ def test_a_server_that_nobody_reaches_any_more_is_started_again(
         first.release()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Windows cannot halt a process.")
+def test_a_server_that_cannot_say_goodbye_is_ended_and_loses_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command ends within seconds although its server hangs in stopping; what was committed is there afterwards."""
+    monkeypatch.setattr(launcher, "START_SECONDS", 3)
+    server = EmbeddedServer(home)
+    with psycopg.connect(server.acquire(), autocommit=True) as connection:
+        connection.execute("create table kept as select 7 as number")
+        query = "select pid from pg_stat_activity where backend_type = 'checkpointer'"
+        (checkpointer,) = connection.execute(query).fetchone() or (0,)
+    number = postmaster(home)
+    os.kill(checkpointer, signal.SIGSTOP)
+    begun = time.monotonic()
+    server.release()
+    assert time.monotonic() - begun < 20
+    assert not Path(f"/proc/{number}").exists()
+    monkeypatch.undo()
+    with psycopg.connect(server.acquire()) as connection:
+        assert connection.execute("select number from kept").fetchone() == (7,)
+    server.release()
+
+
 def test_a_long_data_folder_works(tmp_path: Path) -> None:
     """A folder name longer than a socket's path may be is no obstacle."""
     home = tmp_path / ("long-" * 30)
