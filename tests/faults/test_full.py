@@ -329,7 +329,7 @@ def test_a_database_that_ends_because_it_cannot_write_its_log_says_whose_disk_is
 
 def test_every_command_on_a_full_database_disk_says_so(short_home: Path, mount: Mount) -> None:
     """However little room there is, a command names the full disk and what to do, and leaves no server behind."""
-    disk = mount(short_home, "110m")
+    disk = mount(short_home / "home", "110m")  # beside what the commands say
     shell = Shell(short_home / "home")
     shell.run("status")
     for room in (64 << 10, 8 << 10, 0):

@@ -430,11 +430,11 @@ class EmbeddedServer:
             text = said.read().strip()
         if done.returncode and not any(phrase in text for phrase in tolerate):
             told = _complaint(_end_of(log)) or _complaint(text) or text.splitlines()[-1:]
-            said = f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}"
-            if full.NO_SPACE in said or full.has_no_room(self._cluster):
-                raise full.full(said, self._cluster)
+            reason = f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}"
+            if full.NO_SPACE in reason or full.has_no_room(self._cluster):
+                raise full.full(reason, self._cluster)
             raise SetupFault(
-                said,
+                reason,
                 remedy="Free disk space or set BRIGHTRUN_HOME elsewhere; DATABASE_URL uses a server of yours.",
             )
 
