@@ -26,7 +26,7 @@ from brightrun.events.event import Event, emit
 from brightrun.events.log import open_log
 from brightrun.saol.server import moving
 from brightrun.saol.server.launcher import EmbeddedServer
-from brightrun.saol.server.migrations import apply, migrations, require_current, told
+from brightrun.saol.server.migrations import bring_up, migrations, require_current, told
 from brightrun.services.answers import Answers, Reader
 from brightrun.services.batches import Batches
 from brightrun.services.budgets import Budgets
@@ -159,10 +159,7 @@ def sweep(settings: Settings) -> None:
 
 @contextmanager
 def open_crew(settings: Settings, slots: int, tell: Callable[[str], None]) -> Iterator[tuple[App, Crew]]:
-    """Lend the app and a process of the fleet on the same database; raises SetupFault where that cannot be.
-
-    `tell` hears it where the database fails the process, which waits for it then.
-    """
+    """Lend the app and a process of the fleet that tells when its database fails it; raises SetupFault where that cannot be."""
     if settings.database is Database.SUPABASE:
         raise SetupFault(
             "A worker speaks to Postgres itself, and SUPABASE_URL is the project's HTTP door.",
@@ -234,7 +231,7 @@ def open_migration(settings: Settings, *, to: str, files: str | None) -> Iterato
         dsn = server.acquire()
         closing.callback(server.release)
         folder = supabase_folder()
-        _bring_up(dsn, folder, server.cluster)
+        bring_up(dsn, folder, server.cluster)
         db = saol.connect_postgres(dsn)
         closing.callback(db.close)
         sources, targets = _buckets(home, closing), _buckets(there, closing)
@@ -411,17 +408,10 @@ def _database(settings: Settings, closing: ExitStack) -> tuple[saol.Database, Ca
         dsn = server.acquire()
         revive, place = server.acquire, server.cluster
         closing.callback(server.release)
-        _bring_up(dsn, folder, server.cluster)
+        bring_up(dsn, folder, server.cluster)
     db = saol.connect_postgres(dsn, revive=revive, place=place)
     closing.callback(db.close)
     return db, lambda: require_current(dsn, folder / "migrations")
-
-
-def _bring_up(dsn: str, folder: Path, place: Path) -> None:
-    """Apply what an embedded database in its place lacks."""
-    apply(
-        dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql", place=place
-    )
 
 
 def _standard(settings: Settings) -> JobOptions:

@@ -52,6 +52,13 @@ def migrations(folder: Path) -> list[Migration]:
     return found
 
 
+def bring_up(dsn: str, folder: Path, place: Path) -> None:
+    """Apply what an embedded database in its `place` lacks of the project's `folder`; raises as `apply` does."""
+    apply(
+        dsn, folder / "migrations", bootstrap=folder / "bootstrap.sql", seed=folder / "seed.sql", place=place
+    )
+
+
 def apply(
     dsn: str,
     folder: Path,
