@@ -106,7 +106,7 @@ class Told:
 
     def digest(self) -> str:
         """Return a hash that two conversations share exactly when they say the same."""
-        said = [self.system, *([t.role.value, t.content] for t in self.turns)]
+        said = [self.system.strip(), *([t.role.value, t.content.strip()] for t in self.turns)]
         return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -243,7 +243,8 @@ def _listed(value: Any, name: str) -> list[Any]:
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{what} has no text.", remedy=REMEDY)
-    return clean(value).strip()
+    text = clean(value)
+    return text if text.strip() else ""  # an indented beginning is a line of code, and stays
 
 
 def _scenario(entry: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Scenario:

@@ -73,8 +73,9 @@ class Datasets:
 
         Raises NotAllowed when that is nothing, or nothing that the format it is meant for could be made of.
         """
-        name = _title(name)
-        dataset = self._freeze(name, _approved(chosen), options or DatasetOptions(), actor, purpose, progress)
+        name, options = _title(name), options or DatasetOptions()
+        _require_training(options)
+        dataset = self._freeze(name, _approved(chosen), options, actor, purpose, progress)
         if dataset is None:
             raise NotAllowed(
                 "No approved conversation matches, so nothing was exported.",
@@ -331,6 +332,14 @@ def _title(name: str) -> str:
             remedy="Give it another name; nothing was frozen.",
         )
     return title
+
+
+def _require_training(options: DatasetOptions) -> None:
+    if options.validation + options.test >= 1:
+        raise InvalidInput(
+            f"{options.validation:.0%} to validate and {options.test:.0%} to test leave nothing to train on.",
+            remedy="Leave at least half of the rows for training; nothing was frozen.",
+        )
 
 
 def _approved(chosen: ConversationFilter) -> ConversationFilter:

@@ -173,6 +173,7 @@ def _do(app: App, seen: Editing, deed: Callable[[], Corrected]) -> bool:
         own.complain(fault)
         return False
     own.editing = None
+    own.own_deeds.clear()
     fell = " The decision before fell away; it waits for one again." if done.was_decided else ""
     own.notify(
         f"Saved as version {done.version}. Score {done.score:.1f}, it was {done.score_before:.1f}.{fell}"

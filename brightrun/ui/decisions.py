@@ -216,6 +216,7 @@ def _tell(own: Desk, verdict: Verdict, decision: Decision) -> None:
         return
     if verdict.decided:
         own.undo = Undo(verdict.operation_id, done)
+        own.own_deeds.add(verdict.operation_id)
     blocked = f" {verdict.blocked:,} with blocking findings were left alone." if verdict.blocked else ""
     own.notify(f"{done}.{blocked}")
 
@@ -247,7 +248,9 @@ def draw_undo(app: App) -> None:
         own.undo = Undo(found.operation_id, _done(found.decision, found.number)) if found else None
     offer = own.undo
     if offer is not None:
-        st.button(f"Undo “{offer.label}”", key="undo", type="tertiary", on_click=_undo, args=(app, offer))
+        # The key U presses the first alone: what was decided elsewhere, or before a correction, takes a look and a click.
+        key = "undo" if offer.operation_id in own.own_deeds else "undo-earlier"
+        st.button(f"Undo “{offer.label}”", key=key, type="tertiary", on_click=_undo, args=(app, offer))
 
 
 def _undo(app: App, offer: Undo) -> None:
@@ -259,5 +262,9 @@ def _undo(app: App, offer: Undo) -> None:
         own.undo = offer
         own.complain(fault)
         return
-    tail = f" {kept:,} had been decided on again since and stay." if kept else ""
+    tail = (
+        f" {counted(kept, 'other has changed since and is', 'others have changed since and are')} left alone."
+        if kept
+        else ""
+    )
     own.notify(f"Undone: {counted(undone, 'conversation')}.{tail}")

@@ -24,7 +24,7 @@ SHEET: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
             ("X", "reject"),
             ("N", "needs revision"),
             ("Y", "choose why it is rejected: arrows, Enter, then X"),
-            ("U", "undo the last decision"),
+            ("U", "undo the last decision of this visit"),
         ),
     ),
     (

@@ -51,7 +51,12 @@ def test_the_sheet_lists_every_key(site: Site, open_tab: OpenTab, shoot: Shoot, 
     press(page, "?")
     sheet = page.get_by_role("dialog")
     expect(sheet).to_be_visible(timeout=30_000)
-    for meaning in ("approve", "undo the last decision", "edit that turn", "search the words of all turns"):
+    for meaning in (
+        "approve",
+        "undo the last decision of this visit",
+        "edit that turn",
+        "search the words of all turns",
+    ):
         expect(sheet.get_by_text(meaning)).to_be_visible()
     settled(page)
     shoot(page, f"keys-{scheme}")

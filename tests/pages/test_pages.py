@@ -117,6 +117,21 @@ def test_a_decision_applies_to_the_conversation_being_read(open_page: OpenPage, 
     assert app.reviews.read(first["id"]).status is ConversationStatus.PENDING_REVIEW
 
 
+def test_undoing_by_key_never_goes_back_past_a_correction(open_page: OpenPage, app: App) -> None:
+    """Who presses U to take a correction back does not take back the decision before it, on something else."""
+    write(app, 2)
+    first, second = app.reviews.page(ConversationFilter())
+    page = open_page("review", id=first["id"])
+    approve(page).click().run()
+    assert page.button(key="undo").label == "Undo “Approved: 1 conversation”"
+    page.button(key="edit-1").click().run()
+    page.text_area(key=f"edit-text-{second['id']}-1").set_value("Another beginning.")
+    page.button(key="edit-save-1").click().run()
+    assert app.reviews.read(second["id"]).turns[0].content == "Another beginning."
+    assert not [button for button in page.button if button.key == "undo"]
+    assert page.button(key="undo-earlier").label == "Undo “Approved: 1 conversation”", "a click still does"
+
+
 def test_what_was_decided_is_taken_back_after_a_reload_too(open_page: OpenPage, app: App) -> None:
     """Whoever rejected the wrong ones and loaded the page again undoes that, and then what was decided before it."""
     write(app, 4)
@@ -126,11 +141,12 @@ def test_what_was_decided_is_taken_back_after_a_reload_too(open_page: OpenPage, 
     app.reviews.decide(seen, Decision.REJECTED, reviewer="ana")
     app.reviews.decide([Seen(rest[2]["id"], rest[2]["row_version"])], Decision.REJECTED, reviewer="ben")
     page = open_page("review")
-    assert page.button(key="undo").label == "Undo “Rejected: 2 conversations”"
-    page.button(key="undo").click().run()
-    assert page.button(key="undo").label == "Undo “Approved: 1 conversation”"
-    page.button(key="undo").click().run()
-    assert not [button for button in page.button if button.key == "undo"]
+    assert not [button for button in page.button if button.key == "undo"], "the key U finds no other visit's"
+    assert page.button(key="undo-earlier").label == "Undo “Rejected: 2 conversations”"
+    page.button(key="undo-earlier").click().run()
+    assert page.button(key="undo-earlier").label == "Undo “Approved: 1 conversation”"
+    page.button(key="undo-earlier").click().run()
+    assert not [button for button in page.button if (button.key or "").startswith("undo")]
     found = {row["id"]: row["status"] for row in app.reviews.page(ConversationFilter())}
     assert [found[row["id"]] for row in (first, *rest)] == ["pending_review"] * 3 + ["rejected"]
 

@@ -124,6 +124,15 @@ def test_every_format_is_written_alone_and_again(app: App, dsn: str, tmp_path: P
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in one.files}
 
 
+def test_shares_that_leave_nothing_to_train_on_are_refused(app: App, dsn: str) -> None:
+    """Half to validate and half to test is a slip: it is told before anything is frozen."""
+    seed_conversations(dsn, [Seed(number=n) for n in range(4)])
+    options = DatasetOptions(validation=0.5, test=0.5)
+    with pytest.raises(InvalidInput, match="leave nothing to train on"):
+        app.datasets.freeze(ConversationFilter(), name="none", actor="ana", options=options)
+    assert app.datasets.all() == []
+
+
 @pytest.mark.parametrize("chosen", [chosen for chosen in SINGLE if chosen not in (*WHOLE, Format.ZIP)])
 def test_the_sides_of_a_split_can_be_taken_one_by_one(
     app: App, dsn: str, tmp_path: Path, chosen: Format

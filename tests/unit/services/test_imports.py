@@ -138,6 +138,25 @@ def test_the_usual_shapes_become_the_same_turns(app: App, tmp_path: Path, name: 
     assert turns[1].content == "Hello."
 
 
+def test_what_stands_at_the_edges_of_a_turn_stays(app: App, tmp_path: Path) -> None:
+    """An answer that begins with an indented line of code is that line, and is known when it comes again without it."""
+    entry = {
+        "messages": [
+            {"role": "user", "content": "Show me.\n"},
+            {"role": "assistant", "content": "    x = 1\n"},
+        ]
+    }
+    found = app.imports.take(write_lines(tmp_path / "code.jsonl", [entry]), actor="ana")
+    (row,) = app.reviews.page(ConversationFilter(import_id=found.id))
+    assert [turn.content for turn in app.reviews.read(row["id"]).turns] == ["Show me.\n", "    x = 1\n"]
+    bare = {"messages": [{**message, "content": message["content"].strip()} for message in entry["messages"]]}
+    assert app.imports.take(write_lines(tmp_path / "bare.jsonl", [bare]), actor="ana").duplicates == 1
+    blank = {"messages": [entry["messages"][0], {"role": "assistant", "content": " \n"}]}
+    empty = app.imports.take(write_lines(tmp_path / "blank.jsonl", [blank]), actor="ana")
+    (row,) = app.reviews.page(ConversationFilter(import_id=empty.id))
+    assert app.reviews.read(row["id"]).turns[-1].content == "", "white space alone says nothing"
+
+
 def test_an_import_without_a_scenario_is_told_by_its_first_words(app: App, tmp_path: Path) -> None:
     """A reviewer tells imported conversations apart, and is not offered to have one written again by nothing."""
     path = tmp_path / "own.jsonl"
