@@ -52,7 +52,13 @@ def spread(space: Space, mask: Mask, rows: Sequence[Combination], strength: int)
     """
     if strength >= len(space.axes):  # every combination is a group of its own: no place is spare
         return list(rows)
-    return _Spread(space, mask, rows, strength).done()
+    even = _Spread(space, mask, rows, strength)
+    before = even.unevenness()
+    even.settle(rough=True)
+    if even.unevenness() > before:  # what values gave up for groups did not all come back
+        even = _Spread(space, mask, rows, strength)
+        even.settle(rough=False)
+    return even.combinations()
 
 
 def _condition(rule: Never | Only) -> dict[str, object]:
@@ -92,15 +98,23 @@ class _Spread:
         self._limits = [rule for rule in space.rules if isinstance(rule, AtMost)]
         self._filled = Counter(cell for row in self._rows for cell in self._cells(row))
 
-    def done(self) -> list[Combination]:
-        """Return the combinations when no exchange makes them more even."""
-        # First values and groups at once, where values may stay a little uneven; then values before all else.
-        self._settle(ROUGH)
+    def settle(self, *, rough: bool) -> None:
+        """Exchange until no exchange makes them more even: values before all else, after values and groups at once."""
+        if rough:
+            self._exchange_for(ROUGH)
         self._strict = True
-        self._settle(FINE)
+        self._exchange_for(FINE)
+
+    def combinations(self) -> list[Combination]:
+        """Return the combinations as they stand now."""
         return [self._combination(row) for row in self._rows]
 
-    def _settle(self, rounds: int) -> None:
+    def unevenness(self) -> float:
+        """Return the sum of squared counts over weights, of all axes."""
+        axes = zip(self._count, self._weight, strict=True)
+        return round(sum(n**2 / weight[value] for count, weight in axes for value, n in count.items()), 6)
+
+    def _exchange_for(self, rounds: int) -> None:
         """Exchange until nothing gets better by it."""
         for _ in range(rounds):
             # From the end: whoever takes the first so many only keeps what those held.
