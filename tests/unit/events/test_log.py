@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from brightrun.bootstrap import open_app
 from brightrun.config import LogTarget, Settings
@@ -30,6 +31,10 @@ Read = Callable[[], list[dict[str, Any]]]
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def files_of(home: Path) -> list[Path]:
+    return [file for file in (home / "logs").iterdir() if file.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -112,11 +117,37 @@ class TestTheFile:
         )
         writers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(n)]) for n in range(4)]
         assert [writer.wait(60) for writer in writers] == [0] * 4
-        files = [file for file in (tmp_path / "logs").iterdir() if file.suffix != ".lock"]
+        files = files_of(tmp_path)
         assert 2 < len(files) <= KEPT + 1
-        assert all(file.stat().st_size <= 62_000 for file in files)
         seen = {(line["of"], line["n"]) for file in files for line in lines_of(file)}
         assert seen == {(str(w), n) for w in range(4) for n in range(400)}
+
+    def test_no_file_outgrows_its_limit_while_its_lock_is_free(self, tmp_path: Path) -> None:
+        """What the settings allow a file is what it takes, to the byte, for as many files as are kept."""
+        close = open_log(Settings(home=tmp_path, log_megabytes=0.002))
+        for n in range(100):
+            emit(Event.ITEM_CLAIMED, n=n)
+        close()
+        sizes = [file.stat().st_size for file in files_of(tmp_path)]
+        assert len(sizes) == KEPT + 1
+        assert max(sizes) <= 2000
+        assert sorted(sizes)[1] > 2000 - 200, "only the current file is not full"
+
+    def test_nobody_waits_for_who_rotates_and_the_next_line_after_it_rotates(self, tmp_path: Path) -> None:
+        """A process that stands still with the lock lets the others write on; nothing grows for ever."""
+        settings = Settings(home=tmp_path, log_megabytes=0.002)
+        path = log_path(settings)
+        close = open_log(settings)
+        emit(Event.APP_OPENED)
+        with FileLock(f"{path}.lock"):
+            for n in range(50):
+                emit(Event.ITEM_CLAIMED, n=n)
+            assert path.stat().st_size > 2000
+            assert len(lines_of(path)) == 51
+        emit(Event.APP_CLOSED)
+        close()
+        assert len(lines_of(path)) == 1
+        assert len(lines_of(path.with_name(f"{path.name}.1"))) == 51
 
     def test_only_its_owner_may_read_it(self, told: Read, settings: Settings) -> None:
         """Names of batches and messages of models are nobody else's business."""
