@@ -21,6 +21,7 @@ from brightrun.domain.errors import DatabaseFault, InvalidInput, SetupFault
 from brightrun.domain.formats import UNEVEN, Format
 from brightrun.domain.report import lack_of
 from brightrun.domain.review import ConversationFilter
+from brightrun.domain.text import counted
 from brightrun.services.datasets import Progress
 from brightrun.services.exports import WHOLE, Export, require_sides
 from brightrun.services.targets import check_folder, require_free
@@ -203,7 +204,7 @@ def _tell(app: App, dataset: Dataset) -> None:
         reasons = ", ".join(f"{rule.replace('_', ' ')} {n}" for rule, n in report["dropped"].items())
         err.print(f"{report['left_out']} left out by the checks: {reasons}", style="yellow")
     if many := dataset.duplicate_count:
-        err.print(f"{many} exact duplicate{'' if many == 1 else 's'} left out", style="yellow")
+        err.print(f"{counted(many, 'exact duplicate')} left out", style="yellow")
     near = dataset.near_duplicates or {"left_out": 0, "labels_left_out": 0}
     if gone := near["left_out"] + near["labels_left_out"]:
         err.print(f"{gone} left out that nearly repeat conversations of another split", style="yellow")
@@ -225,7 +226,7 @@ def _tell_splits(written: Export, chosen: Format, side: Split | None) -> None:
             style="yellow",
         )
     elif chosen in UNEVEN or side:
-        err.print(f"The file holds {written.rows:,} row{'' if written.rows == 1 else 's'}.")
+        err.print(f"The file holds {counted(written.rows, 'row')}.")
 
 
 def _json(dataset: Dataset) -> dict[str, object]:

@@ -19,6 +19,7 @@ from brightrun.cli.console import Json, emit, err, opened, out, print_table, rep
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.imports import Import, ImportLine, Outcome
 from brightrun.domain.review import ConversationFilter
+from brightrun.domain.text import counted
 from brightrun.services.duplicates import CODE
 from brightrun.services.imports import Watch
 
@@ -71,7 +72,7 @@ def imports(
             if as_json:
                 emit({"removed": gone})
             else:
-                out.print(f"{gone:,} conversation{'' if gone == 1 else 's'} removed.")
+                out.print(f"{counted(gone, 'conversation')} removed.")
             return
         found = app.imports.page(limit=LISTED)
     if as_json:

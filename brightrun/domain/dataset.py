@@ -10,6 +10,7 @@ from typing import Any
 
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, ConversationKey, DatasetId
+from brightrun.domain.text import counted
 
 ROLES = ("system", "user", "assistant")
 
@@ -187,7 +188,7 @@ class Comparison:
 
     def sameness(self) -> str:
         """Say how much of the two is the same."""
-        many = f"{self.same:,} conversation{'' if self.same == 1 else 's'}"
+        many = f"{counted(self.same, 'conversation')}"
         if not self.differs:
             return f"Nothing differs: both hold the same {many}, on the same sides of the split."
         return f"{many} {'is' if self.same == 1 else 'are'} the same in both."

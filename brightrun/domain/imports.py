@@ -15,7 +15,7 @@ from brightrun.domain.conversation import MAX_TURNS, Role, Turn
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import ConversationId, ImportId
 from brightrun.domain.scenario import Scenario, Tier
-from brightrun.domain.text import UNSTORABLE, clean, is_storable
+from brightrun.domain.text import UNSTORABLE, clean, counted, is_storable
 
 IMPORT_WRITER = "import"
 """Who wrote an imported conversation, in the place where a batch names its writer."""
@@ -142,7 +142,7 @@ def _note(entry: Any) -> str | None:
     if controls := len(odd) - halves:
         told.append(f"{controls:,} control character{'s were' if controls > 1 else ' was'} taken out")
     if halves:
-        told.append(f"{halves:,} half character{'s' if halves > 1 else ''} became \ufffd")
+        told.append(f"{counted(halves, 'half character')} became \ufffd")
     return f"Taken with changes: {' and '.join(told)}." if told else None
 
 

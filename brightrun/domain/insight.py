@@ -11,6 +11,7 @@ from math import prod
 from brightrun.domain.errors import InvalidInput
 from brightrun.domain.ids import JobId
 from brightrun.domain.price import dollars
+from brightrun.domain.text import counted
 
 FEW = 10
 """Below this many on either side, a figure about a whole is told as too few to say."""
@@ -126,9 +127,9 @@ class Decisions:
     def sentence(self) -> str:
         whole = self.total
         if whole.rate is None:
-            return f"None of {_count(whole.written, 'conversation')} has been decided on."
+            return f"None of {counted(whole.written, 'conversation')} has been decided on."
         return (
-            f"{whole.decided:,} of {_count(whole.written, 'conversation')} "
+            f"{whole.decided:,} of {counted(whole.written, 'conversation')} "
             f"{'has' if whole.decided == 1 else 'have'} been decided on; approved: {whole.rate.sentence()}."
         )
 
@@ -166,9 +167,9 @@ class Decisions:
         if not self.total.rejected:
             return "Nothing has been rejected."
         if not given:
-            return f"None of {_count(self.total.rejected, 'rejection')} says why."
+            return f"None of {counted(self.total.rejected, 'rejection')} says why."
         reason, times = max(given.items(), key=lambda pair: (pair[1], pair[0]))
-        return f"“{reason}” is the most frequent reason: {times:,} of {_count(self.total.rejected, 'rejection')}."
+        return f"“{reason}” is the most frequent reason: {times:,} of {counted(self.total.rejected, 'rejection')}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,7 @@ class Costs:
         spent, approved = sum(line.spent for line in paid), sum(line.approved for line in paid)
         waiting = sum(line.written - line.decided for line in paid)
         text = (
-            f"{dollars(spent)} bought {_count(approved, 'approved conversation')}, {dollars(spent / approved)} each."
+            f"{dollars(spent)} bought {counted(approved, 'approved conversation')}, {dollars(spent / approved)} each."
             if approved
             else f"{dollars(spent)} was spent, and nothing of it is approved yet."
         )
@@ -328,11 +329,7 @@ class Coverage:
     def sentence(self) -> str:
         whole = [cell for cell in self.cells if cell.persona and cell.arc and cell.topic]
         return (
-            f"Of {_count(self.possible, 'combination')} of persona, arc and topic, "
+            f"Of {counted(self.possible, 'combination')} of persona, arc and topic, "
             f"{sum(c.planned > 0 for c in whole):,} were planned, {sum(c.written > 0 for c in whole):,} written, "
             f"and {sum(c.approved > 0 for c in whole):,} have something approved."
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number == 1 else noun + 's'}"

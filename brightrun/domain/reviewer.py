@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from brightrun.domain.text import counted
+
 FEW_PAIRS = 30
 """Below this many versions that both decided on, kappa is told with a warning."""
 
@@ -72,12 +74,11 @@ class Desks:
         if not self.people:
             return "Nobody has decided on anything here."
         total = sum(person.decisions for person in self.people)
-        who = "1 person" if len(self.people) == 1 else f"{len(self.people):,} people"
-        what = "1 decision that was not undone" if total == 1 else f"{total:,} decisions that were not undone"
+        who = counted(len(self.people), "person", "people")
+        what = counted(total, "decision that was not undone", "decisions that were not undone")
         timed = [p for p in self.people if p.median_seconds is not None]
         pace = ", ".join(f"{p.name} {_seconds(p.median_seconds)}" for p in timed[:3])
-        counted = ", those on what was sent back or decided on again included"
-        return f"{who} made {what}{counted}." + (
+        return f"{who} made {what}, those on what was sent back or decided on again included." + (
             f" Median time for one conversation: {pace}." if pace else ""
         )
 

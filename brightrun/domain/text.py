@@ -70,6 +70,11 @@ def terminal_safe(text: str) -> str:
     return ACTING.sub("�", text) if ACTING.search(text) else text
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 conversation` or `1,200 conversations`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def shortened(text: str, limit: int) -> str:
     """Return text of at most so many characters: an ellipsis stands where it was cut, never within a joined emoji."""
     if len(text) <= limit:

@@ -16,9 +16,9 @@ LEAST_BYTES = 16 << 20
 REMEDY = "Free disk space on the database's machine, then try again; nothing that was saved is lost."
 
 
-def says_full(fault: BaseException) -> bool:
-    """Whether an error's state or words name a full disk."""
-    return getattr(fault, "sqlstate", None) == DISK_FULL or NO_SPACE in str(fault)
+def says_full(said: BaseException | str, place: Path | None = None) -> bool:
+    """Whether an error's state or words name a full disk, or the files of a server of ours lie on one."""
+    return getattr(said, "sqlstate", None) == DISK_FULL or NO_SPACE in str(said) or has_no_room(place)
 
 
 def has_no_room(place: Path | None) -> bool:

@@ -20,6 +20,7 @@ from brightrun.domain.errors import (
 )
 from brightrun.domain.ids import ItemId, JobId
 from brightrun.domain.part import MOST_BYTES, BatchWriter, Part, PartStatus, Remote, Result
+from brightrun.domain.text import counted
 from brightrun.domain.writing import Order, Writer
 from brightrun.events.event import Event, about, emit
 from brightrun.services.generation import Generation, request_of
@@ -141,7 +142,7 @@ class Parts:
         except Conflict as fault:
             return self._close(part, "pause", _unknown("id_known", str(fault)), message=str(fault))
         emit(Event.PART_SENT, part=part.number, remote_id=remote.id, items=len(orders))
-        message = f"{_counted(len(orders), 'item is', 'items are')} at Claude, to be written within a day."
+        message = f"{counted(len(orders), 'item is', 'items are')} at Claude, to be written within a day."
         return self._step(part, message=message)
 
     def _seen_to(self, part: Part, conclude: Conclude) -> Step:
@@ -317,11 +318,7 @@ def _of_reading(fault: WriterFault) -> str:
 
 
 def _taken(number: int) -> str:
-    return f"{_counted(number, 'answer is', 'answers are')} collected"
-
-
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
+    return f"{counted(number, 'answer is', 'answers are')} collected"
 
 
 def _rest(nothing: Nothing) -> Step:

@@ -12,6 +12,7 @@ from brightrun import saol
 from brightrun.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from brightrun.domain.person import Action
 from brightrun.domain.price import Price, PriceChange, dearer_by, price_for, priced_as
+from brightrun.domain.text import counted
 from brightrun.services.rights import needs
 from brightrun.stores import prices as store
 
@@ -94,7 +95,7 @@ class Prices:
                 )
             if outcome == "in_use":
                 raise NotAllowed(
-                    f"{price.model} has no other price, and {jobs:,} open batch{'' if jobs == 1 else 'es'} "
+                    f"{price.model} has no other price, and {counted(jobs, 'open batch', 'open batches')} "
                     f"{'needs' if jobs == 1 else 'need'} one.",
                     remedy="Correct it instead, or end what is open first.",
                 )

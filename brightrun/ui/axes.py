@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from brightrun.services.scenarios import Axes
-from brightrun.ui.text import distinct
+from brightrun.ui.text import named
 
 
 def axis_names(axes: Axes) -> dict[str, dict[str, str]]:
     """Return a short name for each key of each axis that no other on its axis has."""
-    found = {
-        "persona": [(p.name, p.persona_key) for p in axes.personas],
-        "arc": [(a.name, a.arc_key) for a in axes.arcs],
-        "topic": [(t.name, t.topic_key) for t in axes.topics],
-    }
     return {
-        axis: dict(zip((key for _, key in pairs), distinct(pairs), strict=True))
-        for axis, pairs in found.items()
+        "persona": named({p.persona_key: p.name for p in axes.personas}),
+        "arc": named({a.arc_key: a.name for a in axes.arcs}),
+        "topic": named({t.topic_key: t.name for t in axes.topics}),
     }

@@ -87,9 +87,9 @@ class Desk:
     notices: list[Notice] = field(default_factory=list)
     undo: Undo | None = None
     is_undo_known: bool = False
+    """Whether the database was asked what can be taken back: a page that was loaded again knows nothing of it."""
     own_deeds: set[str] = field(default_factory=set)
     """Decisions of this visit since the last correction, by operation: the key U goes no further back than these."""
-    """Whether the database was asked what can be taken back: a page that was loaded again knows nothing of it."""
     editing: Editing | None = None
     goal: Goal | None = None
     upload: Upload | None = None

@@ -19,8 +19,9 @@ from brightrun.domain.imports import IMPORT_WRITER
 from brightrun.domain.review import MAX_LENGTH, MAX_SCORE, MAX_TEXT, ConversationFilter
 from brightrun.domain.scenario import Tier
 from brightrun.domain.text import clean
+from brightrun.ui.axes import axis_names
 from brightrun.ui.session import desk, place, set_place
-from brightrun.ui.text import distinct, label_safe, plain, words
+from brightrun.ui.text import label_safe, named, plain, words
 
 ANY = "any"
 STATUS = "status"
@@ -160,9 +161,6 @@ def lists_of(app: App) -> dict[str, dict[str, str]]:
     facets = _facets(app, str(app.settings.home))
     templates = {t["id"]: f"{t['name']} v{t['version']}" for t in facets["templates"]}
     offered = {
-        "persona": {p.persona_key: p.name for p in axes.personas},
-        "arc": {a.arc_key: a.name for a in axes.arcs},
-        "topic": {t.topic_key: t.name for t in axes.topics},
         "tier": {t.value: words(t.value) for t in Tier},
         "flag": {flag: words(flag) for flag in facets["flags"]},
         "writer": {w: WRITERS.get(w, w) for w in facets["writers"]} | WRITERS,
@@ -170,10 +168,8 @@ def lists_of(app: App) -> dict[str, dict[str, str]]:
         "template": templates,
         "approvable": {"yes": "Yes", "no": "No, a finding blocks it"},
     }
-    return {
-        key: {ANY: "Any"} | dict(zip(names, distinct([(n, k) for k, n in names.items()]), strict=True))
-        for key, names in offered.items()
-    }
+    lists = axis_names(axes) | {key: named(names) for key, names in offered.items()}
+    return {key: {ANY: "Any"} | names for key, names in lists.items()}
 
 
 def first_page() -> None:

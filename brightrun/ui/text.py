@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from brightrun.domain.price import dollars
-from brightrun.domain.text import STRAY_JOINER, shortened
+from brightrun.domain.text import STRAY_JOINER, counted, shortened
 
-__all__ = ["ago", "counted", "distinct", "dollars", "duration", "label_safe", "plain", "words"]
+__all__ = ["ago", "counted", "distinct", "dollars", "duration", "label_safe", "named", "plain", "words"]
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r"\\:(?=[A-Za-z_+\\/])")
@@ -47,15 +47,16 @@ def distinct(labels: Sequence[tuple[str, str | None]], *, limit: int = 60) -> li
     return [name if keyed.count(name) == 1 else f"{name} #{at + 1}" for at, name in enumerate(keyed)]
 
 
+def named(labels: Mapping[str, str], *, limit: int = 60) -> dict[str, str]:
+    """Return labels by their keys, each short and unlike every other."""
+    pairs = [(label, key) for key, label in labels.items()]
+    return dict(zip(labels, distinct(pairs, limit=limit), strict=True))
+
+
 def words(value: str) -> str:
     """Return a key or status as words: `pending_review` as `Pending review`."""
     text = value.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return `1 conversation` or `1,200 conversations`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float | None) -> str:

@@ -116,6 +116,15 @@ def create(app: App, number: int = 3, writer: WriterName = WriterName.CLAUDE) ->
     return app.batches.create(plan, name="Under fire", actor="ana")
 
 
+def approve(app: App, home: Path, dsn: str) -> Shell:
+    """Write a batch, approve all of it, and return the shell that did."""
+    job = create(app)
+    assert run(app, job).status is JobStatus.COMPLETED
+    shell = Shell(home, DATABASE_URL=dsn)
+    shell.run("review", job.id, "--approve")
+    return shell
+
+
 def run(app: App, job: Job) -> Job:
     """Advance a job until it ends or is paused."""
     ends = time.monotonic() + 120
@@ -244,11 +253,7 @@ def test_an_export_to_a_full_disk_leaves_nothing_half_written(
 ) -> None:
     """It names the folder and the remedy, and the same command writes it all when there is space."""
     disk = mount(tmp_path / "out", "1m")
-    app = start()
-    job = create(app)
-    assert run(app, job).status is JobStatus.COMPLETED
-    shell = Shell(home, DATABASE_URL=dsn)
-    shell.run("review", job.id, "--approve")
+    shell = approve(start(), home, dsn)
     disk.fill()
     said = shell.run("export", "--out", str(disk.place), "--format", "messages", code=1)
     assert str(disk.place) in said
@@ -266,10 +271,7 @@ def test_what_was_frozen_for_an_export_that_found_no_room_is_named(
     """The message has the command that writes it later, which freezes no second one; the folder made for it is gone."""
     disk = mount(tmp_path / "out", "1m")
     app = start()
-    job = create(app)
-    assert run(app, job).status is JobStatus.COMPLETED
-    shell = Shell(home, DATABASE_URL=dsn)
-    shell.run("review", job.id, "--approve")
+    shell = approve(app, home, dsn)
     disk.fill(but=20_000)
     folder = disk.place / "new" / "folder"
     said = shell.run("export", "--out", str(folder), "--format", "folder", "--name", "mine own", code=1)

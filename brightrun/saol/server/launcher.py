@@ -358,7 +358,7 @@ class EmbeddedServer:
                 if not connection.execute(query, [DATABASE]).fetchone():
                     connection.execute(f"create database {DATABASE}")
         except psycopg.Error as fault:
-            if full.says_full(fault) or full.has_no_room(self._cluster):
+            if full.says_full(fault, self._cluster):
                 raise full.full(str(fault), self._cluster) from fault
             raise SetupFault(
                 f"The embedded database was started and cannot be used: {' '.join(str(fault).split())}.",
@@ -431,7 +431,7 @@ class EmbeddedServer:
         if done.returncode and not any(phrase in text for phrase in tolerate):
             told = _complaint(_end_of(log)) or _complaint(text) or text.splitlines()[-1:]
             reason = f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}"
-            if full.NO_SPACE in reason or full.has_no_room(self._cluster):
+            if full.says_full(reason, self._cluster):
                 raise full.full(reason, self._cluster)
             raise SetupFault(
                 reason,

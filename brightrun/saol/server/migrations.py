@@ -86,7 +86,7 @@ def apply(
                 _seed(connection, seed)
             return applied
     except psycopg.OperationalError as fault:
-        if full.says_full(fault) or full.has_no_room(place):
+        if full.says_full(fault, place):
             raise full.full(reason(fault), place) from fault
         raise SetupFault(
             f"The database does not answer: {fault}.", remedy="Check that it runs and can be reached."

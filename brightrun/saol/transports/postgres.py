@@ -284,7 +284,7 @@ class PostgresTransport:
 
     def _away(self, said: str) -> Rejected | Unreachable:
         """Say that the server is away, and why where that is plain: one without room comes back and goes again."""
-        if full.NO_SPACE in said or full.has_no_room(self._place):
+        if full.says_full(said, self._place):
             return self._full(said)
         return Unreachable(said)
 
