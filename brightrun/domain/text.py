@@ -11,6 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+STEM_BYTES = 120
+"""Half of what file systems take (255 bytes), so that a version, a format and a suffix fit behind it."""
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTROLS = bytes(code for code in range(128) if UNSTORABLE.match(chr(code)))
 CONTROL_TOKEN = re.compile(
@@ -84,6 +86,13 @@ def shortened(text: str, limit: int) -> str:
         if joined.start() < end < joined.end():
             end = joined.start()
     return text[:end].rstrip() + "…"
+
+
+def file_stem(name: str) -> str:
+    """Return a name as a file can have it, in its own script: letters, digits, marks and hyphens, at most 120 bytes."""
+    signs = unicodedata.normalize("NFC", name.lower())
+    kept = (sign if sign.isalnum() or unicodedata.category(sign)[0] == "M" else "-" for sign in signs)
+    return re.sub("-+", "-", "".join(kept)).encode()[:STEM_BYTES].decode(errors="ignore").strip("-")
 
 
 def for_example(text: str, known: Iterable[str], others: Iterable[str] | None = None) -> str:

@@ -132,7 +132,7 @@ def agent_delete(
             return preview, total, f"{total} rows of {table} would be deleted"
         if confirm is not True:
             raise Refused(
-                "ERR_VALIDATION_REQUIRED", "A delete needs confirm=True, or dry_run=True to look first."
+                "ERR_CONFIRMATION_REQUIRED", "A delete needs confirm=True, or dry_run=True to look first."
             )
         done = db.transport.delete(found, checked)
         return done, len(done), f"{len(done)} rows of {table} deleted"

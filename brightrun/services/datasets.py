@@ -22,6 +22,7 @@ from brightrun.domain.ids import ConversationId, DatasetId, parse_uuid
 from brightrun.domain.person import Action, may
 from brightrun.domain.report import Survey
 from brightrun.domain.review import ConversationFilter
+from brightrun.domain.text import file_stem
 from brightrun.services.clusters import LIKENESS, Sketches
 from brightrun.services.diversity import SAMPLE, measure
 from brightrun.services.rights import needs, role_of
@@ -301,7 +302,7 @@ def slug(dataset: Dataset) -> str:
 
 
 def _slug(name: str, version: int, *, has_demo: bool) -> str:
-    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "dataset"
+    short = file_stem(name) or "dataset"
     return f"{short}-v{version}{'-demo' if has_demo else ''}"
 
 

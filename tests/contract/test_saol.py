@@ -183,7 +183,9 @@ def test_nothing_is_changed_without_a_where_or_a_confirmation(db: saol.Database)
     fill(db, 3)
     assert code(saol.agent_delete(db, "shelf", where=[], confirm=True)) == "ERR_VALIDATION_REQUIRED"
     assert code(saol.agent_update(db, "shelf", {"weight": 9}, where=[])) == "ERR_VALIDATION_REQUIRED"
-    assert code(saol.agent_delete(db, "shelf", where=[("id", "gt", 1)])) == "ERR_VALIDATION_REQUIRED"
+    unconfirmed = saol.agent_delete(db, "shelf", where=[("id", "gt", 1)])
+    assert code(unconfirmed) == "ERR_CONFIRMATION_REQUIRED"
+    assert [action.action for action in unconfirmed.next_actions] == ["RUN_DRY_RUN_FIRST"]
     dry = saol.agent_delete(db, "shelf", where=[("id", "gt", 1)], dry_run=True)
     assert (dry.count, [row["id"] for row in dry.rows()]) == (2, [2, 3])
     assert [action.action for action in dry.next_actions] == ["CONFIRM_DELETE"]

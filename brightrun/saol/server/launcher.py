@@ -40,6 +40,7 @@ DATABASE = "brightrun"
 SUPERUSER = "postgres"
 START_SECONDS = 60
 LOCK_SECONDS = 120
+PROGRAM_SECONDS: float = 180
 RECOVERY_SECONDS = 20
 END_SECONDS = 10
 FULL_SECONDS = 5
@@ -414,18 +415,24 @@ class EmbeddedServer:
         """Run one of PostgreSQL's programs as its account, in a session that Ctrl-C does not reach."""
         output = self._clients / f"{program}.out"
         with output.open("w+") as said:
-            done = subprocess.run(
-                [str(self._programs / f"{program}{binaries.SUFFIX}"), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/" if os.name != "nt" else None,
-                env=_environment(),
-                timeout=START_SECONDS * 3,
-                check=False,
-                **self._account.options(),
-            )
+            try:
+                done = subprocess.run(
+                    [str(self._programs / f"{program}{binaries.SUFFIX}"), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd="/" if os.name != "nt" else None,
+                    env=_environment(),
+                    timeout=PROGRAM_SECONDS,
+                    check=False,
+                    **self._account.options(),
+                )
+            except subprocess.TimeoutExpired as fault:
+                raise SetupFault(
+                    f"{if_it_fails}: {program} did not answer for {PROGRAM_SECONDS:.0f} s and was ended.",
+                    remedy="The disk may be slow or hung; try again, or use a server of yours with DATABASE_URL.",
+                ) from fault
             said.seek(0)
             text = said.read().strip()
         if done.returncode and not any(phrase in text for phrase in tolerate):

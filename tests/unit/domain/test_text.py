@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brightrun.domain.text import clean, is_blank, shortened, terminal_safe, words
+from brightrun.domain.text import clean, file_stem, is_blank, shortened, terminal_safe, words
 from brightrun.ui.difference import shown
 from brightrun.ui.text import plain
 from brightrun.writers.demo.wording import clean as spoken
@@ -68,3 +68,31 @@ def test_a_text_is_cut_between_emoji_and_not_within_one(text: str, limit: int) -
     for emoji in JOINED:
         left = left.replace(emoji, "")
     assert set(left) <= {"a", " ", "…"}
+
+
+@given(st.text(max_size=120))
+@example("Support – Q3 / \u00c9t\u00e9")
+@example("\u5ba2\u670d\u5bf9\u8bdd")
+@example("\U0001f600" * 40)
+def test_a_file_is_named_in_the_script_of_the_name(name: str) -> None:
+    """A dataset in any script has files that are told apart, in a name that every file system takes."""
+    stem = file_stem(name)
+    assert len(stem.encode()) <= 120
+    assert not set(stem) & set('/\\:*?"<>| .\0')
+    assert stem or not any(sign.isalnum() for sign in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("Support: Q3 (final)", "support-q3-final"),
+        ("\u00c9t\u00e9 2026", "\u00e9t\u00e9-2026"),
+        ("\u5ba2\u670d\u5bf9\u8bdd", "\u5ba2\u670d\u5bf9\u8bdd"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+        ("../..", ""),
+        ("\u044f" * 120, "\u044f" * 60),
+    ],
+)
+def test_a_file_keeps_the_words_of_its_name(name: str, stem: str) -> None:
+    """Words, accents and vowel signs stay readable; what a path would act on does not."""
+    assert file_stem(name) == stem

@@ -156,6 +156,18 @@ def test_a_server_that_nobody_reaches_any_more_is_started_again(
         first.release()
 
 
+def test_a_program_that_does_not_answer_is_ended_by_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs ends in words and not in a traceback, and the next try makes the database."""
+    server = EmbeddedServer(home)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(launcher, "PROGRAM_SECONDS", 0.01)
+        with pytest.raises(SetupFault, match="initdb did not answer"):
+            server.acquire()
+    with psycopg.connect(server.acquire()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    server.release()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Windows cannot halt a process.")
 def test_a_server_that_cannot_say_goodbye_is_ended_and_loses_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch
