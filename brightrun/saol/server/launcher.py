@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -415,35 +416,48 @@ class EmbeddedServer:
         """Run one of PostgreSQL's programs as its account, in a session that Ctrl-C does not reach."""
         output = self._clients / f"{program}.out"
         with output.open("w+") as said:
+            process = subprocess.Popen(
+                [str(self._programs / f"{program}{binaries.SUFFIX}"), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/" if os.name != "nt" else None,
+                env=_environment(),
+                **self._account.options(),
+            )
             try:
-                done = subprocess.run(
-                    [str(self._programs / f"{program}{binaries.SUFFIX}"), *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    cwd="/" if os.name != "nt" else None,
-                    env=_environment(),
-                    timeout=PROGRAM_SECONDS,
-                    check=False,
-                    **self._account.options(),
-                )
+                process.wait(PROGRAM_SECONDS)
             except subprocess.TimeoutExpired as fault:
+                _end_all(process)
                 raise SetupFault(
                     f"{if_it_fails}: {program} did not answer for {PROGRAM_SECONDS:.0f} s and was ended.",
                     remedy="The disk may be slow or hung; try again, or use a server of yours with DATABASE_URL.",
                 ) from fault
+            except BaseException:
+                process.kill()
+                raise
             said.seek(0)
             text = said.read().strip()
-        if done.returncode and not any(phrase in text for phrase in tolerate):
+        if process.returncode and not any(phrase in text for phrase in tolerate):
             told = _complaint(_end_of(log)) or _complaint(text) or text.splitlines()[-1:]
-            reason = f"{if_it_fails}: {''.join(told) or f'exit code {done.returncode}'}"
+            reason = f"{if_it_fails}: {''.join(told) or f'exit code {process.returncode}'}"
             if full.says_full(reason, self._cluster):
                 raise full.full(reason, self._cluster)
             raise SetupFault(
                 reason,
                 remedy="Free disk space or set BRIGHTRUN_HOME elsewhere; DATABASE_URL uses a server of yours.",
             )
+
+
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """End a program with what it started, which would go on changing the files that the next try removes."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):  # a hung disk holds even what has been killed
+        process.wait(END_SECONDS)
 
 
 def _end_of(log: Path | None) -> str:
