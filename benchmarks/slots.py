@@ -39,8 +39,10 @@ ROUNDS = 3
 MODEL = "claude-sonnet-5-5"
 KEY = "sk-ant-of-the-benchmark"
 TURNS = 6
-BODIES = 3_000
-"""Answers of which no two have five words in a row in common: as many as the longest run has calls."""
+BODIES = 12_000
+"""Answers of which no two have five words in a row in common, as many as all runs of a latency and a number of slots call."""
+TEXTS = 1_000
+"""Answers whose words are put in other orders to make the others."""
 
 
 @dataclass(frozen=True)
@@ -173,10 +175,11 @@ def _shuffled(answer: str, number: int) -> str:
 
 
 async def _answer_all(pipe: Any, latency: float) -> None:
-    prompts = [f"A matter of {n}, exactly {TURNS} messages, 40 to 80 words" for n in range(BODIES)]
+    prompts = [f"A matter of {n}, exactly {TURNS} messages, 40 to 80 words" for n in range(TEXTS)]
+    texts = [turns_for(prompt) for prompt in prompts]
     bodies = [
-        json.dumps(message(MODEL, prompt, _shuffled(turns_for(prompt), n), number=n)).encode()
-        for n, prompt in enumerate(prompts)
+        json.dumps(message(MODEL, prompts[n % TEXTS], _shuffled(texts[n % TEXTS], n), number=n)).encode()
+        for n in range(BODIES)
     ]
     number = 0
 
