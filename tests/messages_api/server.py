@@ -380,7 +380,8 @@ def _spoiled(fault: Fault, model: str, prompt: str, text: str, number: int) -> d
         details = {"type": "refusal", "category": fault.category, "explanation": fault.explanation}
         return {**message(model, prompt, "", "refusal", number), "stop_details": details}
     if fault.kind == "broken_json":
-        return message(model, prompt, text[: len(text) // 2] + text[len(text) // 2 + 40 :], number=number)
+        before, _, after = text.rpartition('", "')  # a gap within a sentence would leave it whole
+        return message(model, prompt, before + after, number=number)
     if fault.kind == "text":
         return message(model, prompt, fault.message, number=number)
     return message(model, prompt, text, fault.stop_reason, number)
